@@ -1,0 +1,85 @@
+// What every binding needs: NumPy's arrays, argument checks, errors.
+//
+// Only files of this folder include pybind11. A binding checks and converts its arguments,
+// releases the GIL where the work is worth it, and calls a kernel; kernels check nothing.
+#pragma once
+#include <pybind11/pybind11.h>
+
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL pyautograd_numpy_api
+#ifndef PYAUTOGRAD_IMPORT_NUMPY
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+
+#include "isa/table.h"
+
+namespace pag {
+
+namespace py = pybind11;
+
+// A reference to an ndarray.
+class Array : public py::object {
+ public:
+  PYBIND11_OBJECT_DEFAULT(Array, py::object, PyArray_Check_)
+  static bool PyArray_Check_(PyObject* o) { return PyArray_Check(o); }
+
+  PyArrayObject* array() const { return reinterpret_cast<PyArrayObject*>(m_ptr); }
+  int ndim() const { return PyArray_NDIM(array()); }
+  const npy_intp* shape() const { return PyArray_DIMS(array()); }
+  int64_t shape(int d) const { return PyArray_DIM(array(), d); }
+  int64_t stride(int d) const { return PyArray_STRIDE(array(), d); }  // bytes
+  int64_t size() const { return PyArray_SIZE(array()); }
+  int typenum() const { return PyArray_TYPE(array()); }
+  bool contiguous() const { return PyArray_IS_C_CONTIGUOUS(array()); }
+  template <class T = void>
+  T* data() const {
+    return static_cast<T*>(PyArray_DATA(array()));
+  }
+};
+
+// A new C-contiguous array, not initialised. Throws MemoryError.
+Array new_array(int typenum, int ndim, const npy_intp* shape);
+Array new_array(int typenum, std::initializer_list<int64_t> shape);
+
+// The same values, C-contiguous, aligned and of native byte order; `a` itself where it is so.
+Array contiguous(const Array& a);
+// The same in another dtype.
+Array cast(const Array& a, int typenum);
+
+// "(2, 3)"
+std::string shape_string(int ndim, const npy_intp* shape);
+inline std::string shape_string(const Array& a) { return shape_string(a.ndim(), a.shape()); }
+std::string dtype_name(int typenum);
+
+// Kernels that take float32 and float64: all arrays must have one of the two, and the same.
+// Raises TypeError naming `op`; returns true for float32.
+bool check_float(const char* op, std::initializer_list<const Array*> arrays);
+// Raises ValueError naming `op` unless a has ndim dimensions.
+void check_ndim(const char* op, const char* argument, const Array& a, int ndim);
+
+// The dtype in which kernels compute arrays of that NumPy type; -1 where they do not.
+int dtype_of(int typenum);
+
+// Scope of a kernel call: without the GIL where it takes longer than handing the GIL over.
+class KernelScope {
+ public:
+  explicit KernelScope(int64_t operations) : state_(operations > 10000 ? PyEval_SaveThread() : nullptr) {}
+  ~KernelScope() {
+    if (state_) PyEval_RestoreThread(state_);
+  }
+  KernelScope(const KernelScope&) = delete;
+  KernelScope& operator=(const KernelScope&) = delete;
+
+ private:
+  PyThreadState* state_;
+};
+
+void bind_elementwise(py::module_& m);
+void bind_reduce(py::module_& m);
+
+}  // namespace pag

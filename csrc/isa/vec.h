@@ -1,0 +1,197 @@
+// Vectors of PAG_VEC_BYTES bytes on the compiler's vector extension: arithmetic, comparisons and
+// selection are the language's own, so the same source serves SSE, AVX2, AVX-512 and NEON.
+//
+// Included only by the per-ISA files. Everything is in an unnamed namespace: a shared inline
+// function could be taken by the linker from the copy built for a newer processor.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#if PAG_VEC_BYTES > 16
+#include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define PAG_INLINE inline __attribute__((always_inline))
+
+namespace {
+
+template <class T>
+struct VecOf {
+  typedef T type __attribute__((vector_size(PAG_VEC_BYTES)));
+};
+template <class T>
+using Vec = typename VecOf<T>::type;
+template <class T>
+constexpr int kLanes = PAG_VEC_BYTES / sizeof(T);
+
+using VecF = Vec<float>;
+using VecD = Vec<double>;
+using VecI = Vec<int32_t>;
+using VecL = Vec<int64_t>;
+
+template <class T>
+struct Unaligned {
+  typedef T type __attribute__((vector_size(PAG_VEC_BYTES), aligned(1), may_alias));
+};
+
+// ---- moving -------------------------------------------------------------------------------------
+
+template <class T>
+PAG_INLINE Vec<T> vload(const T* p) {
+  return *reinterpret_cast<const typename Unaligned<T>::type*>(p);
+}
+template <class T>
+PAG_INLINE void vstore(T* p, Vec<T> v) {
+  *reinterpret_cast<typename Unaligned<T>::type*>(p) = v;
+}
+
+// The first n lanes, 0 < n < kLanes<T>; the others are zero, and their memory is not touched.
+template <class T>
+PAG_INLINE Vec<T> vload(const T* p, int n) {
+  Vec<T> v{};
+  for (int i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+}
+template <class T>
+PAG_INLINE void vstore(T* p, Vec<T> v, int n) {
+  for (int i = 0; i < n; ++i) p[i] = v[i];
+}
+
+template <class T>
+PAG_INLINE Vec<T> vset(T x) {
+  Vec<T> v;
+  for (int i = 0; i < kLanes<T>; ++i) v[i] = x;
+  return v;
+}
+
+#if PAG_VEC_BYTES == 64
+PAG_INLINE __mmask16 low_mask16(int n) { return static_cast<__mmask16>((1u << n) - 1); }
+PAG_INLINE __mmask8 low_mask8(int n) { return static_cast<__mmask8>((1u << n) - 1); }
+template <>
+PAG_INLINE VecF vload(const float* p, int n) {
+  return (VecF)_mm512_maskz_loadu_ps(low_mask16(n), p);
+}
+template <>
+PAG_INLINE VecD vload(const double* p, int n) {
+  return (VecD)_mm512_maskz_loadu_pd(low_mask8(n), p);
+}
+template <>
+PAG_INLINE void vstore(float* p, VecF v, int n) {
+  _mm512_mask_storeu_ps(p, low_mask16(n), (__m512)v);
+}
+template <>
+PAG_INLINE void vstore(double* p, VecD v, int n) {
+  _mm512_mask_storeu_pd(p, low_mask8(n), (__m512d)v);
+}
+template <>
+PAG_INLINE VecF vset(float x) {
+  return (VecF)_mm512_set1_ps(x);
+}
+template <>
+PAG_INLINE VecD vset(double x) {
+  return (VecD)_mm512_set1_pd(x);
+}
+#elif PAG_VEC_BYTES == 32
+alignas(64) const int32_t kLowLanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+PAG_INLINE __m256i low_lanes(int words) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kLowLanes + 8 - words));
+}
+template <>
+PAG_INLINE VecF vload(const float* p, int n) {
+  return (VecF)_mm256_maskload_ps(p, low_lanes(n));
+}
+template <>
+PAG_INLINE VecD vload(const double* p, int n) {
+  return (VecD)_mm256_maskload_pd(p, low_lanes(2 * n));
+}
+template <>
+PAG_INLINE void vstore(float* p, VecF v, int n) {
+  _mm256_maskstore_ps(p, low_lanes(n), (__m256)v);
+}
+template <>
+PAG_INLINE void vstore(double* p, VecD v, int n) {
+  _mm256_maskstore_pd(p, low_lanes(2 * n), (__m256d)v);
+}
+template <>
+PAG_INLINE VecF vset(float x) {
+  return (VecF)_mm256_set1_ps(x);
+}
+template <>
+PAG_INLINE VecD vset(double x) {
+  return (VecD)_mm256_set1_pd(x);
+}
+#endif
+
+// ---- arithmetic ---------------------------------------------------------------------------------
+
+template <class V>
+PAG_INLINE V vzero(V) {
+  return V{};
+}
+PAG_INLINE VecF vone(VecF) { return vset(1.0f); }
+PAG_INLINE VecD vone(VecD) { return vset(1.0); }
+template <class V>
+PAG_INLINE V vone(V) {
+  return V{} + 1;
+}
+
+template <class M, class V>
+PAG_INLINE V vselect(M mask, V yes, V no) {
+  return mask ? yes : no;
+}
+template <class M>
+PAG_INLINE M vor(M a, M b) {
+  return a | b;
+}
+
+template <class V>
+PAG_INLINE V vabs(V a) {
+  return vselect(a < 0, -a, a);
+}
+PAG_INLINE VecF vabs(VecF a) { return (VecF)((VecI)a & 0x7fffffff); }
+PAG_INLINE VecD vabs(VecD a) { return (VecD)((VecL)a & 0x7fffffffffffffff); }
+
+// a*b+c; rounded once where the instruction set has it, twice in the baseline build.
+#if PAG_VEC_BYTES == 64
+PAG_INLINE VecF vfma(VecF a, VecF b, VecF c) {
+  return (VecF)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+PAG_INLINE VecD vfma(VecD a, VecD b, VecD c) {
+  return (VecD)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+PAG_INLINE VecF vsqrt(VecF a) { return (VecF)_mm512_sqrt_ps((__m512)a); }
+PAG_INLINE VecD vsqrt(VecD a) { return (VecD)_mm512_sqrt_pd((__m512d)a); }
+#elif PAG_VEC_BYTES == 32
+PAG_INLINE VecF vfma(VecF a, VecF b, VecF c) {
+  return (VecF)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+PAG_INLINE VecD vfma(VecD a, VecD b, VecD c) {
+  return (VecD)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+PAG_INLINE VecF vsqrt(VecF a) { return (VecF)_mm256_sqrt_ps((__m256)a); }
+PAG_INLINE VecD vsqrt(VecD a) { return (VecD)_mm256_sqrt_pd((__m256d)a); }
+#else
+PAG_INLINE VecF vfma(VecF a, VecF b, VecF c) { return a * b + c; }
+PAG_INLINE VecD vfma(VecD a, VecD b, VecD c) { return a * b + c; }
+PAG_INLINE VecF vsqrt(VecF a) {
+  for (int i = 0; i < kLanes<float>; ++i) a[i] = __builtin_sqrtf(a[i]);
+  return a;
+}
+PAG_INLINE VecD vsqrt(VecD a) {
+  for (int i = 0; i < kLanes<double>; ++i) a[i] = __builtin_sqrt(a[i]);
+  return a;
+}
+#endif
+
+// Lanes added in a fixed order: halves, quarters, ...
+template <class T>
+PAG_INLINE T vsum(Vec<T> v) {
+  T lane[kLanes<T>];
+  vstore(lane, v);
+  for (int half = kLanes<T> / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+  return lane[0];
+}
+
+}  // namespace

@@ -1,0 +1,29 @@
+// Element-wise kernels over strided and broadcast operands.
+#pragma once
+#include <cstdint>
+
+#include "isa/table.h"
+
+namespace pag {
+
+constexpr int kMaxDims = 32;
+constexpr int kMaxOperands = 3;
+
+// Operands of one element-wise call. Strides are in bytes, 0 where an operand is broadcast.
+struct Elementwise {
+  int ndim = 0;
+  int arity = 0;
+  int64_t shape[kMaxDims];
+  int64_t strides[kMaxOperands][kMaxDims];
+  const void* data[kMaxOperands];
+};
+
+// out (C-contiguous, of args.shape) = op(operands), all of one dtype. out may be an operand of the
+// same layout.
+void elementwise(Opcode op, DType dtype, const Elementwise& args, void* out);
+
+// out = condition ? a : b. Operand 0 is the condition, one byte an element; a and b have elements
+// of `itemsize` bytes: 1, 4 or 8.
+void select(int itemsize, const Elementwise& args, void* out);
+
+}  // namespace pag
