@@ -62,6 +62,13 @@ bool check_float(const char* op, std::initializer_list<const Array*> arrays);
 // Raises ValueError naming `op` unless a has ndim dimensions.
 void check_ndim(const char* op, const char* argument, const Array& a, int ndim);
 
+// An array seen as (outer, n, inner) around one dimension.
+struct Split {
+  int64_t outer = 1, n = 1, inner = 1;
+};
+// Raises IndexError naming `op` unless 0 <= dim < ndim.
+Split split_at(const char* op, const Array& a, int64_t dim);
+
 // The dtype in which kernels compute arrays of that NumPy type; -1 where they do not.
 int dtype_of(int typenum);
 
@@ -81,5 +88,7 @@ class KernelScope {
 
 void bind_elementwise(py::module_& m);
 void bind_reduce(py::module_& m);
+void bind_view(py::module_& m);
+void bind_softmax(py::module_& m);
 
 }  // namespace pag

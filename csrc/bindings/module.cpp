@@ -70,6 +70,16 @@ void check_ndim(const char* op, const char* argument, const Array& a, int ndim) 
                           std::to_string(ndim) + " dimensions, got shape " + shape_string(a));
 }
 
+Split split_at(const char* op, const Array& a, int64_t dim) {
+  if (dim < 0 || dim >= a.ndim())
+    throw py::index_error(std::string(op) + ": dimension " + std::to_string(dim) +
+                          " of an array with shape " + shape_string(a));
+  Split split;
+  for (int d = 0; d < a.ndim(); ++d)
+    (d < dim ? split.outer : d == dim ? split.n : split.inner) *= a.shape(d);
+  return split;
+}
+
 }  // namespace pag
 
 PYBIND11_MODULE(_C, m) {
@@ -91,4 +101,6 @@ PYBIND11_MODULE(_C, m) {
   });
   pag::bind_elementwise(m);
   pag::bind_reduce(m);
+  pag::bind_view(m);
+  pag::bind_softmax(m);
 }

@@ -1,5 +1,5 @@
 // Sums: float32 accumulates in float32 vectors over short blocks and in double across blocks.
-#include "isa/vec.h"
+#include "isa/vloop.h"
 
 namespace {
 
@@ -38,6 +38,80 @@ void sum_rows(double* out, const T* x, int64_t rows, int64_t stride, int64_t n) 
         for (int64_t i = 0; i < block; ++i) acc += vload(base + i * stride + j, lanes);
       for (int i = 0; i < lanes; ++i) out[j + i] += static_cast<double>(acc[i]);
     }
+  }
+}
+
+// ---- largest and smallest ---------------------------------------------------------------------
+
+template <bool Largest, class V>
+PAG_INLINE auto beats(V a, V b) {
+  if constexpr (Largest)
+    return a > b;
+  else
+    return a < b;
+}
+
+// n > 0. NaN if any value is.
+template <class T, bool Largest>
+T extreme_contiguous(const T* x, int64_t n) {
+  constexpr int L = kLanes<T>;
+  const T worst = static_cast<T>(Largest ? -__builtin_inff() : __builtin_inff());
+  Vec<T> best[4] = {vset(worst), vset(worst), vset(worst), vset(worst)};
+  Vec<Lane<T>> nan{};
+  const auto take = [&](int u, Vec<T> v) __attribute__((always_inline)) {
+    nan |= v != v;
+    best[u] = vselect(beats<Largest>(v, best[u]), v, best[u]);
+  };
+  int64_t i = 0;
+  for (; i + 4 * L <= n; i += 4 * L)
+    for (int u = 0; u < 4; ++u) take(u, vload(x + i + u * L));
+  for (; i + L <= n; i += L) take(0, vload(x + i));
+  if (const int rest = static_cast<int>(n - i))
+    take(1, vkeep_lanes<T>(vload(x + i, rest), rest, vset(worst)));
+  if (vany(nan)) return static_cast<T>(__builtin_nanf(""));
+  for (int u = 1; u < 4; ++u) best[0] = vselect(beats<Largest>(best[u], best[0]), best[u], best[0]);
+  T result = best[0][0];
+  for (int j = 1; j < L; ++j) result = beats<Largest>(best[0][j], result) ? best[0][j] : result;
+  return result;
+}
+
+// The first position of `value`, which is there; the first NaN where value is NaN.
+template <class T>
+int64_t find_contiguous(const T* x, int64_t n, T value) {
+  constexpr int L = kLanes<T>;
+  const bool nan = value != value;
+  int64_t i = 0;
+  for (; i + 4 * L <= n; i += 4 * L) {
+    Vec<Lane<T>> found{};
+    for (int u = 0; u < 4; ++u) {
+      const Vec<T> v = vload(x + i + u * L);
+      found |= nan ? v != v : v == vset(value);
+    }
+    if (vany(found)) break;
+  }
+  while (i < n - 1 && !(nan ? x[i] != x[i] : x[i] == value)) ++i;
+  return i;
+}
+
+// Down n rows: value[j], and where index is given the first row that holds it, for j < width.
+template <class T, bool Largest>
+void extreme_columns(T* value, int64_t* index, const T* x, int64_t n, int64_t stride,
+                     int64_t width) {
+  constexpr int L = kLanes<T>;
+  for (int64_t j = 0; j < width; j += L) {
+    const int lanes = width - j < L ? static_cast<int>(width - j) : L;
+    const T* at = x + j;
+    Vec<T> best = vload_lanes(at, lanes);
+    Vec<Lane<T>> first{};
+    for (int64_t r = 1; r < n; ++r) {
+      const Vec<T> v = vload_lanes(at + r * stride, lanes);
+      const auto better = beats<Largest>(v, best) | ((v != v) & (best == best));
+      best = vselect(better, v, best);
+      first = vselect(better, Vec<Lane<T>>{} + static_cast<Lane<T>>(r), first);
+    }
+    vstore_lanes(value + j, best, lanes);
+    if (index)
+      for (int i = 0; i < lanes; ++i) index[j + i] = first[i];
   }
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 #include <stdint.h>
 
+#include "isa/gemm.h"
+
 namespace pag {
 
 // Arithmetic dtypes; bool arrays are computed as u8.
@@ -27,6 +29,43 @@ struct ReduceLoops {
   double (*sum)(const T* x, int64_t n);
   // out[j] += sum over r of x[r * stride + j] for j < n, rows in order.
   void (*sum_rows)(double* out, const T* x, int64_t rows, int64_t stride, int64_t n);
+
+  // In the pairs: [0] the smallest, [1] the largest. n > 0; NaN wins.
+  T (*extreme[2])(const T* x, int64_t n);
+  // First position of a value that is among x.
+  int64_t (*find)(const T* x, int64_t n, T value);
+  // Down n rows that lie `stride` apart; index (may be null) is the first row with the value.
+  void (*extreme_columns[2])(T* value, int64_t* index, const T* x, int64_t n, int64_t stride,
+                             int64_t width);
+};
+
+// Most columns of one call of the loops that work down columns.
+constexpr int64_t kStrip = 256;
+
+// In the pairs: [0] softmax, [1] its logarithm. rows: contiguous rows of n values; columns: n rows
+// that lie `stride` apart, `width` <= kStrip columns of each.
+template <class T>
+struct SoftmaxLoops {
+  void (*rows[2])(T* y, const T* x, int64_t rows, int64_t n);
+  void (*columns[2])(T* y, const T* x, int64_t n, int64_t stride, int64_t width);
+  void (*grad_rows[2])(T* out, const T* g, const T* y, int64_t rows, int64_t n);
+  void (*grad_columns[2])(T* out, const T* g, const T* y, int64_t n, int64_t stride,
+                          int64_t width);
+};
+
+// The loops of one family for either dtype.
+template <template <class> class Loops>
+struct FloatLoops {
+  Loops<float> f32;
+  Loops<double> f64;
+
+  template <class T>
+  const Loops<T>& of() const {
+    if constexpr (sizeof(T) == sizeof(float))
+      return f32;
+    else
+      return f64;
+  }
 };
 
 struct Table {
@@ -34,6 +73,8 @@ struct Table {
   ElementwiseLoop elementwise[kOpcodes][kDTypes];
   ReduceLoops<float> reduce_f32;
   ReduceLoops<double> reduce_f64;
+  FloatLoops<SoftmaxLoops> softmax;
+  FloatLoops<GemmLoops> gemm;
 
   template <class T>
   const ReduceLoops<T>& reduce() const;

@@ -3,6 +3,7 @@
 
 #include "isa/elementwise.inl"
 #include "isa/reduce.inl"
+#include "isa/softmax.inl"
 
 namespace pag {
 
@@ -22,8 +23,19 @@ const Table PAG_TABLE = {
 #undef BINARY
 #undef TERNARY
     },
-    {sum_contiguous<float>, sum_rows<float>},
-    {sum_contiguous<double>, sum_rows<double>},
+#define REDUCE(T)                                                                  \
+  {sum_contiguous<T>, sum_rows<T>, {extreme_contiguous<T, false>, extreme_contiguous<T, true>}, \
+   find_contiguous<T>, {extreme_columns<T, false>, extreme_columns<T, true>}}
+    REDUCE(float),
+    REDUCE(double),
+#undef REDUCE
+#define SOFTMAX(T)                                                       \
+  {{softmax_rows<T, false>, softmax_rows<T, true>},                      \
+   {softmax_columns<T, false>, softmax_columns<T, true>},                \
+   {softmax_grad_rows<T, false>, softmax_grad_rows<T, true>},            \
+   {softmax_grad_columns<T, false>, softmax_grad_columns<T, true>}}
+    {SOFTMAX(float), SOFTMAX(double)},
+#undef SOFTMAX
 };
 
 }  // namespace pag

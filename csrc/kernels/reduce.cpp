@@ -1,5 +1,6 @@
 #include "kernels/reduce.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -38,7 +39,66 @@ void sum(const T* x, int64_t outer, int64_t n, int64_t inner, double* out) {
         for (int64_t j = 0; j < inner; ++j) out[o * inner + j] += to[(o * pieces + p) * inner + j];
 }
 
-template void sum<float>(const float*, int64_t, int64_t, int64_t, double*);
-template void sum<double>(const double*, int64_t, int64_t, int64_t, double*);
+template <class T>
+void extreme(bool largest, const T* x, int64_t outer, int64_t n, int64_t inner, T* out) {
+  if (outer * inner == 0) return;
+  const ReduceLoops<T>& loops = isa().reduce<T>();
+  // Long reductions are cut into pieces, columns into strips.
+  const int64_t width = std::min(inner, kStrip), strips = (inner + kStrip - 1) / kStrip;
+  const int64_t length = (2 * kGrain + width - 1) / width, pieces = (n + length - 1) / length;
+  std::vector<T> partial;
+  if (pieces > 1) partial.resize(static_cast<size_t>(outer * pieces * inner));
+  T* to = pieces > 1 ? partial.data() : out;
+  const int64_t work = std::min(n, length) * width;
+  parallel_for(outer * pieces * strips, std::max<int64_t>(1, kGrain / work),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t item = begin; item < end; ++item) {
+                   const int64_t column = item % strips * kStrip, row = item / strips;
+                   const int64_t first = row % pieces * length, count = std::min(n - first, length);
+                   const T* from = x + (row / pieces * n + first) * inner + column;
+                   if (inner == 1)
+                     to[row] = loops.extreme[largest](from, count);
+                   else
+                     loops.extreme_columns[largest](to + row * inner + column, nullptr, from, count,
+                                                    inner, std::min(kStrip, inner - column));
+                 }
+               });
+  if (pieces > 1) extreme(largest, to, outer, pieces, inner, out);
+}
+
+template <class T>
+void extreme_with_index(bool largest, const T* x, int64_t outer, int64_t n, int64_t inner, T* out,
+                        int64_t* index) {
+  if (outer * inner == 0) return;
+  const ReduceLoops<T>& loops = isa().reduce<T>();
+  if (inner == 1) {
+    extreme(largest, x, outer, n, inner, out);
+    parallel_for(outer, std::max<int64_t>(1, kGrain / n), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        index[row] = loops.find(x + row * n, n, out[row]);
+        out[row] = x[row * n + index[row]];  // of 0 and -0 the first
+      }
+    });
+    return;
+  }
+  const int64_t strips = (inner + kStrip - 1) / kStrip;
+  parallel_for(outer * strips, std::max<int64_t>(1, kGrain / (n * std::min(inner, kStrip))),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t item = begin; item < end; ++item) {
+                   const int64_t column = item % strips * kStrip, row = item / strips;
+                   const int64_t at = row * inner + column;
+                   loops.extreme_columns[largest](out + at, index + at, x + row * n * inner + column,
+                                                  n, inner, std::min(kStrip, inner - column));
+                 }
+               });
+}
+
+#define INSTANTIATE(T)                                                        \
+  template void sum<T>(const T*, int64_t, int64_t, int64_t, double*);         \
+  template void extreme<T>(bool, const T*, int64_t, int64_t, int64_t, T*);    \
+  template void extreme_with_index<T>(bool, const T*, int64_t, int64_t, int64_t, T*, int64_t*);
+INSTANTIATE(float)
+INSTANTIATE(double)
+#undef INSTANTIATE
 
 }  // namespace pag

@@ -1,0 +1,91 @@
+"""New tensors: constants and ranges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyautograd.dtypes import as_dtype, float32
+from pyautograd.ops.shape import _sizes
+from pyautograd.tensor import Tensor, wrap
+
+
+def made(array: Any, requires_grad: bool = False) -> Tensor:
+    """A fresh array as a leaf."""
+    result = wrap(array)
+    return result.requires_grad_() if requires_grad else result
+
+
+def zeros(*size: Any, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
+    """Zeros of a shape: `zeros(2, 3)` or `zeros((2, 3))`."""
+    return made(np.zeros(_sizes(size), as_dtype(dtype or float32)), requires_grad)
+
+
+def ones(*size: Any, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
+    """Ones of a shape."""
+    return made(np.ones(_sizes(size), as_dtype(dtype or float32)), requires_grad)
+
+
+def empty(*size: Any, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
+    """A tensor with whatever was in memory."""
+    return made(np.empty(_sizes(size), as_dtype(dtype or float32)), requires_grad)
+
+
+def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """One value in every element; the dtype follows the value where none is given."""
+    dtype = as_dtype(type(fill_value) if dtype is None else dtype)
+    return made(np.full(_sizes((size,)), fill_value, dtype), requires_grad)
+
+
+def zeros_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros in the shape and dtype of `input`."""
+    return zeros(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def ones_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones in the shape and dtype of `input`."""
+    return ones(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def empty_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Uninitialised, in the shape and dtype of `input`."""
+    return empty(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """One value, in the shape and dtype of `input`."""
+    dtype = dtype or input.dtype
+    return full(input.shape, fill_value, dtype=dtype, requires_grad=requires_grad)
+
+
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """start, start + step, ... below `end`; `arange(n)` counts from 0. int64 unless given floats."""
+    if end is None:
+        start, end = 0, start
+    if not step:
+        raise ValueError("arange: step must not be 0")
+    if (end - start) * step < 0:
+        raise ValueError(f"arange: step {step} does not lead from {start} to {end}")
+    if dtype is None:
+        dtype = float32 if any(isinstance(x, float) for x in (start, end, step)) else np.int64
+    return made(np.arange(start, end, step).astype(as_dtype(dtype)), requires_grad)
+
+
+def linspace(
+    start: float, end: float, steps: int, *, dtype: Any = float32, requires_grad: bool = False
+) -> Tensor:
+    """`steps` values evenly from `start` to `end`, both included."""
+    values = np.linspace(start, end, steps)
+    return made(values.astype(as_dtype(dtype or float32)), requires_grad)
+
+
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = float32, requires_grad: bool = False
+) -> Tensor:
+    """The n × m matrix with ones on the diagonal."""
+    return made(np.eye(n, m, dtype=as_dtype(dtype or float32)), requires_grad)

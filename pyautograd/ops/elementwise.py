@@ -1,0 +1,362 @@
+"""Element-wise ops, their gradients, and what is composed of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyautograd import _C, tape
+from pyautograd.dtypes import as_dtype
+from pyautograd.modes import is_grad_enabled
+from pyautograd.op import binary, method, primitive, reflected, result_dtype, ternary, unary
+from pyautograd.tape import OUT
+from pyautograd.tensor import Tensor, wrap
+
+# ---- arithmetic ----------------------------------------------------------------------------------
+
+add = binary("add", lambda K, g, saved, needs: (g, g), saves=(), fresh=False)
+sub = binary("sub", lambda K, g, saved, needs: (g, needs[1] and K.neg(g)), saves=(), fresh=False)
+
+
+def _mul_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
+    a, b = saved
+    return needs[0] and K.mul(g, b), needs[1] and K.mul(g, a)
+
+
+def _div_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
+    b, out = saved
+    ga = K.div(g, b)
+    return ga, needs[1] and K.neg(K.mul(ga, out))
+
+
+def _pow_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
+    """b a^(b-1), taken as 0 where b is 0; a^b log a, taken as 0 where a is 0 and b >= 0."""
+    a, b, out = saved
+    ga = gb = None
+    if needs[0] is not None:
+        if isinstance(b, (int, float)):
+            ga = K.mul(g, K.mul(K.pow(a, b - 1), b)) if b else K.mul(g, 0.0)
+        else:
+            slope = K.mul(b, K.pow(a, K.sub(b, 1.0)))
+            ga = K.mul(g, K.where(K.eq(b, 0.0), 0.0, slope))
+    if needs[1] is not None:
+        flat = K.logical_and(K.eq(a, 0.0), K.ge(b, 0.0))
+        positive = K.where(flat, 1.0, a) if not isinstance(a, (int, float)) else a or 1.0
+        gb = K.mul(g, K.where(flat, 0.0, K.mul(out, K.log(positive))))
+    return ga, gb
+
+
+mul = binary("mul", _mul_rule)
+div = binary("div", _div_rule, saves=(1, OUT))
+pow = binary("pow", _pow_rule, saves=(0, 1, OUT))
+neg = unary("neg", lambda K, g, saved, needs: (K.neg(g),), saves=OUT)
+
+# ---- functions -----------------------------------------------------------------------------------
+
+sign = unary("sign", lambda K, g, saved, needs: (K.mul(g, 0.0),), saves=OUT)
+abs = unary("abs", lambda K, g, saved, needs: (K.mul(g, K.sign(saved[0])),), saves=0)
+exp = unary("exp", lambda K, g, saved, needs: (K.mul(g, saved[0]),), saves=OUT)
+log = unary("log", lambda K, g, saved, needs: (K.div(g, saved[0]),), saves=0)
+sqrt = unary("sqrt", lambda K, g, saved, needs: (K.div(K.mul(g, 0.5), saved[0]),), saves=OUT)
+tanh = unary("tanh", lambda K, g, saved, needs: (K.tanh_grad(g, saved[0]),), saves=OUT)
+sigmoid = unary("sigmoid", lambda K, g, saved, needs: (K.sigmoid_grad(g, saved[0]),), saves=OUT)
+softplus = unary("softplus", lambda K, g, saved, needs: (K.mul(g, K.sigmoid(saved[0])),), saves=0)
+relu = unary("relu", lambda K, g, saved, needs: (K.relu_grad(g, saved[0]),), saves=OUT)
+
+
+def _tanh_grad_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
+    """Of u (1 - y^2)."""
+    u, y = saved
+    return (
+        needs[0] and K.tanh_grad(g, y),
+        needs[1] and K.mul(K.mul(K.mul(g, u), y), -2.0),
+    )
+
+
+def _sigmoid_grad_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
+    """Of u y (1 - y)."""
+    u, y = saved
+    return (
+        needs[0] and K.sigmoid_grad(g, y),
+        needs[1] and K.mul(K.mul(g, u), K.sub(1.0, K.mul(y, 2.0))),
+    )
+
+
+binary("tanh_grad", _tanh_grad_rule)
+binary("sigmoid_grad", _sigmoid_grad_rule)
+binary("relu_grad", lambda K, g, saved, needs: (K.relu_grad(g, saved[0]), None), saves=(1,))
+
+
+def _maximum_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
+    """Where the operands are equal, each gets half of the gradient."""
+    a, b = saved
+    return needs[0] and K.maximum_grad(g, a, b), needs[1] and K.maximum_grad(g, b, a)
+
+
+def _minimum_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
+    a, b = saved
+    return needs[0] and K.maximum_grad(g, b, a), needs[1] and K.maximum_grad(g, a, b)
+
+
+maximum = binary("maximum", _maximum_rule)
+minimum = binary("minimum", _minimum_rule)
+# maximum_grad(g, a, b): g where a > b, g/2 where a = b, 0 where a < b.
+ternary(
+    "maximum_grad",
+    lambda K, g, saved, needs: (K.maximum_grad(g, *saved), None, None),
+    saves=(1, 2),
+)
+
+# ---- comparisons: bool, without a gradient -------------------------------------------------------
+
+
+def _comparison(name: str, function: Any) -> Any:
+    def forward(a: Any, b: Any) -> Any:
+        try:
+            return np.asarray(function(a, b))
+        except ValueError:
+            _C.broadcast_shapes(name, np.shape(a), np.shape(b))
+            raise
+
+    def infer(a: Any, b: Any) -> Any:
+        shapes = getattr(a, "shape", ()), getattr(b, "shape", ())
+        return _C.broadcast_shapes(name, *shapes), np.dtype(bool)
+
+    run = primitive(name, "elementwise", forward, None, infer, inputs=0)
+
+    def compare(a: Any, b: Any) -> Any:
+        operands = [x._array if isinstance(x, Tensor) else x for x in (a, b)]
+        for x in operands:
+            if not isinstance(x, (int, float, np.ndarray, np.generic)):
+                return NotImplemented
+        return run(*operands)
+
+    compare.__name__ = compare.__qualname__ = name
+    setattr(tape.tensors, name, compare)
+    return compare
+
+
+eq = _comparison("eq", np.equal)
+ne = _comparison("ne", np.not_equal)
+lt = _comparison("lt", np.less)
+le = _comparison("le", np.less_equal)
+gt = _comparison("gt", np.greater)
+ge = _comparison("ge", np.greater_equal)
+logical_and = _comparison("logical_and", np.logical_and)
+logical_or = _comparison("logical_or", np.logical_or)
+
+
+@method("logical_not", "__invert__")
+def logical_not(a: Tensor) -> Tensor:
+    """Not a, as bool."""
+    return wrap(np.logical_not(a._array))
+
+
+@method()
+def isnan(a: Tensor) -> Tensor:
+    """Where a is NaN."""
+    return wrap(np.isnan(a._array))
+
+
+@method()
+def isfinite(a: Tensor) -> Tensor:
+    """Where a is neither NaN nor infinite."""
+    return wrap(np.isfinite(a._array))
+
+
+# ---- selection -----------------------------------------------------------------------------------
+
+
+def _where_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
+    (condition,) = saved
+    return None, needs[1] and K.where(condition, g, 0.0), needs[2] and K.where(condition, 0.0, g)
+
+
+def _infer_where(condition: Any, a: Any, b: Any) -> Any:
+    shapes = [getattr(x, "shape", ()) for x in (condition, a, b)]
+    return _C.broadcast_shapes("where", *shapes), result_dtype("add", a, b)
+
+
+_where = primitive(
+    "where",
+    "elementwise",
+    _C.where,
+    _where_rule,
+    _infer_where,
+    saves=(0,),
+    inputs=3,
+    broadcasts=True,
+    fresh=True,
+)
+
+
+def where(condition: Tensor, input: Any, other: Any) -> Tensor:
+    """`input` where `condition` is true, `other` elsewhere; all three broadcast.
+
+    The gradient goes only to the side that was taken: a NaN in the other does not reach it.
+
+    >>> import pyautograd as ag
+    >>> x = ag.tensor([1.0, -2.0])
+    >>> ag.where(x > 0, x, 0.0)
+    tensor([1., 0.])
+    """
+    return _where(condition, *[_beside(x, other, input) for x in (input, other)])  # type: ignore[no-any-return]
+
+
+tape.tensors.where = where
+
+
+def _beside(x: Any, *others: Any) -> Any:
+    """A number as a 0-d tensor of the dtype it takes beside the others."""
+    if not isinstance(x, (int, float)):
+        return x
+    tensors = [t for t in others if isinstance(t, Tensor)]
+    if not tensors:
+        return wrap(np.array(x, np.float32 if isinstance(x, float) else None))
+    dtype = tensors[0].dtype
+    return wrap(np.array(x, np.float32 if isinstance(x, float) and dtype.kind != "f" else dtype))
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """min(max(input, min), max); bounds are numbers or tensors, at least one of them given.
+
+    The gradient reaches `input` where it lies within the bounds, these included.
+    """
+    if min is None and max is None:
+        raise ValueError("clamp: at least one of min and max must be given")
+    out = input
+    for bound, beyond in ((min, lt), (max, gt)):
+        if bound is not None:
+            out = where(beyond(out, bound), bound, out)
+    return out
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`value` where `mask` is true, `input` elsewhere."""
+    return where(mask, value, input)
+
+
+# ---- composites ----------------------------------------------------------------------------------
+
+
+def square(input: Tensor) -> Tensor:
+    """input * input."""
+    return mul(input, input)
+
+
+def reciprocal(input: Tensor) -> Tensor:
+    """1 / input."""
+    return div(1.0, input)
+
+
+def rsqrt(input: Tensor) -> Tensor:
+    """1 / sqrt(input)."""
+    return div(1.0, sqrt(input))
+
+
+# ---- dtype ---------------------------------------------------------------------------------------
+
+_cast = primitive(
+    "cast",
+    "elementwise",
+    lambda x, dtype: x.astype(dtype),
+    lambda K, g, saved, needs, dtype: (g,),
+    lambda x, dtype: (x.shape, dtype),
+    broadcasts=True,
+)
+
+
+@method()
+def to(input: Tensor, dtype: Any) -> Tensor:
+    """The same values in another dtype; `input` itself where it has that dtype."""
+    dtype = as_dtype(dtype)
+    if input.dtype == dtype:
+        return input
+    if dtype.kind != "f":  # integers have no gradient
+        return wrap(input._array.astype(dtype))
+    return _cast(input, dtype)  # type: ignore[no-any-return]
+
+
+for _name, _dtype in (
+    ("float", np.float32),
+    ("double", np.float64),
+    ("long", np.int64),
+    ("int", np.int32),
+    ("bool", np.bool_),
+):
+    method(_name)(lambda input, _dtype=_dtype: to(input, _dtype))
+
+
+# ---- methods -------------------------------------------------------------------------------------
+
+for _function, _names in (
+    (add, ("__add__", "__radd__", "add")),
+    (sub, ("__sub__", "sub")),
+    (mul, ("__mul__", "__rmul__", "mul")),
+    (div, ("__truediv__", "div")),
+    (pow, ("__pow__", "pow")),
+    (reflected(sub), ("__rsub__",)),
+    (reflected(div), ("__rtruediv__",)),
+    (reflected(pow), ("__rpow__",)),
+    (neg, ("__neg__", "neg")),
+    (abs, ("__abs__", "abs")),
+    (eq, ("__eq__", "eq")),
+    (ne, ("__ne__", "ne")),
+    (lt, ("__lt__", "lt")),
+    (le, ("__le__", "le")),
+    (gt, ("__gt__", "gt")),
+    (ge, ("__ge__", "ge")),
+    (logical_and, ("__and__", "__rand__", "logical_and")),
+    (logical_or, ("__or__", "__ror__", "logical_or")),
+):
+    method(*_names)(_function)
+for _function in (
+    sign, exp, log, sqrt, tanh, sigmoid, relu, maximum, minimum, clamp, masked_fill, square,
+    reciprocal, rsqrt,
+):  # fmt: skip
+    method()(_function)
+method("where")(lambda input, condition, other: where(condition, input, other))
+
+
+def _recorded(self: Tensor, args: Any) -> bool:
+    return is_grad_enabled() and any(
+        isinstance(x, Tensor) and x.requires_grad for x in (self, *args)
+    )
+
+
+def _in_place(function: Any) -> None:
+    name = f"{function.__name__}_"
+
+    def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if _recorded(self, args):
+            raise RuntimeError(
+                f"{name}: a value that the tape follows cannot be changed in place while ops are "
+                "recorded; do it under no_grad(), or use the op that makes a new tensor"
+            )
+        self._writable(name)  # refuses before anything is computed
+        return self._assign(name, ..., function(self, *args, **kwargs))
+
+    method(name)(run)
+
+
+def _augmented(function: Any, name: str) -> None:
+    """`a += b`: in place where nothing is recorded; else `a` becomes a new tensor."""
+    in_place = getattr(Tensor, f"{function.__name__}_")
+
+    def run(self: Tensor, other: Any) -> Tensor:
+        if _recorded(self, (other,)) and not (self.is_leaf and self.requires_grad):
+            return function(self, other)  # type: ignore[no-any-return]
+        return in_place(self, other)  # type: ignore[no-any-return]
+
+    method(name)(run)
+
+
+for _function in (add, sub, mul, div, pow, clamp, masked_fill, neg, exp, sqrt, tanh, relu):
+    _in_place(_function)
+for _function, _name in (
+    (add, "__iadd__"), (sub, "__isub__"), (mul, "__imul__"), (div, "__itruediv__"),
+):  # fmt: skip
+    _augmented(_function, _name)
+
+tape.arrays.add_into = _C.add_into

@@ -1,0 +1,200 @@
+"""Indexing: basic (views), advanced (gathers), and their adjoints, which add where places repeat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyautograd import _C
+from pyautograd.modes import is_grad_enabled
+from pyautograd.op import method, primitive
+from pyautograd.ops.shape import index_of_dim
+from pyautograd.tape import SHAPE
+from pyautograd.tensor import Tensor
+
+
+def _into_zeros(g: Any, key: Any, shape: tuple[int, ...]) -> Any:
+    out = np.zeros(shape, g.dtype)
+    out[key] = g
+    return out
+
+
+def _sliced_shape(x: Any, key: Any) -> tuple[int, ...]:
+    return np.broadcast_to(np.empty((), bool), x.shape)[key].shape
+
+
+# slice(x, key) by integers, slices, None and ... is a view; slice_grad puts g back into zeros.
+_slice = primitive(
+    "slice",
+    "movement",
+    lambda x, key: x[key],
+    lambda K, g, saved, needs, key: (K.slice_grad(g, key, saved[0]),),
+    lambda x, key: (_sliced_shape(x, key), x.dtype),
+    saves=(SHAPE,),
+)
+primitive(
+    "slice_grad",
+    "movement",
+    _into_zeros,
+    lambda K, g, saved, needs, key, shape: (K.slice(g, key),),
+    lambda g, key, shape: (shape, g.dtype),
+)
+
+
+def _index_add(g: Any, key: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
+    """g added into zeros of that shape at x[key]."""
+    leading = len(key)
+    if all(isinstance(k, np.ndarray) for k in key):
+        # Arrays for the leading dimensions: a list of rows.
+        rows = np.ravel_multi_index(
+            tuple(
+                np.where(k < 0, k + n, k)
+                for k, n in zip(np.broadcast_arrays(*key), shape, strict=False)
+            ),
+            shape[:leading],
+        ).reshape(-1)
+        row = shape[leading:]
+        count = int(np.prod(shape[:leading]))
+        return _C.index_add_rows(g.reshape(len(rows), *row), rows, count).reshape(shape)
+    out = np.zeros(shape, g.dtype)
+    np.add.at(out, key, g)
+    return out
+
+
+_index = primitive(
+    "index",
+    "movement",
+    lambda x, key: x[key],
+    lambda K, g, saved, needs, key: (K.index_add(g, key, saved[0]),),
+    lambda x, key: (_sliced_shape(x, key), x.dtype),
+    saves=(SHAPE,),
+)
+primitive(
+    "index_add",
+    "movement",
+    _index_add,
+    lambda K, g, saved, needs, key, shape: (K.index(g, key),),
+    lambda g, key, shape: (shape, g.dtype),
+)
+
+
+def _plain_key(op: str, x: Tensor, key: Any) -> tuple[tuple[Any, ...], bool]:
+    """The key with arrays for tensors and lists, masks as positions; and whether it is basic."""
+    parts = []
+    basic = True
+    for k in key if isinstance(key, tuple) else (key,):
+        if isinstance(k, Tensor):
+            k = k._array
+        elif isinstance(k, (list, range)):
+            k = np.asarray(k, None if len(k) else np.int64)
+        if isinstance(k, np.generic) and k.dtype.kind in "iu":
+            k = int(k)
+        if isinstance(k, (bool, np.bool_)):
+            k = np.asarray(k)
+        if isinstance(k, np.ndarray):
+            if k.dtype == np.bool_:
+                basic = False
+                if k.ndim == 0:
+                    parts.append(k)
+                    continue
+                at = sum(1 for p in parts if p is not None)
+                seen = x.shape[at : at + k.ndim]
+                if seen != k.shape and not any(p is Ellipsis for p in parts):
+                    raise IndexError(
+                        f"{op}: a mask of shape {k.shape} for the dimensions {seen} of shape "
+                        f"{x.shape}"
+                    )
+                parts.extend(np.nonzero(k))
+                continue
+            if k.dtype.kind not in "iu":
+                raise IndexError(f"{op}: index tensors have integers or bools, got {k.dtype}")
+            if k.ndim == 0:
+                k = int(k)
+            else:
+                basic = False
+                k = k.astype(np.int64, copy=False)
+        elif not (k is None or k is Ellipsis or isinstance(k, (int, slice))):
+            raise IndexError(
+                f"{op}: indices are integers, slices, None, ..., tensors and lists, "
+                f"got {type(k).__name__}"
+            )
+        parts.append(k)
+    if basic and not any(p is Ellipsis for p in parts):
+        parts.append(Ellipsis)  # so that NumPy gives a view even of a single element
+    return tuple(parts), basic
+
+
+@method("__getitem__")
+def getitem(x: Tensor, key: Any) -> Tensor:
+    """x[key] by NumPy's rules: a view for integers and slices, a copy for tensors and masks."""
+    plain, basic = _plain_key("index", x, key)
+    try:
+        return (_slice if basic else _index)(x, plain)  # type: ignore[no-any-return]
+    except IndexError as error:
+        raise IndexError(f"index: {error} (shape {x.shape})") from None
+
+
+@method("__setitem__")
+def setitem(x: Tensor, key: Any, value: Any) -> None:
+    """x[key] = value, in place, where nothing is recorded."""
+    plain, _ = _plain_key("assignment", x, key)
+    if is_grad_enabled() and isinstance(value, Tensor) and value.requires_grad:
+        raise RuntimeError(
+            "assignment: a value that requires a gradient cannot be assigned in place; "
+            "use where(), cat() or stack()"
+        )
+    x._assign("assignment", plain, value)
+
+
+# ---- along one dimension -------------------------------------------------------------------------
+
+_gather = primitive(
+    "gather",
+    "movement",
+    lambda x, index, dim: _C.gather(x, dim, index),
+    lambda K, g, saved, needs, dim: (K.scatter_add(g, saved[0], dim, saved[1]), None),
+    lambda x, index, dim: (index.shape, x.dtype),
+    saves=(1, SHAPE),
+    inputs=2,
+    fresh=True,
+)
+primitive(
+    "scatter_add",
+    "movement",
+    lambda g, index, dim, shape: _C.scatter_add(g, dim, index, shape),
+    lambda K, g, saved, needs, dim, shape: (K.gather(g, saved[0], dim), None),
+    lambda g, index, dim, shape: (shape, g.dtype),
+    saves=(1,),
+    inputs=2,
+    fresh=True,
+)
+
+
+@method()
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """out[i][j][k] = input[i][index[i][j][k]][k] for dim = 1, and so on.
+
+    `index` (int64) has as many dimensions as `input`, and in the others than `dim` at most its
+    sizes. Raises IndexError for an index out of range.
+    """
+    return _gather(input, index, index_of_dim("gather", input.ndim, dim))  # type: ignore[no-any-return]
+
+
+@method()
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices of `input` at the positions `index` (1-D) along `dim`."""
+    d = index_of_dim("index_select", input.ndim, dim)
+    if index.ndim != 1:
+        raise ValueError(f"index_select: expected a 1-D index, got shape {index.shape}")
+    return getitem(input, (slice(None),) * d + (index,))
+
+
+@method()
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where `mask` is true, in order, 1-D."""
+    return getitem(input.expand(_common(input, mask)), mask.expand(_common(input, mask)))
+
+
+def _common(a: Tensor, b: Tensor) -> tuple[int, ...]:
+    return _C.broadcast_shapes("masked_select", a.shape, b.shape)

@@ -1,0 +1,183 @@
+"""Losses, composed of ops; names, arguments and defaults as in PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyautograd.ops import elementwise as ew
+from pyautograd.ops.index import gather
+from pyautograd.ops.reduce import mean, sum
+from pyautograd.ops.softmax import log_softmax
+from pyautograd.tensor import Tensor, wrap
+
+
+def _reduce(op: str, loss: Tensor, reduction: str) -> Tensor:
+    if reduction == "mean":
+        return mean(loss)
+    if reduction == "sum":
+        return sum(loss)
+    if reduction == "none":
+        return loss
+    raise ValueError(f"{op}: reduction is mean, sum or none, got {reduction!r}")
+
+
+def _same_shape(op: str, input: Tensor, target: Tensor) -> None:
+    if input.shape != target.shape:
+        raise ValueError(f"{op}: input of shape {input.shape}, target of shape {target.shape}")
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """(input - target)^2."""
+    _same_shape("mse_loss", input, target)
+    return _reduce("mse_loss", ew.square(ew.sub(input, target)), reduction)
+
+
+def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """|input - target|."""
+    _same_shape("l1_loss", input, target)
+    return _reduce("l1_loss", ew.abs(ew.sub(input, target)), reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """-(p t log s(x) + (1 - t) log(1 - s(x))), s the sigmoid, p = pos_weight; without overflow.
+
+    Computed as (1 - t) x + (1 + (p - 1) t) softplus(-x).
+    """
+    op = "binary_cross_entropy_with_logits"
+    _same_shape(op, input, target)
+    rest = ew.mul(ew.sub(1.0, target), input)
+    tail = ew.softplus(ew.neg(input))
+    if pos_weight is not None:
+        tail = ew.mul(ew.add(ew.mul(ew.sub(pos_weight, 1.0), target), 1.0), tail)
+    loss = ew.add(rest, tail)
+    return _reduce(op, loss if weight is None else ew.mul(loss, weight), reduction)
+
+
+def _classes(op: str, input: Tensor, target: Tensor, ignore_index: int) -> Any:
+    """Target classes with 0 for the ignored ones, and where classes are to be counted (or None)."""
+    n_classes = input.shape[1]
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"{op}: expected class numbers of an integer dtype, got {target.dtype}")
+    expected = (input.shape[0], *input.shape[2:])
+    if target.shape != expected:
+        raise ValueError(
+            f"{op}: expected a target of shape {expected} for input {input.shape}, "
+            f"got {target.shape}"
+        )
+    classes = target._array.astype(np.int64, copy=False)
+    counted = None
+    if (classes == ignore_index).any():
+        counted = classes != ignore_index
+        classes = np.where(counted, classes, 0)
+    if classes.size and not (0 <= classes.min() and classes.max() < n_classes):
+        bad = classes.min() if classes.min() < 0 else classes.max()
+        raise IndexError(f"{op}: class {bad} is out of range for {n_classes} classes")
+    return classes, counted
+
+
+def _class_weights(op: str, input: Tensor, weight: Tensor | None) -> Any:
+    if weight is not None and weight.shape != (input.shape[1],):
+        raise ValueError(
+            f"{op}: expected a weight of shape ({input.shape[1]},), got {weight.shape}"
+        )
+    return None if weight is None else weight._array
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """-weight[c] input[c] for the target class c of each sample.
+
+    input: log-probabilities (N, C, ...) or (C,); target: class numbers (N, ...) or ().
+    The mean is weighted: over the sum of the weights of the classes met. Samples of the class
+    `ignore_index` count nowhere. With label smoothing s, the target is 1 - s of the class and s
+    spread over all classes (Szegedy et al., 2016).
+    """
+    op = "nll_loss"
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{op}: reduction is mean, sum or none, got {reduction!r}")
+    if input.ndim == 1:
+        loss = nll_loss(
+            input.reshape(1, -1), target.reshape(1), weight, ignore_index, reduction,
+            label_smoothing,
+        )  # fmt: skip
+        return loss.reshape(()) if reduction == "none" else loss  # type: ignore[no-any-return]
+    if input.ndim == 0:
+        raise ValueError(f"{op}: expected input (N, C, ...), got shape {input.shape}")
+    classes, counted = _classes(op, input, target, ignore_index)
+    weights = _class_weights(op, input, weight)
+
+    picked = gather(input, 1, wrap(np.expand_dims(classes, 1)))
+    loss = ew.neg(picked.reshape(classes.shape))
+    share = None if weights is None else weights[classes]
+    if counted is not None:
+        share = counted.astype(input.dtype) if share is None else share * counted
+    if share is not None:
+        loss = ew.mul(loss, wrap(share))
+    total = classes.size if share is None else share.sum(dtype=np.float64)
+    if label_smoothing:
+        spread = ew.neg(input if weights is None else ew.mul(input, _per_class(weights, input)))
+        smooth = ew.div(sum(spread, 1), input.shape[1])
+        if counted is not None:
+            smooth = ew.mul(smooth, wrap(counted.astype(input.dtype)))
+        loss = ew.add(ew.mul(loss, 1.0 - label_smoothing), ew.mul(smooth, label_smoothing))
+    if reduction == "mean" and share is not None:
+        return ew.div(sum(loss), wrap(np.asarray(total, input.dtype)))
+    return _reduce(op, loss, reduction)
+
+
+def _per_class(weights: Any, input: Tensor) -> Tensor:
+    """Weights (C,) as (1, C, 1, ...) beside input (N, C, ...)."""
+    return wrap(weights.reshape(1, -1, *(1,) * (input.ndim - 2)))
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """The cross-entropy of softmax(input) against classes: nll_loss(log_softmax(input), target).
+
+    input: logits (N, C, ...) or (C,). target: class numbers (N, ...) or (), or probabilities in
+    the shape of the input.
+
+    >>> import pyautograd as ag
+    >>> ag.nn.functional.cross_entropy(ag.zeros(1, 4), ag.tensor([2]))
+    tensor(1.3863)
+    """
+    if not input.ndim:
+        raise ValueError("cross_entropy: expected input (N, C, ...) or (C,), got a scalar")
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ValueError(f"cross_entropy: label_smoothing lies in [0, 1], got {label_smoothing}")
+    dim = 0 if input.ndim == 1 else 1
+    log_p = log_softmax(input, dim)
+    if target.dtype.kind != "f":
+        return nll_loss(log_p, target, weight, ignore_index, reduction, label_smoothing)
+    _same_shape("cross_entropy", input, target)
+    if label_smoothing:
+        target = ew.add(ew.mul(target, 1.0 - label_smoothing), label_smoothing / input.shape[dim])
+    share = ew.mul(target, log_p)
+    weights = _class_weights("cross_entropy", input if dim else input.reshape(1, -1), weight)
+    if weights is not None:
+        share = ew.mul(share, _per_class(weights, input) if dim else wrap(weights))
+    loss = ew.neg(sum(share, dim))
+    if reduction == "mean":
+        samples = input.numel() // input.shape[dim] if input.shape[dim] else 0
+        return ew.div(sum(loss), samples or float("nan"))
+    return _reduce("cross_entropy", loss, reduction)

@@ -1,0 +1,227 @@
+"""Pooling. Max pooling scatters and gathers by a saved mask; average pooling has windows of any
+size, so that the adaptive one is the same op.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyautograd import _C
+from pyautograd.op import primitive
+from pyautograd.ops.conv import Pair, pair
+from pyautograd.ops.shape import reshape
+from pyautograd.tape import OUT, SHAPE
+from pyautograd.tensor import Tensor, wrap
+
+
+def _pooled(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil: bool) -> int:
+    """How many windows; with `ceil` also a last one that overhangs, if it starts inside."""
+    span = size + 2 * padding - dilation * (kernel - 1) - 1
+    count = (span + (stride - 1 if ceil else 0)) // stride + 1
+    if ceil and (count - 1) * stride >= size + padding:
+        count -= 1
+    return count
+
+
+def _geometry(op: str, kernel_size: Pair, stride: Pair | None, padding: Pair) -> Any:
+    kernel = pair(op, "kernel_size", kernel_size)
+    stride = kernel if stride is None or stride == () else pair(op, "stride", stride)
+    padding = pair(op, "padding", padding, 0)
+    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
+        raise ValueError(f"{op}: padding {padding} is more than half of the kernel {kernel}")
+    return kernel, stride, padding
+
+
+def _images(op: str, input: Tensor) -> Tensor:
+    """(N, C, H, W), from that or (C, H, W)."""
+    if input.ndim not in (3, 4):
+        raise ValueError(f"{op}: expected input (N, C, H, W) or (C, H, W), got shape {input.shape}")
+    return input if input.ndim == 4 else reshape(input, (1, *input.shape))
+
+
+def _counts(
+    op: str, input: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
+) -> Any:
+    counts = [
+        _pooled(input.shape[2 + i], kernel[i], stride[i], padding[i], dilation[i], ceil)
+        for i in range(2)
+    ]
+    if any(n < 1 for n in counts):
+        raise ValueError(
+            f"{op}: a kernel of {kernel} (dilation {dilation}) does not fit into input "
+            f"{input.shape} with padding {padding}"
+        )
+    return counts
+
+
+# ---- max -----------------------------------------------------------------------------------------
+
+# max_pool2d(x, kernel, stride, padding, dilation, ceil) -> (out, mask of winning taps)
+_max_pool2d = primitive(
+    "max_pool2d",
+    "window",
+    _C.max_pool2d,
+    lambda K, g, saved, needs, kernel, stride, padding, dilation, ceil: (
+        K.max_pool2d_scatter(g, saved[0], tuple(saved[1][2:]), kernel, stride, padding, dilation),
+    ),
+    lambda x, kernel, stride, padding, dilation, ceil: (
+        (
+            *x.shape[:2],
+            *[
+                _pooled(x.shape[2 + i], kernel[i], stride[i], padding[i], dilation[i], ceil)
+                for i in range(2)
+            ],
+        ),
+        x.dtype,
+    ),
+    saves=(OUT - 1, SHAPE),
+    fresh=True,
+)
+# max_pool2d_scatter(g, mask, (H, W), ...) and max_pool2d_gather(x, mask, ...) are adjoint.
+primitive(
+    "max_pool2d_scatter",
+    "window",
+    _C.max_pool2d_scatter,
+    lambda K, g, saved, needs, hw, *geometry: (K.max_pool2d_gather(g, saved[0], *geometry), None),
+    lambda g, mask, hw, *geometry: ((*g.shape[:2], *hw), g.dtype),
+    saves=(1,),
+    inputs=2,
+    fresh=True,
+)
+primitive(
+    "max_pool2d_gather",
+    "window",
+    _C.max_pool2d_gather,
+    lambda K, g, saved, needs, *geometry: (
+        K.max_pool2d_scatter(g, saved[0], tuple(saved[1][2:]), *geometry),
+        None,
+    ),
+    lambda x, mask, *geometry: (mask.shape, x.dtype),
+    saves=(1, SHAPE),
+    inputs=2,
+    fresh=True,
+)
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest value of each window; the stride is the kernel's size unless given.
+
+    input (N, C, H, W) or (C, H, W). Padding never wins; NaN does; the first of equals does. With
+    `return_indices`, a pair with the winners' positions in the plane, h * W + w, int64. With
+    `ceil_mode`, a last window may overhang.
+
+    >>> import pyautograd as ag
+    >>> ag.nn.functional.max_pool2d(ag.arange(16.0).reshape(1, 1, 4, 4), 2)
+    tensor([[[[ 5.,  7.],
+              [13., 15.]]]])
+    """
+    x = _images("max_pool2d", input)
+    kernel, stride, padding = _geometry("max_pool2d", kernel_size, stride, padding)
+    dilation = pair("max_pool2d", "dilation", dilation)
+    _counts("max_pool2d", x, kernel, stride, padding, dilation, ceil_mode)
+    out, mask = _max_pool2d(x, kernel, stride, padding, dilation, bool(ceil_mode))
+    shape = out.shape[4 - input.ndim :]
+    out = out if input.ndim == 4 else reshape(out, shape)
+    if not return_indices:
+        return out
+    plane = x.shape[2:]
+    found = _C.max_pool2d_indices(mask._array, plane, kernel, stride, padding, dilation)
+    return out, wrap(found.reshape(shape))
+
+
+# ---- average -------------------------------------------------------------------------------------
+
+# Windows along one dimension: begin and end (int64), and the factor of each (float64).
+Windows = tuple[Any, Any, Any]
+
+
+# avg_pool2d(x, rows, columns): sums over rows x columns, times both factors.
+_avg_pool2d = primitive(
+    "avg_pool2d",
+    "window",
+    _C.avg_pool2d,
+    lambda K, g, saved, needs, rows, columns: (
+        K.avg_pool2d_grad(g, rows, columns, tuple(saved[0][2:])),
+    ),
+    lambda x, rows, columns: ((*x.shape[:2], len(rows[0]), len(columns[0])), x.dtype),
+    saves=(SHAPE,),
+    fresh=True,
+)
+primitive(
+    "avg_pool2d_grad",
+    "window",
+    _C.avg_pool2d_grad,
+    lambda K, g, saved, needs, rows, columns, hw: (K.avg_pool2d(g, rows, columns),),
+    lambda g, rows, columns, hw: ((*g.shape[:2], *hw), g.dtype),
+    fresh=True,
+)
+
+
+def _run(input: Tensor, x: Tensor, rows: Windows, columns: Windows) -> Tensor:
+    out = _avg_pool2d(x, rows, columns)
+    return out if input.ndim == 4 else reshape(out, out.shape[1:])  # type: ignore[no-any-return]
+
+
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window; the stride is the kernel's size unless given.
+
+    The divisor counts the padding unless `count_include_pad` is false (never what overhangs in
+    `ceil_mode`); `divisor_override` replaces it.
+    """
+    x = _images("avg_pool2d", input)
+    kernel, stride, padding = _geometry("avg_pool2d", kernel_size, stride, padding)
+    counts = _counts("avg_pool2d", x, kernel, stride, padding, (1, 1), ceil_mode)
+    if divisor_override is not None and divisor_override == 0:
+        raise ValueError("avg_pool2d: divisor_override must not be 0")
+    windows = []
+    for i in range(2):
+        size, first = x.shape[2 + i], np.arange(counts[i]) * stride[i] - padding[i]
+        last = np.minimum(first + kernel[i], size + padding[i])
+        begin, end = np.maximum(first, 0), np.minimum(last, size)
+        if divisor_override is not None:
+            factor = np.full(counts[i], 1.0 / divisor_override if i == 0 else 1.0)
+        else:
+            factor = 1.0 / (last - first if count_include_pad else np.maximum(end - begin, 1))
+        windows.append((begin.astype(np.int64), end.astype(np.int64), factor))
+    return _run(input, x, *windows)
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """Means over windows chosen such that the output has that size; None keeps a dimension's.
+
+    Window i of n covers floor(i H / n) to ceil((i + 1) H / n).
+    """
+    x = _images("adaptive_avg_pool2d", input)
+    sizes = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
+    if len(sizes) != 2 or any(n is not None and (not isinstance(n, int) or n < 0) for n in sizes):
+        raise ValueError(
+            f"adaptive_avg_pool2d: expected output_size as an integer or a pair, got {output_size}"
+        )
+    windows = []
+    for i, n in enumerate(sizes):
+        size = x.shape[2 + i]
+        if not size:
+            raise ValueError(f"adaptive_avg_pool2d: nothing to average in input {input.shape}")
+        count = size if n is None else n
+        at = np.arange(count)
+        begin, end = at * size // max(count, 1), -(-(at + 1) * size // max(count, 1))
+        windows.append((begin.astype(np.int64), end.astype(np.int64), 1.0 / (end - begin)))
+    return _run(input, x, *windows)

@@ -1,0 +1,131 @@
+"""Random tensors, and dropout. One generator a process, behind a lock; `manual_seed` sets it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from pyautograd.dtypes import as_dtype, float32
+from pyautograd.ops import elementwise as ew
+from pyautograd.ops.create import made
+from pyautograd.ops.shape import _sizes
+from pyautograd.tensor import Tensor, wrap
+
+
+class Generator:
+    """A stream of random numbers (Philox), the same for the same seed.
+
+    >>> import pyautograd as ag
+    >>> a, b = ag.Generator().manual_seed(3), ag.Generator().manual_seed(3)
+    >>> bool((ag.rand(4, generator=a) == ag.rand(4, generator=b)).all())
+    True
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bits = np.random.Generator(np.random.Philox())
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Starts the stream that belongs to `seed`."""
+        self._bits = np.random.Generator(np.random.Philox(seed))
+        return self
+
+    def get_state(self) -> dict[str, Any]:
+        """Where the stream stands, for `set_state`."""
+        return self._bits.bit_generator.state  # type: ignore[return-value]
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on from a place that `get_state` told."""
+        self._bits.bit_generator.state = state
+
+    def draw(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """A call of a method of np.random.Generator, one thread at a time."""
+        with self._lock:
+            return getattr(self._bits, name)(*args, **kwargs)
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seeds the default generator."""
+    return default_generator.manual_seed(seed)
+
+
+def _drawn(name: str, size: Any, dtype: Any, requires_grad: bool, generator: Any) -> Tensor:
+    dtype = as_dtype(dtype or float32)
+    if dtype.kind != "f":
+        raise TypeError(f"random numbers are float32 or float64, not {dtype}")
+    values = (generator or default_generator).draw(name, size=_sizes(size), dtype=dtype)
+    return made(np.asarray(values), requires_grad)
+
+
+def rand(
+    *size: Any, dtype: Any = None, requires_grad: bool = False, generator: Generator | None = None
+) -> Tensor:
+    """Uniform in [0, 1)."""
+    return _drawn("random", size, dtype, requires_grad, generator)
+
+
+def randn(
+    *size: Any, dtype: Any = None, requires_grad: bool = False, generator: Generator | None = None
+) -> Tensor:
+    """Normal, mean 0 and variance 1."""
+    return _drawn("standard_normal", size, dtype, requires_grad, generator)
+
+
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    dtype: Any = np.int64,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Integers in [low, high): `randint(high, size)` or `randint(low, high, size)`."""
+    if size is None:
+        low, high, size = 0, low, high
+    if low >= high:
+        raise ValueError(f"randint: expected low < high, got {low} and {high}")
+    values = (generator or default_generator).draw("integers", low, high, size=_sizes((size,)))
+    return made(np.asarray(values).astype(as_dtype(dtype)))
+
+
+def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
+    """The numbers 0 to n-1 in random order, int64."""
+    return made((generator or default_generator).draw("permutation", n))
+
+
+def rand_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Uniform in [0, 1), in the shape and dtype of `input`."""
+    return rand(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def randn_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Normal, in the shape and dtype of `input`."""
+    return randn(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def randint_like(input: Tensor, low: int, high: Any = None, *, dtype: Any = None) -> Tensor:
+    """Integers in [low, high), in the shape and dtype of `input`."""
+    if high is None:
+        low, high = 0, low
+    return randint(low, high, input.shape, dtype=dtype or input.dtype)
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """Zeroes each element with probability p and divides the others by 1 - p, in training.
+
+    Srivastava et al., 2014, in the inverted form that leaves evaluation alone.
+    """
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout: expected a probability, got p={p}")
+    if not training or p == 0.0:
+        return input
+    if p == 1.0:
+        return ew.mul(input, 0.0)
+    keep = default_generator.draw("random", size=input.shape, dtype=np.float32) >= p
+    scale = (1.0 / (1.0 - p)) * keep
+    return ew.mul(input, wrap(scale.astype(input.dtype)))

@@ -1,0 +1,427 @@
+"""The tape: nodes, the order of backward, `backward` and `grad`. Knows no op.
+
+A `Node` is one recorded call. Its `edges` are the nodes of its inputs (None where an input needs
+no gradient); a leaf that requires a gradient has a node of its own, with no edges.
+
+Backward counts how often each node is an input of another, then visits nodes whose consumers are
+all done, last found first. The order is fixed by the graph, hence so is the order of additions.
+Counts and pending gradients live in the nodes' slots: dictionaries would cost 290 ns a node.
+
+Gradient rules run in a *space*: `arrays` (kernels on plain arrays, nothing recorded) or `tensors`
+(the same ops on Tensors, recorded) under `create_graph=True`. op.py fills both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from pyautograd.modes import GradMode, lock, modified_since, state
+
+arrays = SimpleNamespace()
+tensors = SimpleNamespace()
+
+# What an op saves for backward, beside an input by its position (0, 1, ...).
+OUT = -1  # the output; -2, -3, ... are the second, third, ... output
+SHAPE = 1000  # SHAPE + i: the shape of input i
+
+
+class Node:
+    """One recorded call: what backward needs to know of it."""
+
+    __slots__ = (
+        "__weakref__",
+        "attrs",  # arguments of the call that are no arrays, handed to the rule
+        "clock",  # state.clock when the call was recorded
+        "edges",
+        "grad",  # during backward: the gradient so far
+        "hooks",
+        "layouts",  # per input (shape, dtype), where the op may have broadcast or cast it
+        "op",
+        "owned",  # during backward: grad is a buffer of the engine, to be added into
+        "pending",  # during backward: consumers not yet visited
+        "saved",
+    )
+
+    def __init__(self, op: Any, edges: tuple[Node | None, ...], saved: Any) -> None:
+        self.op = op
+        self.edges = edges
+        self.saved = saved
+        self.attrs: tuple[Any, ...] = ()
+        self.layouts: Any = None
+        self.hooks: list[Callable[[Any], Any]] | None = None
+        self.clock = state.clock
+        self.pending = 0
+        self.grad: Any = None
+        self.owned = False
+
+    def name(self) -> str:
+        """The op's name as people know it: `MulBackward`."""
+        if not self.edges:
+            return "AccumulateGrad"
+        return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """The nodes of the inputs, each with the number of its output (always 0)."""
+        return tuple((edge, 0) for edge in self.edges)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+
+class _Freed:
+    def __repr__(self) -> str:
+        return "<freed>"
+
+
+FREED = _Freed()
+
+
+# ---- the walk ------------------------------------------------------------------------------------
+
+_depth = 0  # walks under way in the thread that holds the lock
+
+
+def _check_unmodified(node: Node) -> None:
+    for value in node.saved:
+        if isinstance(value, np.ndarray) and (op := modified_since(value, node.clock)):
+            raise RuntimeError(
+                f"backward: {node.op.name} saved a tensor of shape {value.shape} that {op} has "
+                "changed in place since; clone() it before the change, or change a copy"
+            )
+
+
+class _Roots:
+    """The rule of a node above several roots: each gets its seed."""
+
+    name = "backward"
+    fresh = False
+    holds_arrays = False
+    saves: tuple[int, ...] = ()
+
+    def __init__(self, seeds: Sequence[Any]) -> None:
+        self.seeds = seeds
+
+    def rule(self, K: Any, g: Any, saved: Any, needs: Any) -> Sequence[Any]:
+        return self.seeds
+
+
+def run_backward(
+    roots: Sequence[Node],
+    seeds: Sequence[Any],
+    create_graph: bool,
+    retain_graph: bool,
+    wanted: Iterable[Node] | None = None,
+) -> dict[Node, Any]:
+    """Carries the seeds from the roots to the leaves, or to the nodes `wanted`.
+
+    Seeds are arrays, or Tensors under `create_graph`. Without `wanted`, gradients are added to the
+    leaves' `grad`; with it, they are returned by node and no leaf changes. If anything raises, the
+    graph is left as it was, but for values already freed.
+    """
+    if len(roots) == 1:
+        root, seed = roots[0], seeds[0]
+    else:
+        root, seed = Node(_Roots(seeds), tuple(roots), None), seeds[0]
+    captured: dict[Node, Any] | None = None if wanted is None else dict.fromkeys(wanted)
+    global _depth
+    with lock:
+        stashed = _stash(root) if _depth else ()
+        _depth += 1
+        try:
+            if create_graph:
+                with GradMode(True):
+                    _run(root, seed, True, retain_graph, captured)
+            else:
+                _run(root, seed, False, retain_graph, captured)
+        except BaseException:
+            for node in _reachable(root):
+                node.pending, node.grad, node.owned = 0, None, False
+            raise
+        finally:
+            _depth -= 1
+            for node, *slots in stashed:
+                node.pending, node.grad, node.owned = slots
+    return captured or {}
+
+
+def _reachable(root: Node) -> Iterable[Node]:
+    seen = {root}
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        for edge in node.edges:
+            if edge is not None and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+
+
+def _stash(root: Node) -> list[tuple[Node, int, Any, bool]]:
+    """Sets aside what an outer backward, from one of whose hooks we come, keeps in the nodes."""
+    stashed = []
+    for node in _reachable(root):
+        if node.pending or node.grad is not None:
+            stashed.append((node, node.pending, node.grad, node.owned))
+            node.pending, node.grad, node.owned = 0, None, False
+    return stashed
+
+
+def _leading_to(root: Node, wanted: Iterable[Node]) -> set[Node]:
+    """The nodes on a path from the root to one that is wanted."""
+    needed = set(wanted)
+    seen = set()
+    stack: list[tuple[Node, bool]] = [(root, False)]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            if any(edge in needed for edge in node.edges):
+                needed.add(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((edge, False) for edge in node.edges if edge is not None)
+    return needed
+
+
+def _run(
+    root: Node, seed: Any, create_graph: bool, retain_graph: bool, captured: dict[Node, Any] | None
+) -> None:
+    K = tensors if create_graph else arrays
+    add_into = arrays.add_into
+    needed = None if captured is None else _leading_to(root, captured)
+    stack = [root]
+    pop, push = stack.pop, stack.append
+
+    while stack:  # count consumers
+        for edge in pop().edges:
+            if edge is not None and (needed is None or edge in needed):
+                count = edge.pending
+                edge.pending = count + 1
+                if not count:
+                    push(edge)
+
+    root.grad = seed
+    push(root)
+    while stack:  # visit
+        node = pop()
+        g, owned, edges, op = node.grad, node.owned, node.edges, node.op
+        node.grad = None
+        node.owned = False
+        if node.hooks is not None and g is not None:
+            g, owned = _run_hooks(node, g, create_graph), False
+        if captured is not None:
+            if node in captured:
+                captured[node] = g
+            edges = tuple([edge if edge in needed else None for edge in edges])  # type: ignore[operator]
+            if not any(edges):
+                continue
+        elif not edges:
+            if g is not None:
+                _accumulate(node, g, owned, create_graph)
+            continue
+
+        grads: Any
+        if g is None:
+            grads = (None,) * len(edges)
+        else:
+            saved = node.saved
+            if saved is not None and op.holds_arrays:
+                if saved is FREED:
+                    raise RuntimeError(
+                        f"backward: the values that {op.name} saved are freed already; "
+                        "pass retain_graph=True to the first backward to go through a graph twice"
+                    )
+                if node.clock != state.clock:
+                    _check_unmodified(node)
+                if create_graph:
+                    saved = _on_tape(node, saved)
+            grads = op.rule(K, g, saved, edges, *node.attrs)
+            if node.layouts is not None:
+                grads = [
+                    None if x is None or edge is None else K.to_layout(x, *layout)
+                    for x, edge, layout in zip(grads, edges, node.layouts, strict=True)
+                ]
+            if not retain_graph and op.holds_arrays:
+                node.saved = FREED
+
+        fresh = op.fresh and not create_graph
+        i = 0
+        for edge in edges:
+            if edge is not None:
+                x = grads[i]
+                if x is not None:
+                    old = edge.grad
+                    if old is None:
+                        edge.grad = x
+                        edge.owned = fresh
+                    elif edge.owned:
+                        add_into(old, x)
+                    else:
+                        edge.grad = K.add(old, x)
+                        edge.owned = not create_graph
+                count = edge.pending - 1
+                edge.pending = count
+                if not count:
+                    push(edge)
+            i += 1
+
+
+def _on_tape(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Saved arrays as Tensors on the tape, so that a rule run on them is recorded."""
+    out = []
+    for where, value in zip(node.op.saves, saved, strict=True):
+        if isinstance(value, np.ndarray):
+            source = node.edges[where] if where >= 0 else node if where == OUT else None
+            value = tensors.wrap(value, source)
+        out.append(value)
+    return tuple(out)
+
+
+def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
+    with GradMode(create_graph):
+        for hook in tuple(node.hooks or ()):
+            result = hook(g if create_graph else tensors.wrap(g, None))
+            if result is not None:
+                g = result if create_graph else result._array
+    return g
+
+
+def _accumulate(leaf: Node, g: Any, owned: bool, create_graph: bool) -> None:
+    tensor = leaf.saved()
+    if tensor is None:  # the leaf is gone, and its gradient with it
+        return
+    old = tensor.grad
+    if create_graph:
+        tensor.grad = g if old is None else tensors.add(old, g)
+    elif old is None:
+        # Rules may hand one array to several inputs, or a view: a leaf has an array of its own.
+        tensor.grad = tensors.wrap(g if owned else g.copy(), None)
+    else:
+        tensor.grad = tensors.wrap(arrays.add(old._array, g), None)
+
+
+# ---- the public face -----------------------------------------------------------------------------
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (tuple, list)) else [value]
+
+
+def _seeds(op: str, outputs: list[Any], given: Any, create_graph: bool) -> list[Any]:
+    given = [None] * len(outputs) if given is None else _listed(given)
+    if len(given) != len(outputs):
+        raise ValueError(f"{op}: got {len(given)} gradients for {len(outputs)} outputs")
+    seeds: list[Any] = []
+    for output, seed in zip(outputs, given, strict=True):
+        if output._node is None:
+            raise RuntimeError(
+                f"{op}: the output requires no gradient: nothing that it was computed from does, "
+                "or it was computed under no_grad()"
+            )
+        array = output._array
+        if seed is None:
+            if array.size != 1:
+                raise RuntimeError(
+                    f"{op}: an output of shape {array.shape} is no scalar: "
+                    "reduce it (sum, mean, ...) or pass the gradient to start from"
+                )
+            seed = np.ones(array.shape, array.dtype)
+        else:
+            seed = seed if hasattr(seed, "_array") else tensors.wrap(np.asarray(seed), None)
+            if seed._array.shape != array.shape:
+                raise ValueError(
+                    f"{op}: a gradient of shape {seed._array.shape} for an output of shape "
+                    f"{array.shape}"
+                )
+            if seed._array.dtype != array.dtype:
+                seed = seed.to(array.dtype)
+            seed = seed if create_graph else seed._array
+        if create_graph and isinstance(seed, np.ndarray):
+            seed = tensors.wrap(seed, None)
+        seeds.append(seed)
+    return seeds
+
+
+def backward(
+    outputs: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Adds d(outputs)/d(leaf), weighted by `grad_tensors`, to the `grad` of every leaf.
+
+    `grad_tensors` may be left out for outputs with one element. With `inputs`, only their `grad`
+    changes. The values saved for backward are freed unless `retain_graph` (or `create_graph`,
+    which records the backward itself, so that it can be differentiated) is true.
+    """
+    outputs = _listed(outputs)
+    seeds = _seeds("backward", outputs, grad_tensors, create_graph)
+    keep = create_graph if retain_graph is None else retain_graph
+    roots = [output._node for output in outputs]
+    if inputs is None:
+        run_backward(roots, seeds, create_graph, keep)
+        return
+    chosen = _listed(inputs)
+    _require_nodes("backward", chosen)
+    for tensor in chosen:
+        if not tensor.is_leaf:
+            tensor.retain_grad()
+    grads = run_backward(roots, seeds, create_graph, keep, [t._node for t in chosen])
+    for tensor in chosen:
+        g = grads[tensor._node]
+        if g is not None and tensor.is_leaf:
+            _accumulate(tensor._node, g, False, create_graph)
+
+
+def _require_nodes(op: str, inputs: list[Any]) -> None:
+    for i, tensor in enumerate(inputs):
+        if tensor._node is None:
+            raise RuntimeError(f"{op}: input {i} does not require a gradient")
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """The gradients of the outputs, weighted by `grad_outputs`, with respect to the inputs.
+
+    No tensor's `grad` changes. An input that the outputs do not depend on is an error, unless
+    `allow_unused` (then it gets None) or `materialize_grads` (then it gets zeros).
+
+    >>> import pyautograd as ag
+    >>> x = ag.tensor(3.0, requires_grad=True)
+    >>> (dx,) = ag.autograd.grad(x**3, x, create_graph=True)
+    >>> (ddx,) = ag.autograd.grad(dx, x)
+    >>> dx.item(), ddx.item()
+    (27.0, 18.0)
+    """
+    outputs, inputs = _listed(outputs), _listed(inputs)
+    _require_nodes("grad", inputs)
+    seeds = _seeds("grad", outputs, grad_outputs, create_graph)
+    keep = create_graph if retain_graph is None else retain_graph
+    grads = run_backward(
+        [output._node for output in outputs], seeds, create_graph, keep, [t._node for t in inputs]
+    )
+    results = []
+    for i, tensor in enumerate(inputs):
+        g = grads[tensor._node]
+        if g is None and materialize_grads:
+            g = np.zeros(tensor._array.shape, tensor._array.dtype)
+        if g is None and not allow_unused:
+            raise RuntimeError(
+                f"grad: the outputs do not depend on input {i}; "
+                "pass allow_unused=True to get None for it"
+            )
+        results.append(tensors.wrap(g, None) if isinstance(g, np.ndarray) else g)
+    return tuple(results)
