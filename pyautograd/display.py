@@ -1,4 +1,4 @@
-"""How tensors print: as people know it from PyTorch, and never more than the edges of a large one."""
+"""How tensors print: as people know it from PyTorch; of a large one, only the edges."""
 
 from __future__ import annotations
 

@@ -22,9 +22,8 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
 
     Python's `float` means float32, `int` int64. Raises TypeError for a dtype without kernels.
     """
-    found = _PYTHON.get(dtype) if isinstance(dtype, type) else None
-    if found is None:
-        found = np.dtype(dtype)
+    wanted: Any = _PYTHON.get(dtype, dtype) if isinstance(dtype, type) else dtype
+    found: np.dtype[Any] = np.dtype(wanted)
     if found not in SUPPORTED:
         raise TypeError(
             f"dtype {found} is not supported: expected float32, float64, int64, int32, uint8 or "

@@ -170,28 +170,34 @@ def binary(
     both, nothing = saves == (0, 1), not saves
 
     def run(a: Any, b: Any) -> Tensor:
-        if not isinstance(b, Tensor) or not isinstance(a, Tensor):
+        if not isinstance(a, Tensor):
             return mixed(a, b)
         x = a._array
-        y = b._array
+        left = a._node
+        if isinstance(b, Tensor):
+            y = b._array
+            right = b._node
+        elif type(b) is float or type(b) is int:
+            y = b
+            right = None
+        else:
+            return mixed(a, b)
         z = kernel(x, y)
         out = Tensor()
         out._array = z
         out.grad = None
-        left = a._node
-        right = b._node
         if (left is not None or right is not None) and (not state.grad_off or is_grad_enabled()):
             out._node = node = Node(
                 op, (left, right), (x, y) if both else None if nothing else _save(op, (x, y), (z,))
             )
-            if not _same_layout(x, y):
+            if y is not b and not _same_layout(x, y):
                 node.layouts = ((x.shape, x.dtype), (y.shape, y.dtype))
         else:
             out._node = None
         return out
 
     def mixed(a: Any, b: Any) -> Any:
-        """One operand is a number (kept as it is: it has neither shape nor gradient) or an array."""
+        """A number on the left (kept as it is: it has neither shape nor gradient), or an array."""
         operands = [x._array if isinstance(x, Tensor) else x for x in (a, b)]
         for x in operands:
             if not isinstance(x, (int, float, np.ndarray, np.generic)):
@@ -259,7 +265,7 @@ def primitive(
         edges = tuple([None if t is None else t._node for t in given])
         if (
             rule is not None
-            and any([edge is not None for edge in edges])
+            and edges.count(None) != len(edges)
             and (not state.grad_off or is_grad_enabled())
         ):
             outputs = result if several else (result,)

@@ -43,17 +43,17 @@ class Tensor:
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes by dimension."""
-        return self._array.shape  # type: ignore[no-any-return]
+        return self._array.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The NumPy dtype."""
-        return self._array.dtype  # type: ignore[no-any-return]
+        return self._array.dtype
 
     @property
     def ndim(self) -> int:
         """The number of dimensions."""
-        return self._array.ndim  # type: ignore[no-any-return]
+        return self._array.ndim
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or its size in one dimension."""
@@ -61,15 +61,15 @@ class Tensor:
 
     def dim(self) -> int:
         """The number of dimensions."""
-        return self._array.ndim  # type: ignore[no-any-return]
+        return self._array.ndim
 
     def numel(self) -> int:
         """The number of elements."""
-        return self._array.size  # type: ignore[no-any-return]
+        return self._array.size
 
     def element_size(self) -> int:
         """Bytes of one element."""
-        return self._array.itemsize  # type: ignore[no-any-return]
+        return self._array.itemsize
 
     def stride(self, dim: int | None = None) -> Any:
         """Steps from one element to the next by dimension, in elements."""
@@ -78,17 +78,17 @@ class Tensor:
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie in memory in order, without gaps."""
-        return self._array.flags.c_contiguous  # type: ignore[no-any-return]
+        return self._array.flags.c_contiguous
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is float32 or float64."""
-        return self._array.dtype.kind == "f"  # type: ignore[no-any-return]
+        return self._array.dtype.kind == "f"
 
     def item(self) -> float | int | bool:
         """The value of a tensor with one element, as a Python number."""
         if self._array.size != 1:
             raise ValueError(f"item: a tensor of shape {self.shape} has not exactly one element")
-        return self._array.item()  # type: ignore[no-any-return]
+        return self._array.item()
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
@@ -101,7 +101,7 @@ class Tensor:
                 "numpy: the tensor requires a gradient, which NumPy would not track; "
                 "use t.detach().numpy()"
             )
-        return self._array  # type: ignore[no-any-return]
+        return self._array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = self.numpy()
@@ -124,7 +124,8 @@ class Tensor:
     def __bool__(self) -> bool:
         if self._array.size != 1:
             raise ValueError(
-                f"the truth value of a tensor of shape {self.shape} is ambiguous: use any() or all()"
+                f"the truth value of a tensor of shape {self.shape} is ambiguous: "
+                "use any() or all()"
             )
         return bool(self._array.item())
 
@@ -266,7 +267,7 @@ class Tensor:
             )
         if not self._array.flags.writeable:
             raise ValueError(f"{op}: the tensor's memory is read-only")
-        return self._array  # type: ignore[no-any-return]
+        return self._array
 
     def _assign(self, op: str, key: Any, value: Any) -> Tensor:
         array = self._writable(op)

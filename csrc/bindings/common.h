@@ -90,5 +90,6 @@ void bind_elementwise(py::module_& m);
 void bind_reduce(py::module_& m);
 void bind_view(py::module_& m);
 void bind_softmax(py::module_& m);
+void bind_matmul(py::module_& m);
 
 }  // namespace pag

@@ -198,6 +198,20 @@ PyObject* translated(F&& f) {
   return nullptr;
 }
 
+constexpr npy_intp kShort = 10000;     // elements, above which the GIL is released
+constexpr npy_intp kNumberTile = 192;  // elements of a Python number spread out
+
+// False, with an error set, for an integer that no double holds.
+bool fill_number(PyObject* number, int dtype, npy_intp n, char* tile) {
+  const double value = PyFloat_AsDouble(number);
+  if (value == -1.0 && PyErr_Occurred()) return false;
+  for (npy_intp i = 0; i < n; ++i) {
+    if (dtype == kF32) reinterpret_cast<float*>(tile)[i] = static_cast<float>(value);
+    else reinterpret_cast<double*>(tile)[i] = value;
+  }
+  return true;
+}
+
 template <int Op>
 PyObject* call(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
   constexpr Opcode op = static_cast<Opcode>(Op);
@@ -206,21 +220,52 @@ PyObject* call(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
     PyErr_Format(PyExc_TypeError, "%s: expected %d arrays, got %zd", kInfo[op].name, arity, count);
     return nullptr;
   }
-  PyObject* a = inputs[0];
-  const int dtype = plain_float(a);
-  bool plain = dtype >= 0;
-  for (int k = 1; k < arity && plain; ++k)
-    plain = plain_float(inputs[k]) == dtype && same_shape(a, inputs[k]);
-  const npy_intp n = plain ? PyArray_SIZE(as_array(a)) : 0;
-  if (!plain || n > 10000) return translated([&] { return general(op, inputs); });
-  PyArray_Descr* descr = PyArray_DESCR(as_array(a));
-  Py_INCREF(descr);
-  PyObject* out = PyArray_NewFromDescr(&PyArray_Type, descr, PyArray_NDIM(as_array(a)),
-                                       PyArray_DIMS(as_array(a)), nullptr, nullptr, 0, nullptr);
-  if (!out) return nullptr;
+  // Short way: plain float arrays of one shape and dtype, and Python numbers.
+  PyObject* array = nullptr;
+  int dtype = -1;
+  bool plain = true, numbers = false;
+  for (int k = 0; k < arity && plain; ++k) {
+    PyObject* o = inputs[k];
+    if (PyFloat_CheckExact(o) || PyLong_CheckExact(o)) {
+      numbers = true;
+    } else if (!array) {
+      array = o;
+      dtype = plain_float(o);
+      plain = dtype >= 0;
+    } else {
+      plain = plain_float(o) == dtype && same_shape(array, o);
+    }
+  }
+  const npy_intp n = plain && array ? PyArray_SIZE(as_array(array)) : -1;
+  if (n < 0 || n > kShort) return translated([&] { return general(op, inputs); });
+
   const void* data[kMaxOperands];
-  for (int k = 0; k < arity; ++k) data[k] = PyArray_DATA(as_array(inputs[k]));
-  isa().elementwise[op][dtype](PyArray_DATA(as_array(out)), data, n);
+  alignas(64) char tile[kMaxOperands][kNumberTile * 8];
+  const npy_intp filled = n < kNumberTile ? n : kNumberTile;
+  for (int k = 0; k < arity; ++k) {
+    data[k] = tile[k];
+    if (!PyFloat_CheckExact(inputs[k]) && !PyLong_CheckExact(inputs[k]))
+      data[k] = PyArray_DATA(as_array(inputs[k]));
+    else if (!fill_number(inputs[k], dtype, filled, tile[k]))
+      return nullptr;
+  }
+  PyArray_Descr* descr = PyArray_DESCR(as_array(array));
+  Py_INCREF(descr);
+  PyObject* out = PyArray_NewFromDescr(&PyArray_Type, descr, PyArray_NDIM(as_array(array)),
+                                       PyArray_DIMS(as_array(array)), nullptr, nullptr, 0, nullptr);
+  if (!out) return nullptr;
+  const ElementwiseLoop loop = isa().elementwise[op][dtype];
+  char* to = static_cast<char*>(PyArray_DATA(as_array(out)));
+  if (!numbers) {
+    loop(to, data, n);
+    return out;
+  }
+  const int itemsize = dtype == kF32 ? 4 : 8;
+  for (npy_intp i = 0; i < n; i += kNumberTile) {
+    loop(to + i * itemsize, data, n - i < kNumberTile ? n - i : kNumberTile);
+    for (int k = 0; k < arity; ++k)
+      if (data[k] != tile[k]) data[k] = static_cast<const char*>(data[k]) + kNumberTile * itemsize;
+  }
   return out;
 }
 

@@ -103,4 +103,5 @@ PYBIND11_MODULE(_C, m) {
   pag::bind_reduce(m);
   pag::bind_view(m);
   pag::bind_softmax(m);
+  pag::bind_matmul(m);
 }

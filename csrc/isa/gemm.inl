@@ -6,6 +6,9 @@
 
 namespace {
 
+using pag::GemmBlock;
+using pag::GemmStart;
+
 // The register tile: kTileRows x kTileVectors accumulators, kTileVectors vectors of B and one
 // broadcast element of A fill the register file (32 registers, or 16).
 constexpr int kTileRows = 6;
@@ -88,9 +91,12 @@ void gemm_tile(const GemmTile<T>& t) {
 template <class T>
 using TileFn = void (*)(const GemmTile<T>&);
 
-// By rows and vectors, each from 1.
-#define PAG_TILE_ROW(R) \
-  { gemm_tile<T, R, 1>, gemm_tile<T, R, 2>, gemm_tile<T, R, kTileVectors - 1>, gemm_tile<T, R, kTileVectors> }
+// By rows and vectors, each from 1. Where a tile has two vectors, the last two entries are unused.
+#define PAG_TILE_ROW(R)                                              \
+  {                                                                  \
+    gemm_tile<T, R, 1>, gemm_tile<T, R, 2>,                          \
+        gemm_tile<T, R, kTileVectors - 1>, gemm_tile<T, R, kTileVectors> \
+  }
 template <class T>
 PAG_INLINE TileFn<T> tile_for(int rows, int vectors) {
   static const TileFn<T> tiles[kTileRows][4] = {PAG_TILE_ROW(1), PAG_TILE_ROW(2), PAG_TILE_ROW(3),

@@ -28,12 +28,23 @@ PAG_INLINE T largest_number(const T* x, int64_t n) {
   return lane[0];
 }
 
+// exp of what softmax meets: x <= 88 (all but rounding are <= 0), results below 2^-126 are zero.
+// Without vexp's care at the ends it costs a third less.
+PAG_INLINE VecF exp_normal(VecF x) {
+  const VecF low = vset(-87.33654f);
+  const VecF clamped = vselect(x < low, low, x);
+  VecF n;
+  const VecF p = expm1_reduced(reduce_by_ln2(clamped, &n)) + vset(1.0f);
+  return vselect(x < low, VecF{}, p * vpow2(__builtin_convertvector(n, VecI)));
+}
+PAG_INLINE VecD exp_normal(VecD x) { return vexp(x); }
+
 template <class T, bool Log>
 void softmax_rows(T* y, const T* x, int64_t rows, int64_t n) {
   for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
     const Vec<T> top = vset(largest_number(x, n));
     const double total = blocked_sum<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
-      const Vec<T> e = vexp(vload_lanes(x + i, lanes) - top);
+      const Vec<T> e = exp_normal(vload_lanes(x + i, lanes) - top);
       if (!Log) vstore_lanes(y + i, e, lanes);
       return vkeep_lanes<T>(e, lanes, Vec<T>{});
     });
@@ -62,7 +73,7 @@ void softmax_grad_rows(T* out, const T* g, const T* y, int64_t rows, int64_t n) 
     const Vec<T> sum = vset(static_cast<T>(total));
     each_vector<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
       const Vec<T> v = vload_lanes(g + i, lanes), p = vload_lanes(y + i, lanes);
-      vstore_lanes(out + i, Log ? Vec<T>(v - vexp(p) * sum) : Vec<T>(p * (v - sum)), lanes);
+      vstore_lanes(out + i, Log ? Vec<T>(v - exp_normal(p) * sum) : Vec<T>(p * (v - sum)), lanes);
     });
   }
 }
@@ -95,7 +106,7 @@ void softmax_columns(T* y, const T* x, int64_t n, int64_t stride, int64_t width)
     });
   sum_strip(sum, n, width, [&](int64_t r, int64_t j, int lanes) __attribute__((always_inline)) {
     const int64_t at = r * stride + j;
-    const Vec<T> e = vexp(vload_lanes(x + at, lanes) - vload_lanes(top + j, lanes));
+    const Vec<T> e = exp_normal(vload_lanes(x + at, lanes) - vload_lanes(top + j, lanes));
     if (!Log) vstore_lanes(y + at, e, lanes);
     return e;
   });
@@ -127,7 +138,7 @@ void softmax_grad_columns(T* out, const T* g, const T* y, int64_t n, int64_t str
       const int64_t at = r * stride + j;
       const Vec<T> v = vload_lanes(g + at, lanes), p = vload_lanes(y + at, lanes),
                    s = vload_lanes(sum + j, lanes);
-      vstore_lanes(out + at, Log ? Vec<T>(v - vexp(p) * s) : Vec<T>(p * (v - s)), lanes);
+      vstore_lanes(out + at, Log ? Vec<T>(v - exp_normal(p) * s) : Vec<T>(p * (v - s)), lanes);
     });
 }
 

@@ -2,6 +2,7 @@
 #include "isa/table.h"
 
 #include "isa/elementwise.inl"
+#include "isa/gemm.inl"
 #include "isa/reduce.inl"
 #include "isa/softmax.inl"
 
@@ -36,6 +37,7 @@ const Table PAG_TABLE = {
    {softmax_grad_columns<T, false>, softmax_grad_columns<T, true>}}
     {SOFTMAX(float), SOFTMAX(double)},
 #undef SOFTMAX
+    {PAG_GEMM_LOOPS(float), PAG_GEMM_LOOPS(double)},
 };
 
 }  // namespace pag

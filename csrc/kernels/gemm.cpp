@@ -157,14 +157,6 @@ bool run_dot(const Gemm<T>& g, int64_t c_row, int64_t c_col) {
   return true;
 }
 
-// The panels of B that lie in rows [0, block.k) and columns [0, block.n), packed to `packed`.
-template <class T>
-void pack_panels(const GemmBlock<T>& block, const Matrix<T>& b, T* packed) {
-  for (int64_t j = 0; j < block.n; j += block.columns)
-    loops<T>().pack_b(block.k, std::min<int64_t>(block.columns, block.n - j), b.data + j * b.col,
-                      b.row, b.col, block.columns, packed + j * block.k);
-}
-
 template <class T>
 bool run_tiles(const Gemm<T>& g, int64_t panel) {
   const GemmLoops<T>& table = loops<T>();
@@ -194,33 +186,114 @@ bool run_tiles(const Gemm<T>& g, int64_t panel) {
   block.columns = static_cast<int>(panel);
   for (int64_t j = 0; j < g.n; j += width) {
     const int64_t n = std::min(width, g.n - j);
-    const int64_t n_in_place = b_in_place ? n / table.lanes * table.lanes : 0;
+    // Columns read where they are; a last panel that fills no vector is packed all the same.
+    const int64_t direct = !b_in_place ? 0 : n % table.lanes ? n / panel * panel : n;
     for (int64_t kk = 0; kk < g.k; kk += depth) {
+      const T* b = g.b.data + kk * g.b.row + j * g.b.col;
       block.k = std::min(depth, g.k - kk);
       block.start = kk ? GemmStart::kC : g.start;
-      const Matrix<T> b = {g.b.data + kk * g.b.row + j * g.b.col, g.b.row, g.b.col};
-      // Columns that fill no vector are packed even where the others are read in place.
-      const int64_t split = n_in_place / panel * panel == n_in_place || n == n_in_place
-                                ? n_in_place
-                                : n_in_place / panel * panel;
-      const Matrix<T> b_rest = {b.data + split * b.col, b.row, b.col};
-      block.n = n - split;
-      pack_panels(block, b_rest, packed_b);
+      for (int64_t p = direct; p < n; p += panel)
+        table.pack_b(block.k, std::min(panel, n - p), b + p * g.b.col, g.b.row, g.b.col, panel,
+                     packed_b + (p - direct) * block.k);
       for (int64_t i = 0; i < g.m; i += height) {
         block.m = std::min(height, g.m - i);
         block.a = g.a.data + i * g.a.row + kk * g.a.col;
         block.a_row = g.a.row;
         block.a_col = g.a.col;
-        block.a_panel = rows * g.a.row;
         if (pack_a) {
           table.pack_a(block.m, block.k, block.a, g.a.col, block.rows, packed_a);
           block.a = packed_a;
+          block.a_row = 1;
+          block.a_col = rows;
         }
+        block.a_panel = pack_a ? rows * block.k : rows * g.a.row;
+        const auto multiply = [&](int64_t first, int64_t count, const T* from, int64_t b_row,
+                                  int64_t b_panel) {
+          if (count == 0) return;
+          block.n = count;
+          block.b = from;
+          block.b_row = b_row;
+          block.b_panel = b_panel;
+          block.c = g.c + i * g.c_row + j + first;
+          block.bias = g.start == GemmStart::kRowBias      ? g.bias + i
+                       : g.start == GemmStart::kColumnBias ? g.bias + j + first
+                                                           : nullptr;
+          table.block(block);
+        };
+        multiply(0, direct, b, g.b.row, panel);
+        multiply(direct, n - direct, packed_b, panel, panel * block.k);
       }
     }
   }
   return true;
 }
 
+// Rows and columns of the product that a chunk computes.
+template <class T>
+bool run_chunk(Gemm<T> g, const Plan& plan, int64_t chunk) {
+  const int64_t c_row = plan.swapped ? 1 : g.c_row, c_col = plan.swapped ? g.c_row : 1;
+  if (plan.swapped) g = transposed(g);
+  const int64_t i = chunk / plan.column_chunks * plan.rows;
+  const int64_t j = chunk % plan.column_chunks * plan.columns;
+  g.m = std::min(plan.rows, g.m - i);
+  g.n = std::min(plan.columns, g.n - j);
+  g.a.data += i * g.a.row;
+  g.b.data += j * g.b.col;
+  g.c += i * c_row + j * c_col;
+  if (g.start == GemmStart::kRowBias) g.bias += i;
+  if (g.start == GemmStart::kColumnBias) g.bias += j;
+  switch (plan.method) {
+    case Method::kAxpy: return run_axpy(g);
+    case Method::kDot: return run_dot(g, c_row, c_col);
+    default: return run_tiles(g, plan.panel);
+  }
+}
+
+template <class T>
+Gemm<T> item_of(Gemm<T> g, const GemmBatch& batch, int64_t item) {
+  g.c += item * batch.c_item;
+  for (int d = batch.ndim - 1; d >= 0; --d) {
+    const int64_t index = item % batch.shape[d];
+    item /= batch.shape[d];
+    g.a.data += index * batch.a_stride[d];
+    g.b.data += index * batch.b_stride[d];
+  }
+  return g;
+}
+
 }  // namespace
+
+template <class T>
+void gemm(const Gemm<T>& first, const GemmBatch& batch) {
+  int64_t items = 1;
+  for (int d = 0; d < batch.ndim; ++d) items *= batch.shape[d];
+  if (items == 0 || first.m == 0 || first.n == 0) return;
+  if (first.k == 0) {
+    for (int64_t item = 0; item < items; ++item) fill_with_start(item_of(first, batch, item));
+    return;
+  }
+  const Plan plan = make_plan(first, items);
+  const double work = operations(first.m, first.n, first.k);
+  const int64_t grain = plan.chunks() > 1 || work >= kChunkOperations
+                            ? 1
+                            : static_cast<int64_t>(kChunkOperations / work);
+  std::atomic<bool> no_memory{false};
+  parallel_chunks(divide_up(items, grain) * plan.chunks(), [&](int64_t task) {
+    const int64_t begin = task / plan.chunks() * grain, end = std::min(begin + grain, items);
+    for (int64_t item = begin; item < end; ++item)
+      if (!run_chunk(item_of(first, batch, item), plan, task % plan.chunks())) no_memory = true;
+  });
+  if (no_memory) throw std::bad_alloc();
+}
+
+template <class T>
+void gemm(const Gemm<T>& g) {
+  gemm(g, GemmBatch());
+}
+
+template void gemm<float>(const Gemm<float>&);
+template void gemm<double>(const Gemm<double>&);
+template void gemm<float>(const Gemm<float>&, const GemmBatch&);
+template void gemm<double>(const Gemm<double>&, const GemmBatch&);
+
 }  // namespace pag

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Union
+from typing import Any
 
 from pyautograd import _C
 from pyautograd.op import primitive
@@ -11,17 +11,23 @@ from pyautograd.ops.shape import pad, reshape
 from pyautograd.tape import SHAPE
 from pyautograd.tensor import Tensor
 
-Pair = Union[int, Sequence[int]]
+__all__ = [
+    "conv2d",
+    "fold",
+    "unfold",
+]
+
+Pair = int | Sequence[int]
 
 
 def pair(op: str, name: str, value: Pair, least: int = 1) -> tuple[int, int]:
     """`value` for height and width; ValueError unless both are integers of at least `least`."""
-    both = (value, value) if isinstance(value, int) else tuple(value)
+    both: Any = (value, value) if isinstance(value, int) else tuple(value)
     if len(both) != 2 or any(not isinstance(v, int) or v < least for v in both):
         raise ValueError(
             f"{op}: expected {name} as an integer or a pair, each at least {least}, got {value}"
         )
-    return both  # type: ignore[return-value]
+    return both
 
 
 def window_count(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
@@ -136,7 +142,7 @@ def conv2d(
     if isinstance(padding, str):
         input, padding = _named_padding(input, weight, padding, stride, dilation)
     padding = pair("conv2d", "padding", padding, 0)
-    return _conv2d(input, weight, bias, stride, padding, dilation, groups)  # type: ignore[no-any-return]
+    return _conv2d(input, weight, bias, stride, padding, dilation, groups)
 
 
 def _named_padding(
@@ -208,7 +214,7 @@ def unfold(
     if input.ndim == 3:
         out = unfold(reshape(input, (1, *input.shape)), kernel_size, dilation, padding, stride)
         return reshape(out, out.shape[1:])
-    return _unfold(input, *_geometry("unfold", kernel_size, dilation, padding, stride))  # type: ignore[no-any-return]
+    return _unfold(input, *_geometry("unfold", kernel_size, dilation, padding, stride))
 
 
 def fold(
@@ -226,4 +232,4 @@ def fold(
         )
         return reshape(out, out.shape[1:])
     hw = pair("fold", "output_size", output_size)
-    return _fold(input, hw, *_geometry("fold", kernel_size, dilation, padding, stride))  # type: ignore[no-any-return]
+    return _fold(input, hw, *_geometry("fold", kernel_size, dilation, padding, stride))

@@ -10,6 +10,20 @@ from pyautograd.dtypes import as_dtype, float32
 from pyautograd.ops.shape import _sizes
 from pyautograd.tensor import Tensor, wrap
 
+__all__ = [
+    "arange",
+    "empty",
+    "empty_like",
+    "eye",
+    "full",
+    "full_like",
+    "linspace",
+    "ones",
+    "ones_like",
+    "zeros",
+    "zeros_like",
+]
+
 
 def made(array: Any, requires_grad: bool = False) -> Tensor:
     """A fresh array as a leaf."""
@@ -64,7 +78,10 @@ def full_like(
 def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """start, start + step, ... below `end`; `arange(n)` counts from 0. int64 unless given floats."""
+    """The numbers start, start + step, ... below `end`; int64 unless a float is given.
+
+    `arange(n)` counts from 0.
+    """
     if end is None:
         start, end = 0, start
     if not step:

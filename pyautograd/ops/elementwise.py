@@ -13,6 +13,43 @@ from pyautograd.op import binary, method, primitive, reflected, result_dtype, te
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor, wrap
 
+__all__ = [
+    "abs",
+    "add",
+    "clamp",
+    "div",
+    "eq",
+    "exp",
+    "ge",
+    "gt",
+    "isfinite",
+    "isnan",
+    "le",
+    "log",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "lt",
+    "masked_fill",
+    "maximum",
+    "minimum",
+    "mul",
+    "ne",
+    "neg",
+    "pow",
+    "reciprocal",
+    "relu",
+    "rsqrt",
+    "sigmoid",
+    "sign",
+    "softplus",
+    "sqrt",
+    "square",
+    "sub",
+    "tanh",
+    "where",
+]
+
 # ---- arithmetic ----------------------------------------------------------------------------------
 
 add = binary("add", lambda K, g, saved, needs: (g, g), saves=(), fresh=False)
@@ -201,7 +238,7 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     >>> ag.where(x > 0, x, 0.0)
     tensor([1., 0.])
     """
-    return _where(condition, *[_beside(x, other, input) for x in (input, other)])  # type: ignore[no-any-return]
+    return _where(condition, *[_beside(x, other, input) for x in (input, other)])
 
 
 tape.tensors.where = where
@@ -275,7 +312,7 @@ def to(input: Tensor, dtype: Any) -> Tensor:
         return input
     if dtype.kind != "f":  # integers have no gradient
         return wrap(input._array.astype(dtype))
-    return _cast(input, dtype)  # type: ignore[no-any-return]
+    return _cast(input, dtype)
 
 
 for _name, _dtype in (
@@ -285,7 +322,7 @@ for _name, _dtype in (
     ("int", np.int32),
     ("bool", np.bool_),
 ):
-    method(_name)(lambda input, _dtype=_dtype: to(input, _dtype))
+    method(_name)(lambda x, _dtype=_dtype: to(x, _dtype))
 
 
 # ---- methods -------------------------------------------------------------------------------------
@@ -316,7 +353,7 @@ for _function in (
     reciprocal, rsqrt,
 ):  # fmt: skip
     method()(_function)
-method("where")(lambda input, condition, other: where(condition, input, other))
+method("where")(lambda x, condition, other: where(condition, x, other))
 
 
 def _recorded(self: Tensor, args: Any) -> bool:
@@ -346,8 +383,8 @@ def _augmented(function: Any, name: str) -> None:
 
     def run(self: Tensor, other: Any) -> Tensor:
         if _recorded(self, (other,)) and not (self.is_leaf and self.requires_grad):
-            return function(self, other)  # type: ignore[no-any-return]
-        return in_place(self, other)  # type: ignore[no-any-return]
+            return function(self, other)
+        return in_place(self, other)
 
     method(name)(run)
 

@@ -1,4 +1,4 @@
-"""Indexing: basic (views), advanced (gathers), and their adjoints, which add where places repeat."""
+"""Indexing, basic (views) and advanced (gathers); the adjoints add where places repeat."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from pyautograd.op import method, primitive
 from pyautograd.ops.shape import index_of_dim
 from pyautograd.tape import SHAPE
 from pyautograd.tensor import Tensor
+
+__all__ = [
+    "gather",
+    "index_select",
+    "masked_select",
+]
 
 
 def _into_zeros(g: Any, key: Any, shape: tuple[int, ...]) -> Any:
@@ -81,7 +87,7 @@ primitive(
 
 def _plain_key(op: str, x: Tensor, key: Any) -> tuple[tuple[Any, ...], bool]:
     """The key with arrays for tensors and lists, masks as positions; and whether it is basic."""
-    parts = []
+    parts: list[Any] = []
     basic = True
     for k in key if isinstance(key, tuple) else (key,):
         if isinstance(k, Tensor):
@@ -130,7 +136,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     """x[key] by NumPy's rules: a view for integers and slices, a copy for tensors and masks."""
     plain, basic = _plain_key("index", x, key)
     try:
-        return (_slice if basic else _index)(x, plain)  # type: ignore[no-any-return]
+        return (_slice if basic else _index)(x, plain)
     except IndexError as error:
         raise IndexError(f"index: {error} (shape {x.shape})") from None
 
@@ -178,7 +184,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     `index` (int64) has as many dimensions as `input`, and in the others than `dim` at most its
     sizes. Raises IndexError for an index out of range.
     """
-    return _gather(input, index, index_of_dim("gather", input.ndim, dim))  # type: ignore[no-any-return]
+    return _gather(input, index, index_of_dim("gather", input.ndim, dim))
 
 
 @method()

@@ -12,6 +12,14 @@ from pyautograd.ops.reduce import mean, sum
 from pyautograd.ops.softmax import log_softmax
 from pyautograd.tensor import Tensor, wrap
 
+__all__ = [
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "l1_loss",
+    "mse_loss",
+    "nll_loss",
+]
+
 
 def _reduce(op: str, loss: Tensor, reduction: str) -> Tensor:
     if reduction == "mean":
@@ -77,7 +85,7 @@ def _classes(op: str, input: Tensor, target: Tensor, ignore_index: int) -> Any:
     if (classes == ignore_index).any():
         counted = classes != ignore_index
         classes = np.where(counted, classes, 0)
-    if classes.size and not (0 <= classes.min() and classes.max() < n_classes):
+    if classes.size and not (classes.min() >= 0 and classes.max() < n_classes):
         bad = classes.min() if classes.min() < 0 else classes.max()
         raise IndexError(f"{op}: class {bad} is out of range for {n_classes} classes")
     return classes, counted
@@ -114,7 +122,7 @@ def nll_loss(
             input.reshape(1, -1), target.reshape(1), weight, ignore_index, reduction,
             label_smoothing,
         )  # fmt: skip
-        return loss.reshape(()) if reduction == "none" else loss  # type: ignore[no-any-return]
+        return loss.reshape(()) if reduction == "none" else loss
     if input.ndim == 0:
         raise ValueError(f"{op}: expected input (N, C, ...), got shape {input.shape}")
     classes, counted = _classes(op, input, target, ignore_index)

@@ -9,6 +9,14 @@ from pyautograd.op import method, primitive
 from pyautograd.ops.shape import reshape, unsqueeze
 from pyautograd.tensor import Tensor
 
+__all__ = [
+    "bmm",
+    "dot",
+    "linear",
+    "matmul",
+    "mm",
+]
+
 
 def _transposed(K: Any, x: Any) -> Any:
     n = len(x.shape)
@@ -26,7 +34,8 @@ def _matmul_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
 def _infer_matmul(a: Any, b: Any) -> Any:
     if a.shape[-1] != b.shape[-2]:
         raise ValueError(
-            f"matmul: shapes {a.shape} and {b.shape} do not multiply: {a.shape[-1]} != {b.shape[-2]}"
+            f"matmul: shapes {a.shape} and {b.shape} do not multiply: "
+            f"{a.shape[-1]} != {b.shape[-2]}"
         )
     batch = _C.broadcast_shapes("matmul", a.shape[:-2], b.shape[:-2])
     return (*batch, a.shape[-2], b.shape[-1]), a.dtype
@@ -61,10 +70,11 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         return NotImplemented
     if not input.ndim or not other.ndim:
         raise ValueError(
-            f"matmul: expected at least 1 dimension each, got shapes {input.shape} and {other.shape}"
+            f"matmul: expected at least 1 dimension each, got shapes {input.shape} and "
+            f"{other.shape}"
         )
     if input.ndim == 2 and other.ndim == 2:
-        return _matmul(input, other)  # type: ignore[no-any-return]
+        return _matmul(input, other)
     a = unsqueeze(input, 0) if input.ndim == 1 else input
     b = unsqueeze(other, 1) if other.ndim == 1 else other
     if a.ndim > 2 and b.ndim == 2:  # one matrix for the whole batch: one product
@@ -97,7 +107,7 @@ def _of_dims(name: str, ndim: int, input: Tensor, other: Tensor) -> Tensor:
         )
     if ndim == 3 and input.shape[0] != other.shape[0]:
         raise ValueError(f"{name}: batches differ: shapes {input.shape} and {other.shape}")
-    return _matmul(input, other)  # type: ignore[no-any-return]
+    return _matmul(input, other)
 
 
 @method()
@@ -155,6 +165,6 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             f"{weight.shape}"
         )
     if input.ndim == 2:
-        return _linear(input, weight, bias)  # type: ignore[no-any-return]
+        return _linear(input, weight, bias)
     rows = reshape(input, (_rows(input), input.shape[-1]))
     return reshape(_linear(rows, weight, bias), (*input.shape[:-1], weight.shape[0]))

@@ -12,6 +12,10 @@ from pyautograd.ops import elementwise as ew
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor
 
+__all__ = [
+    "batch_norm",
+]
+
 # An input is seen as (outer, channels, inner); statistics are taken per channel.
 View = tuple[int, int, int]
 
@@ -140,4 +144,4 @@ def batch_norm(
         out = ew.mul(out, _per_channel(weight, input.ndim))
     if bias is not None:
         out = ew.add(out, _per_channel(bias, input.ndim))
-    return out  # type: ignore[no-any-return]
+    return out

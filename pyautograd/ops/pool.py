@@ -15,6 +15,12 @@ from pyautograd.ops.shape import reshape
 from pyautograd.tape import OUT, SHAPE
 from pyautograd.tensor import Tensor, wrap
 
+__all__ = [
+    "adaptive_avg_pool2d",
+    "avg_pool2d",
+    "max_pool2d",
+]
+
 
 def _pooled(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil: bool) -> int:
     """How many windows; with `ceil` also a last one that overhangs, if it starts inside."""
@@ -27,11 +33,11 @@ def _pooled(size: int, kernel: int, stride: int, padding: int, dilation: int, ce
 
 def _geometry(op: str, kernel_size: Pair, stride: Pair | None, padding: Pair) -> Any:
     kernel = pair(op, "kernel_size", kernel_size)
-    stride = kernel if stride is None or stride == () else pair(op, "stride", stride)
-    padding = pair(op, "padding", padding, 0)
-    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
-        raise ValueError(f"{op}: padding {padding} is more than half of the kernel {kernel}")
-    return kernel, stride, padding
+    steps = kernel if stride is None or stride == () else pair(op, "stride", stride)
+    border = pair(op, "padding", padding, 0)
+    if any(2 * p > k for p, k in zip(border, kernel, strict=True)):
+        raise ValueError(f"{op}: padding {border} is more than half of the kernel {kernel}")
+    return kernel, steps, border
 
 
 def _images(op: str, input: Tensor) -> Tensor:
@@ -126,16 +132,15 @@ def max_pool2d(
               [13., 15.]]]])
     """
     x = _images("max_pool2d", input)
-    kernel, stride, padding = _geometry("max_pool2d", kernel_size, stride, padding)
-    dilation = pair("max_pool2d", "dilation", dilation)
-    _counts("max_pool2d", x, kernel, stride, padding, dilation, ceil_mode)
-    out, mask = _max_pool2d(x, kernel, stride, padding, dilation, bool(ceil_mode))
+    kernel, steps, border = _geometry("max_pool2d", kernel_size, stride, padding)
+    geometry = kernel, steps, border, pair("max_pool2d", "dilation", dilation)
+    _counts("max_pool2d", x, *geometry, ceil_mode)
+    out, mask = _max_pool2d(x, *geometry, bool(ceil_mode))
     shape = out.shape[4 - input.ndim :]
     out = out if input.ndim == 4 else reshape(out, shape)
     if not return_indices:
         return out
-    plane = x.shape[2:]
-    found = _C.max_pool2d_indices(mask._array, plane, kernel, stride, padding, dilation)
+    found = _C.max_pool2d_indices(mask._array, (x.shape[2], x.shape[3]), *geometry)
     return out, wrap(found.reshape(shape))
 
 
@@ -169,7 +174,7 @@ primitive(
 
 def _run(input: Tensor, x: Tensor, rows: Windows, columns: Windows) -> Tensor:
     out = _avg_pool2d(x, rows, columns)
-    return out if input.ndim == 4 else reshape(out, out.shape[1:])  # type: ignore[no-any-return]
+    return out if input.ndim == 4 else reshape(out, out.shape[1:])
 
 
 def avg_pool2d(
@@ -187,14 +192,14 @@ def avg_pool2d(
     `ceil_mode`); `divisor_override` replaces it.
     """
     x = _images("avg_pool2d", input)
-    kernel, stride, padding = _geometry("avg_pool2d", kernel_size, stride, padding)
-    counts = _counts("avg_pool2d", x, kernel, stride, padding, (1, 1), ceil_mode)
+    kernel, steps, border = _geometry("avg_pool2d", kernel_size, stride, padding)
+    counts = _counts("avg_pool2d", x, kernel, steps, border, (1, 1), ceil_mode)
     if divisor_override is not None and divisor_override == 0:
         raise ValueError("avg_pool2d: divisor_override must not be 0")
     windows = []
     for i in range(2):
-        size, first = x.shape[2 + i], np.arange(counts[i]) * stride[i] - padding[i]
-        last = np.minimum(first + kernel[i], size + padding[i])
+        size, first = x.shape[2 + i], np.arange(counts[i]) * steps[i] - border[i]
+        last = np.minimum(first + kernel[i], size + border[i])
         begin, end = np.maximum(first, 0), np.minimum(last, size)
         if divisor_override is not None:
             factor = np.full(counts[i], 1.0 / divisor_override if i == 0 else 1.0)

@@ -13,6 +13,20 @@ from pyautograd.ops.create import made
 from pyautograd.ops.shape import _sizes
 from pyautograd.tensor import Tensor, wrap
 
+__all__ = [
+    "Generator",
+    "default_generator",
+    "dropout",
+    "manual_seed",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "randperm",
+]
+
 
 class Generator:
     """A stream of random numbers (Philox), the same for the same seed.
@@ -34,7 +48,7 @@ class Generator:
 
     def get_state(self) -> dict[str, Any]:
         """Where the stream stands, for `set_state`."""
-        return self._bits.bit_generator.state  # type: ignore[return-value]
+        return dict(self._bits.bit_generator.state)
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Goes on from a place that `get_state` told."""

@@ -14,6 +14,22 @@ from pyautograd.ops.shape import Dims, dims_of, index_of_dim, reshape
 from pyautograd.tape import OUT, SHAPE
 from pyautograd.tensor import Tensor, wrap
 
+__all__ = [
+    "all",
+    "amax",
+    "amin",
+    "any",
+    "argmax",
+    "argmin",
+    "max",
+    "mean",
+    "min",
+    "prod",
+    "std",
+    "sum",
+    "var",
+]
+
 
 def _kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
     """The shape with the reduced dimensions kept as 1."""
@@ -65,7 +81,7 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Any = Non
     dims = dims_of("sum", input.ndim, dim)
     if input._array.dtype.kind != "f":
         return _integers("sum", input, dims, keepdim)
-    return _sum(input, dims, keepdim, 1.0)  # type: ignore[no-any-return]
+    return _sum(input, dims, keepdim, 1.0)
 
 
 def _float_only(op: str, input: Tensor) -> None:
@@ -75,13 +91,13 @@ def _float_only(op: str, input: Tensor) -> None:
 
 @method()
 def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
-    """The mean over `dim` (one, several, or None for all). NaN where there is nothing to average."""
+    """The mean over `dim` (one, several, or None for all); NaN where there is nothing to average."""
     if dtype is not None:
         input = input.to(dtype)
     _float_only("mean", input)
     dims = dims_of("mean", input.ndim, dim)
     count = math.prod([input.shape[d] for d in dims])
-    return _sum(input, dims, keepdim, 1.0 / count if count else math.nan)  # type: ignore[no-any-return]
+    return _sum(input, dims, keepdim, 1.0 / count if count else math.nan)
 
 
 @method()
@@ -103,16 +119,11 @@ def var(
     dims = dims_of("var", input.ndim, dim)
     count = math.prod([input.shape[d] for d in dims])
     deviation = ew.sub(input, mean(input, dims, keepdim=True))
-    freedom = max_int(count - correction)
+    freedom = count - correction if count > correction else 0
     scale = 1.0 / freedom if freedom else math.inf if count > 1 else math.nan
     if not math.isfinite(scale):  # 0 degrees of freedom: 0 * inf and 0 / 0 are NaN, as in PyTorch
         return ew.mul(_sum(ew.square(deviation), dims, keepdim, 1.0), scale)
-    return _sum(ew.square(deviation), dims, keepdim, scale)  # type: ignore[no-any-return]
-
-
-def max_int(x: float) -> float:
-    """x, or 0 if it is negative."""
-    return x if x > 0 else 0
+    return _sum(ew.square(deviation), dims, keepdim, scale)
 
 
 @method()
@@ -202,11 +213,11 @@ _extreme_along = primitive(
 def _extremes(input: Tensor, dim: Dims, keepdim: bool, largest: bool) -> Tensor:
     name = "amax" if largest else "amin"
     dims = dims_of(name, input.ndim, dim)
-    if any(not input.shape[d] for d in dims):
+    if 0 in [input.shape[d] for d in dims]:
         raise ValueError(f"{name}: nothing to compare in shape {input.shape} over {dims}")
     if input._array.dtype.kind != "f":
         return wrap(np.asarray(getattr(np, name)(input._array, axis=dims, keepdims=keepdim)))
-    return _extreme(input, dims, keepdim, largest)  # type: ignore[no-any-return]
+    return _extreme(input, dims, keepdim, largest)
 
 
 @method()
@@ -281,7 +292,7 @@ def _arg(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
             raise ValueError(f"{name}: nothing to compare in shape {input.shape}")
         where = np.asarray(getattr(np, name)(input._array))
         return wrap(where.reshape((1,) * input.ndim) if keepdim else where)
-    return _along(name, input.detach(), dim, keepdim, name == "argmax").indices  # type: ignore[no-any-return]
+    return _along(name, input.detach(), dim, keepdim, name == "argmax").indices
 
 
 @method()

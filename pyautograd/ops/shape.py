@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +13,27 @@ from pyautograd.op import method, primitive
 from pyautograd.tape import SHAPE
 from pyautograd.tensor import Tensor, as_tensor, wrap
 
-Dims = Union[int, Sequence[int], None]
+__all__ = [
+    "broadcast_to",
+    "cat",
+    "chunk",
+    "clone",
+    "flatten",
+    "flip",
+    "movedim",
+    "pad",
+    "permute",
+    "reshape",
+    "split",
+    "squeeze",
+    "stack",
+    "t",
+    "transpose",
+    "unbind",
+    "unsqueeze",
+]
+
+Dims = int | Sequence[int] | None
 
 
 def index_of_dim(op: str, ndim: int, dim: int) -> int:
@@ -91,7 +111,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
     A view where strides allow it, a copy otherwise.
     """
-    return _reshape(input, _resolve("reshape", input.shape, _sizes(shape)))  # type: ignore[no-any-return]
+    return _reshape(input, _resolve("reshape", input.shape, _sizes(shape)))
 
 
 @method()
@@ -121,21 +141,21 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if start > end:
         raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
     merged = math.prod(shape[start : end + 1])
-    return _reshape(input, (*shape[:start], merged, *shape[end + 1 :]))  # type: ignore[no-any-return]
+    return _reshape(input, (*shape[:start], merged, *shape[end + 1 :]))
 
 
 @method()
 def squeeze(input: Tensor, dim: Dims = None) -> Tensor:
     """Without the dimensions of size 1: all of them, or those of `dim` that have it."""
     dims = dims_of("squeeze", input.ndim, dim)
-    return _reshape(input, tuple([n for d, n in enumerate(input.shape) if n != 1 or d not in dims]))  # type: ignore[no-any-return]
+    return _reshape(input, tuple([n for d, n in enumerate(input.shape) if n != 1 or d not in dims]))
 
 
 @method()
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a new dimension of size 1 before `dim`; -1 puts it last."""
     d = index_of_dim("unsqueeze", input.ndim + 1, dim)
-    return _reshape(input, (*input.shape[:d], 1, *input.shape[d:]))  # type: ignore[no-any-return]
+    return _reshape(input, (*input.shape[:d], 1, *input.shape[d:]))
 
 
 @method()
@@ -144,7 +164,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     order = tuple([index_of_dim("permute", input.ndim, d) for d in _sizes(dims)])
     if sorted(order) != list(range(input.ndim)):
         raise ValueError(f"permute: {_sizes(dims)} is no order of {input.ndim} dimensions")
-    return _permute(input, order)  # type: ignore[no-any-return]
+    return _permute(input, order)
 
 
 @method()
@@ -155,7 +175,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     order = list(range(input.ndim))
     if order:
         order[a], order[b] = b, a
-    return _permute(input, tuple(order))  # type: ignore[no-any-return]
+    return _permute(input, tuple(order))
 
 
 @method()
@@ -173,7 +193,7 @@ def movedim(input: Tensor, source: int, destination: int) -> Tensor:
     b = index_of_dim("movedim", input.ndim, destination)
     order = [d for d in range(input.ndim) if d != a]
     order.insert(b, a)
-    return _permute(input, tuple(order))  # type: ignore[no-any-return]
+    return _permute(input, tuple(order))
 
 
 Tensor.T = property(lambda self: _permute(self, tuple(range(self.ndim))[::-1]))  # type: ignore[attr-defined]
@@ -188,13 +208,13 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
     shape = tuple(
         [input.shape[d - lead] if n == -1 and d >= lead else n for d, n in enumerate(new)]
     )
-    return _expand(input, shape)  # type: ignore[no-any-return]
+    return _expand(input, shape)
 
 
 @method()
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """Broadcast to the shape of `other`."""
-    return _expand(input, other.shape)  # type: ignore[no-any-return]
+    return _expand(input, other.shape)
 
 
 @method()
@@ -217,7 +237,7 @@ _clone = primitive(
 @method()
 def clone(input: Tensor) -> Tensor:
     """A copy, on the tape."""
-    return _clone(input)  # type: ignore[no-any-return]
+    return _clone(input)
 
 
 @method()
@@ -283,7 +303,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             else result_dtype("add", np.empty(1, dtype), np.empty(1, part.dtype))
         )
     parts = [part.to(dtype) for part in parts]
-    return _cat(parts, d, tuple([part.shape[d] for part in parts]))  # type: ignore[no-any-return]
+    return _cat(parts, d, tuple([part.shape[d] for part in parts]))
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -403,7 +423,7 @@ def pad(
     if any(b < 0 for b in before + after):
         input = input[crop]
     grow = [tuple([max(0, b) for b in border]) for border in (before, after)]
-    return _pad(input, *grow, 0.0 if value is None else value)  # type: ignore[no-any-return]
+    return _pad(input, *grow, 0.0 if value is None else value)
 
 
 def _pad_from_itself(input: Tensor, before: list[int], after: list[int], mode: str) -> Tensor:

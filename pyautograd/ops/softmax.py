@@ -10,6 +10,11 @@ from pyautograd.ops.shape import index_of_dim
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor
 
+__all__ = [
+    "log_softmax",
+    "softmax",
+]
+
 
 def _same(x: Any, *rest: Any) -> Any:
     return x.shape, x.dtype
@@ -70,8 +75,8 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """
     x = input if dtype is None else input.to(dtype)
     if not x.ndim:
-        return x.reshape(1).softmax(0).reshape(())  # type: ignore[no-any-return]
-    return _softmax(x, index_of_dim("softmax", x.ndim, dim))  # type: ignore[no-any-return]
+        return x.reshape(1).softmax(0).reshape(())
+    return _softmax(x, index_of_dim("softmax", x.ndim, dim))
 
 
 @method()
@@ -79,5 +84,5 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """x - max - log(sum(exp(x - max))) along `dim`: the logarithm of softmax, without overflow."""
     x = input if dtype is None else input.to(dtype)
     if not x.ndim:
-        return x.reshape(1).log_softmax(0).reshape(())  # type: ignore[no-any-return]
-    return _log_softmax(x, index_of_dim("log_softmax", x.ndim, dim))  # type: ignore[no-any-return]
+        return x.reshape(1).log_softmax(0).reshape(())
+    return _log_softmax(x, index_of_dim("log_softmax", x.ndim, dim))

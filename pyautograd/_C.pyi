@@ -1,0 +1,150 @@
+"""The kernels. Arrays are ndarrays; results are new C-contiguous arrays unless a view is said."""
+
+from collections.abc import Callable
+from typing import Any
+
+Array = Any
+Pair = tuple[int, int]
+View = tuple[int, int, int]
+Windows = tuple[Array, Array, Array]
+
+# By the names of csrc/isa/opcodes.def: arrays (and Python numbers) to an array, broadcasting.
+elementwise: dict[str, Callable[..., Array]]
+
+def num_threads() -> int: ...
+def set_num_threads(n: int, /) -> None: ...
+def has_openmp() -> bool: ...
+def isa() -> str: ...
+def available_isas() -> list[str]: ...
+def select_isa(name: str, /) -> None: ...
+
+# element-wise, in bindings/elementwise.cpp
+def add_into(a: Array, b: Array, /) -> None: ...
+def same_layout(a: Array, b: Array, /) -> bool: ...
+def where(condition: Array, a: Array | float, b: Array | float, /) -> Array: ...
+def broadcast_shapes(op: str, /, *shapes: tuple[int, ...]) -> tuple[int, ...]: ...
+
+# reductions
+def reduce_sum(x: Array, dims: tuple[int, ...], keepdim: bool, scale: float, /) -> Array: ...
+def amax(x: Array, dims: tuple[int, ...], keepdim: bool, largest: bool, /) -> Array: ...
+def max_dim(x: Array, dim: int, largest: bool, /) -> tuple[Array, Array]: ...
+
+# movement
+def expand(x: Array, shape: tuple[int, ...], /) -> Array: ...
+def gather(x: Array, dim: int, index: Array, /) -> Array: ...
+def scatter_add(g: Array, dim: int, index: Array, shape: tuple[int, ...], /) -> Array: ...
+def index_add_rows(g: Array, rows: Array, n: int, /) -> Array: ...
+
+# contractions
+def matmul(a: Array, b: Array, /) -> Array: ...
+def linear(x: Array, w: Array, bias: Array | None, /) -> Array: ...
+def conv2d(
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    /,
+) -> Array: ...
+def conv2d_input_grad(
+    g: Array,
+    w: Array,
+    input_hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    /,
+) -> Array: ...
+def conv2d_weight_grad(
+    g: Array,
+    x: Array,
+    kernel_hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    /,
+) -> Array: ...
+
+# windows
+def unfold(x: Array, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair, /) -> Array: ...
+def fold(
+    columns: Array,
+    output_hw: Pair,
+    kernel: Pair,
+    dilation: Pair,
+    padding: Pair,
+    stride: Pair,
+    /,
+) -> Array: ...
+def max_pool2d(
+    x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool, /
+) -> tuple[Array, Array]: ...
+def max_pool2d_scatter(
+    g: Array,
+    mask: Array,
+    input_hw: Pair,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    /,
+) -> Array: ...
+def max_pool2d_gather(
+    x: Array, mask: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, /
+) -> Array: ...
+def max_pool2d_indices(
+    mask: Array,
+    input_hw: Pair,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    /,
+) -> Array: ...
+def avg_pool2d(x: Array, rows: Windows, columns: Windows, /) -> Array: ...
+def avg_pool2d_grad(g: Array, rows: Windows, columns: Windows, input_hw: Pair, /) -> Array: ...
+
+# normalisation
+def softmax(x: Array, dim: int, /) -> Array: ...
+def log_softmax(x: Array, dim: int, /) -> Array: ...
+def softmax_grad(g: Array, y: Array, dim: int, /) -> Array: ...
+def log_softmax_grad(g: Array, y: Array, dim: int, /) -> Array: ...
+def normalize(x: Array, view: View, eps: float, /) -> tuple[Array, Array, Array]: ...
+def normalize_grad(
+    g: Array, x: Array, mean: Array, var: Array, view: View, eps: float, /
+) -> Array: ...
+
+# optimisers: in place
+def sgd_step(
+    p: Array,
+    g: Array,
+    buffer: Array | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    maximize: bool,
+    first: bool,
+    /,
+) -> None: ...
+def adam_step(
+    p: Array,
+    g: Array,
+    exp_avg: Array,
+    exp_avg_sq: Array,
+    max_exp_avg_sq: Array | None,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    step: int,
+    decoupled: bool,
+    maximize: bool,
+    /,
+) -> None: ...

@@ -1,0 +1,134 @@
+"""Threads: how many by default (trap 2), and that fork does no harm (trap 1)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pyautograd as ag
+from pyautograd import _C
+from pyautograd.threads import available_threads
+
+
+def machine(root: Path, files: dict[str, str], siblings: dict[int, str]) -> str:
+    """A root folder with these control-group files and this layout of cores."""
+    for cpu, line in siblings.items():
+        files[f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"] = line
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return str(root)
+
+
+EIGHT = {i: f"{i}\n" for i in range(8)}
+
+
+@pytest.mark.parametrize(
+    ("files", "siblings", "cpus", "expected"),
+    [
+        ({}, EIGHT, set(range(8)), 8),
+        ({}, EIGHT, {1, 5}, 2),  # affinity
+        ({}, {i: f"{i % 4},{i % 4 + 4}\n" for i in range(8)}, set(range(8)), 4),  # two a core
+        ({"sys/fs/cgroup/cpu.max": "300000 100000\n"}, EIGHT, set(range(8)), 3),
+        ({"sys/fs/cgroup/cpu.max": "max 100000\n"}, EIGHT, set(range(8)), 8),
+        ({"sys/fs/cgroup/cpu.max": "50000 100000\n"}, EIGHT, set(range(8)), 1),
+        (
+            {
+                "proc/self/cgroup": "0::/pod/box\n",
+                "sys/fs/cgroup/pod/box/cpu.max": "200000 100000\n",
+            },
+            EIGHT, set(range(8)), 2,
+        ),
+        (
+            {
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "400000\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            EIGHT, set(range(8)), 4,
+        ),
+        (
+            {
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            EIGHT, set(range(8)), 8,
+        ),
+    ],
+)  # fmt: skip
+def test_default_is_what_the_machine_grants(
+    tmp_path: Path, files: dict[str, str], siblings: dict[int, str], cpus: set[int], expected: int
+) -> None:
+    assert available_threads(machine(tmp_path, dict(files), siblings), cpus) == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [("3", 3), ("5,2", 5), ("", None), ("x", None)])
+def test_the_environment_overrides(value: str, expected: int | None) -> None:
+    out = subprocess.run(
+        [sys.executable, "-c", "import pyautograd as ag; print(ag.get_num_threads())"],
+        env={**os.environ, "OMP_NUM_THREADS": value}, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    if not _C.has_openmp():
+        expected = 1
+    assert int(out.stdout) == (available_threads() if expected is None else expected)
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1.5, "2"])
+def test_set_num_threads_wants_a_positive_integer(bad: object) -> None:
+    with pytest.raises(ValueError, match="positive integer"):
+        ag.set_num_threads(bad)  # type: ignore[arg-type]
+
+
+def work() -> float:
+    x = np.arange(400_000, dtype=np.float32) / 400_000
+    return float(_C.reduce_sum(_C.elementwise["mul"](x, x), (0,), False, 1.0))
+
+
+def test_op_fork_op_never_hangs() -> None:
+    """libgomp waits for ever in a child whose parent had threads (GCC bug 60035)."""
+    code = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from test_threads import work
+import pyautograd as ag
+ag.set_num_threads(3)
+expected = work()
+for _ in range(1000):
+    pid = os.fork()
+    if pid == 0:
+        ok = work() == expected and ag.get_num_threads() == 1
+        os._exit(0 if ok else 1)
+    assert work() == expected
+    assert os.waitpid(pid, 0)[1] == 0
+print("done")
+"""
+    if not _C.has_openmp():
+        pytest.skip("no threads in this build")
+    out = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, str(Path(__file__).parent)],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert out.stdout.strip() == "done", out.stderr
+
+
+def train_step(seed: int) -> list[float]:
+    ag.manual_seed(seed)
+    x, w = ag.randn(64, 300), ag.randn(200, 300, requires_grad=True)
+    (ag.nn.functional.linear(x, w).tanh() ** 2).mean().backward()
+    assert w.grad is not None
+    return w.grad.numpy()[0, :3].tolist()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_multiprocessing(method: str) -> None:
+    expected = train_step(7)
+    context = multiprocessing.get_context(method)
+    with context.Pool(2) as pool:
+        assert pool.map(train_step, [7, 7]) == [expected, expected]
+    assert train_step(7) == expected
