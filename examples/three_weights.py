@@ -8,11 +8,13 @@ With Y = X W1 W2 W3 and the loss L = mean((Y - T)^2), the chain rule on paper gi
     dL/dW1 = X^T G W3^T W2^T
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 import pyautograd as ag
 
-STEPS, LEARNING_RATE = 200, 0.1
+STEPS, LEARNING_RATE = 150, 0.01
 
 
 def gradients_by_hand(X, T, W1, W2, W3):
@@ -29,7 +31,7 @@ def main():
     sizes = (3, 5, 4, 2)
     weights = [
         (ag.randn(n, m, dtype=ag.float64) / n**0.5).requires_grad_()
-        for n, m in zip(sizes[:-1], sizes[1:], strict=True)
+        for n, m in pairwise(sizes)
     ]
     worst = 0.0
     for step in range(STEPS + 1):

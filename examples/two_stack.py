@@ -14,7 +14,9 @@ import pyautograd as ag
 
 BINARY = {"+": ag.add, "-": ag.sub, "*": ag.mul, "/": ag.div}
 PRECEDENCE = {"(": 0, "+": 1, "-": 1, "*": 2, "/": 2, "minus": 3}
-TOKEN = re.compile(r"(?P<number>(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)|(?P<sign>[-+*/()])|(?P<end>$)")
+NUMBER = r"(?P<number>(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)"
+TOKEN = re.compile(rf"{NUMBER}|(?P<sign>[-+*/()])|(?P<end>$)")
+SPACE = re.compile(r"\s*")
 
 
 class ExpressionError(ValueError):
@@ -39,7 +41,7 @@ def evaluate(text):
                 operands.append(BINARY[sign](left, right))
 
     while True:
-        place += len(text[place:]) - len(text[place:].lstrip())
+        place = SPACE.match(text, place).end()
         token = TOKEN.match(text, place)
         if token is None:
             raise ExpressionError(f"cannot read {text[place]!r}", text, place)
@@ -74,7 +76,7 @@ def evaluate(text):
 
 if __name__ == "__main__":
     try:
-        value, numbers = evaluate(" ".join(sys.argv[1:]) or "(2*100 + 3*150) * 1.1")
+        value, numbers = evaluate(" ".join(sys.argv[1:] or ["(2*100 + 3*150) * 1.1"]))
     except ExpressionError as error:
         sys.exit(f"error: {error}")
     print(f"value {value.item():.12g}")

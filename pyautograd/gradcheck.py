@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -231,7 +231,7 @@ def _by_differences(
     """By output: its Jacobian by x, (y.numel(), x.numel()), two calls of func a column."""
     array = x._array
     columns: dict[int, list[Any]] = {i: [] for i in chosen}
-    for place in _places(array.shape):
+    for place in np.ndindex(array.shape):
         value = array[place]
         try:
             array[place] = value + eps
@@ -243,10 +243,6 @@ def _by_differences(
         for i, up, down in zip(chosen, above, below, strict=True):
             columns[i].append((up.astype(np.float64) - down) / (2 * eps))
     return {i: np.stack(c, 1) if c else np.zeros((0, 0)) for i, c in columns.items()}
-
-
-def _places(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    return iter(np.ndindex(shape))
 
 
 def _compare(

@@ -3,49 +3,44 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-
 from pyautograd import _C
 
 
-def _quota(root: Path) -> float:
-    """CPUs that the control groups of this process grant (versions 1 and 2), or infinity."""
-    limit = float("inf")
-    groups = {""}
+def _read(*path: str) -> str:
+    """The text of a small file; nothing where there is none."""
     try:
-        for line in (root / "proc/self/cgroup").read_text().splitlines():
-            groups.add(line.split(":", 2)[2].strip("/"))
-    except (OSError, IndexError):
-        pass
-    base = root / "sys/fs/cgroup"
-    for group in groups:
-        folder = base / group
-        try:
-            quota, period = (folder / "cpu.max").read_text().split()
-            if quota != "max":
-                limit = min(limit, int(quota) / int(period))
-        except (OSError, ValueError):
-            pass
-        folder = base / "cpu" / group
-        try:
-            quota_us = int((folder / "cpu.cfs_quota_us").read_text())
-            if quota_us > 0:
-                limit = min(limit, quota_us / int((folder / "cpu.cfs_period_us").read_text()))
-        except (OSError, ValueError):
-            pass
-    return limit
+        with open(os.path.join(*path)) as file:  # pathlib would be slow to load
+            return file.read()
+    except OSError:
+        return ""
 
 
-def _physical_cores(root: Path, cpus: set[int]) -> int:
+def _ratio(quota: str, period: str) -> float:
+    """CPUs that a quota in microseconds a period means; "max" and "-1" are no limit."""
+    return int(quota) / int(period) if quota.isdigit() and period.isdigit() else float("inf")
+
+
+def _quota(root: str) -> float:
+    """CPUs that the control groups of this process grant (versions 1 and 2), or infinity."""
+    groups = {line.split(":", 2)[-1].strip("/") for line in _read(root, "proc/self/cgroup").split()}
+    limits = []
+    for group in {"", *groups}:
+        quota, _, period = _read(root, "sys/fs/cgroup", group, "cpu.max").strip().partition(" ")
+        limits.append(_ratio(quota, period))
+        folder = os.path.join(root, "sys/fs/cgroup/cpu", group)
+        limits.append(
+            _ratio(
+                _read(folder, "cpu.cfs_quota_us").strip(),
+                _read(folder, "cpu.cfs_period_us").strip(),
+            )
+        )
+    return min(limits)
+
+
+def _physical_cores(root: str, cpus: set[int]) -> int:
     """Distinct cores among these logical CPUs."""
-    cores = set()
-    for cpu in cpus:
-        path = root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
-        try:
-            cores.add(path.read_text().strip())
-        except OSError:
-            cores.add(str(cpu))
-    return len(cores)
+    siblings = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+    return len({_read(root, siblings.format(cpu)).strip() or str(cpu) for cpu in cpus})
 
 
 def available_threads(root: str = "/", cpus: set[int] | None = None) -> int:
@@ -60,8 +55,8 @@ def available_threads(root: str = "/", cpus: set[int] | None = None) -> int:
             if hasattr(os, "sched_getaffinity")
             else set(range(os.cpu_count() or 1))
         )
-    cores = _physical_cores(Path(root), cpus)
-    return max(1, int(min(cores, _quota(Path(root)))))
+    cores = _physical_cores(root, cpus)
+    return max(1, int(min(cores, _quota(root))))
 
 
 def set_num_threads(n: int) -> None:

@@ -16,8 +16,7 @@ Array readable(const Array& a) {
   const int row = a.ndim() - 2, col = a.ndim() - 1;
   bool fits = PyArray_ISBEHAVED_RO(a.array());
   for (int d = 0; d < a.ndim(); ++d) fits &= a.stride(d) % itemsize(a) == 0;
-  fits = fits && (a.stride(row) == itemsize(a) || a.stride(col) == itemsize(a) ||
-                  a.shape(row) == 1 || a.shape(col) == 1);
+  fits = fits && (a.stride(row) == itemsize(a) || a.stride(col) == itemsize(a));
   return fits ? a : contiguous(a);
 }
 

@@ -102,6 +102,9 @@ PYBIND11_MODULE(_C, m) {
   pag::bind_elementwise(m);
   pag::bind_reduce(m);
   pag::bind_view(m);
+  pag::bind_norm(m);
+  pag::bind_optim(m);
   pag::bind_softmax(m);
+  pag::bind_index(m);
   pag::bind_matmul(m);
 }

@@ -35,10 +35,10 @@ struct GemmLoops {
 
   void (*block)(const GemmBlock<T>& g);
 
-  // out[kk * width + j] = b[kk * b_row + j * b_col], zero for n <= j < width. width is a whole
-  // number of vectors; b_row or b_col is 1.
-  void (*pack_b)(int64_t k, int64_t n, const T* b, int64_t b_row, int64_t b_col, int64_t width,
-                 T* out);
+  // Column panels of B (k, n), `panel` wide (a whole number of vectors), one after the other:
+  // out[p * k * panel + kk * panel + j] = b[kk * b_row + (p * panel + j) * b_col]. The last vector
+  // is filled with zeros; vectors after it are left as they are. b_row or b_col is 1.
+  void (*pack_b)(int64_t k, int64_t n, const T* b, int64_t b_row, int64_t b_col, int panel, T* out);
 
   // out[p * k * rows + kk * rows + i] = a[(p * rows + i) + kk * a_col] for a transposed A (m, k).
   void (*pack_a)(int64_t m, int64_t k, const T* a, int64_t a_col, int rows, T* out);

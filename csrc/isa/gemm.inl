@@ -192,22 +192,24 @@ void pack_transposed(int64_t k, int columns, const T* b, int64_t b_col, int64_t 
 }
 
 template <class T>
-void gemm_pack_b(int64_t k, int64_t n, const T* b, int64_t b_row, int64_t b_col, int64_t width,
-                 T* out) {
+void gemm_pack_b(int64_t k, int64_t n, const T* b, int64_t b_row, int64_t b_col, int panel, T* out) {
   constexpr int L = kLanes<T>;
-  for (int64_t j = 0; j < width; j += L) {
-    const int columns = static_cast<int>(n - j < L ? n - j : L);
-    if (b_col != 1) {
-      pack_transposed(k, columns, b + j * b_col, b_col, width, out + j);
-    } else if (columns < L) {
-      for (int64_t kk = 0; kk < k; ++kk) vstore(out + kk * width + j, vload(b + kk * b_row + j, columns));
+  if (b_col != 1) {
+    for (int64_t j = 0; j < n; j += L)
+      pack_transposed(k, static_cast<int>(n - j < L ? n - j : L), b + j * b_col, b_col, panel,
+                      out + j / panel * panel * k + j % panel);
+    return;
+  }
+  for (int64_t kk = 0; kk < k; ++kk) {  // whole rows of B, spread over the panels
+    const T* from = b + kk * b_row;
+    for (int64_t first = 0; first < n; first += panel) {
+      T* to = out + first * k + kk * panel - first;
+      const int64_t end = n - first < panel ? n : first + panel;
+      int64_t j = first;
+      for (; j + L <= end; j += L) vstore(to + j, vload(from + j));
+      if (j < end) vstore(to + j, vload(from + j, static_cast<int>(end - j)));
     }
   }
-  if (b_col != 1) return;
-  const int64_t whole = n / L * L;
-  for (int64_t kk = 0; kk < k; ++kk)
-    for (int64_t j = 0; j < whole; j += L)
-      vstore(out + kk * width + j, vload(b + kk * b_row + j));
 }
 
 template <class T, int R>

@@ -3,23 +3,11 @@
 
 namespace {
 
-constexpr int64_t kSumBlock = 512;
-
 template <class T>
 double sum_contiguous(const T* x, int64_t n) {
-  constexpr int L = kLanes<T>;
-  double total = 0;
-  for (int64_t start = 0; start < n; start += kSumBlock) {
-    const int64_t end = start + kSumBlock < n ? start + kSumBlock : n;
-    Vec<T> acc[4] = {};
-    int64_t i = start;
-    for (; i + 4 * L <= end; i += 4 * L)
-      for (int u = 0; u < 4; ++u) acc[u] += vload(x + i + u * L);
-    for (; i + L <= end; i += L) acc[0] += vload(x + i);
-    if (i < end) acc[1] += vload(x + i, static_cast<int>(end - i));
-    total += static_cast<double>(vsum<T>((acc[0] + acc[1]) + (acc[2] + acc[3])));
-  }
-  return total;
+  return blocked_sum<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
+    return vload_lanes(x + i, lanes);
+  });
 }
 
 // Rows are added in blocks of 16 in T before they reach the double accumulator.

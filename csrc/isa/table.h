@@ -53,6 +53,19 @@ struct SoftmaxLoops {
                           int64_t width);
 };
 
+// Over n contiguous values of one channel.
+template <class T>
+struct NormLoops {
+  // The sum of (x - mean)^2.
+  double (*squares)(const T* x, int64_t n, T mean);
+  // y = (x - mean) * scale
+  void (*apply)(T* y, const T* x, int64_t n, T mean, T scale);
+  // The sums of g and of g (x - mean).
+  void (*grad_sums)(const T* g, const T* x, int64_t n, T mean, double* g_sum, double* gx_sum);
+  // out = scale * g - shift - (x - mean) * slope
+  void (*grad)(T* out, const T* g, const T* x, int64_t n, T mean, T scale, T shift, T slope);
+};
+
 // The loops of one family for either dtype.
 template <template <class> class Loops>
 struct FloatLoops {
@@ -71,18 +84,11 @@ struct FloatLoops {
 struct Table {
   const char* name;
   ElementwiseLoop elementwise[kOpcodes][kDTypes];
-  ReduceLoops<float> reduce_f32;
-  ReduceLoops<double> reduce_f64;
+  FloatLoops<ReduceLoops> reduce;
   FloatLoops<SoftmaxLoops> softmax;
+  FloatLoops<NormLoops> norm;
   FloatLoops<GemmLoops> gemm;
-
-  template <class T>
-  const ReduceLoops<T>& reduce() const;
 };
-template <>
-inline const ReduceLoops<float>& Table::reduce<float>() const { return reduce_f32; }
-template <>
-inline const ReduceLoops<double>& Table::reduce<double>() const { return reduce_f64; }
 
 // The table in use: the best this processor runs, or the one that PYAUTOGRAD_ISA names.
 const Table& isa();

@@ -3,6 +3,7 @@
 
 #include "isa/elementwise.inl"
 #include "isa/gemm.inl"
+#include "isa/norm.inl"
 #include "isa/reduce.inl"
 #include "isa/softmax.inl"
 
@@ -27,8 +28,7 @@ const Table PAG_TABLE = {
 #define REDUCE(T)                                                                  \
   {sum_contiguous<T>, sum_rows<T>, {extreme_contiguous<T, false>, extreme_contiguous<T, true>}, \
    find_contiguous<T>, {extreme_columns<T, false>, extreme_columns<T, true>}}
-    REDUCE(float),
-    REDUCE(double),
+    {REDUCE(float), REDUCE(double)},
 #undef REDUCE
 #define SOFTMAX(T)                                                       \
   {{softmax_rows<T, false>, softmax_rows<T, true>},                      \
@@ -37,6 +37,9 @@ const Table PAG_TABLE = {
    {softmax_grad_columns<T, false>, softmax_grad_columns<T, true>}}
     {SOFTMAX(float), SOFTMAX(double)},
 #undef SOFTMAX
+#define NORM(T) {norm_squares<T>, norm_apply<T>, norm_grad_sums<T>, norm_grad<T>}
+    {NORM(float), NORM(double)},
+#undef NORM
     {PAG_GEMM_LOOPS(float), PAG_GEMM_LOOPS(double)},
 };
 

@@ -25,8 +25,10 @@ constexpr int64_t kThinRows = 4;         // up to here a product is a few dot pr
 constexpr int64_t kStackBytes = 16384;   // packed panels of small products
 constexpr double kChunkOperations = 1e6;
 constexpr double kThinChunkOperations = 2.5e5;  // bound by memory
+constexpr int64_t kMinAxpyColumns = 512;         // shorter pieces of a row are slow to fetch
 constexpr int64_t kMaxChunks = 16;
 constexpr int64_t kMinChunkRows = 48;
+constexpr int64_t kMinChunkColumns = 64;  // a transposed A is packed for each chunk: kWidth there
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
@@ -113,14 +115,17 @@ Plan make_plan(const Gemm<T>& g, int64_t items) {
                       thin_method(transposed(g), &plan.method))) {
     const int64_t n = plan.swapped ? g.m : g.n;
     plan.rows = plan.swapped ? g.n : g.m;
-    plan.columns = round_up(divide_up(n, chunks_for(kThinChunkOperations)), lanes);
+    const int64_t least = plan.method == Method::kAxpy ? kMinAxpyColumns : lanes;
+    const int64_t chunks = std::min(chunks_for(kThinChunkOperations), divide_up(n, least));
+    plan.columns = round_up(divide_up(n, chunks), lanes);
     plan.column_chunks = divide_up(n, plan.columns);
     return plan;
   }
   plan.method = Method::kTiles;
   plan.panel = balanced(g.n, loops<T>().tile_columns, lanes);
-  const int64_t chunks = chunks_for(kChunkOperations), panels = divide_up(g.n, plan.panel);
-  plan.columns = divide_up(panels, std::min(chunks, panels)) * plan.panel;
+  const int64_t chunks = chunks_for(kChunkOperations);
+  const int64_t most = std::max<int64_t>(1, g.n / (g.a.col == 1 ? kMinChunkColumns : kWidth));
+  plan.columns = round_up(divide_up(g.n, std::min(chunks, most)), plan.panel);
   plan.column_chunks = divide_up(g.n, plan.columns);
   const int64_t row_chunks = std::min(divide_up(chunks, plan.column_chunks), g.m / kMinChunkRows);
   if (row_chunks > 1) {
@@ -166,7 +171,7 @@ bool run_tiles(const Gemm<T>& g, int64_t panel) {
   const bool b_in_place =
       g.b.col == 1 &&
       ((g.m <= kRowsInPlace && g.b.row * size % 4096 != 0) || g.k * g.n * size <= kStackBytes);
-  const bool pack_a = g.a.col != 1 && g.k > kDepthInPlace && g.n > 2 * panel;
+  const bool pack_a = g.a.col != 1 && g.n > panel && g.m * g.k * size > kStackBytes;
   const int64_t depth = balanced(g.k, g.a.col != 1 && !pack_a ? kDepthInPlace : kDepth, 1);
   const int64_t width = std::min(round_up(g.n, panel), std::max(panel, kWidth / panel * panel));
   const int64_t height = std::min(round_up(g.m, rows), kHeight / rows * rows);
@@ -192,9 +197,9 @@ bool run_tiles(const Gemm<T>& g, int64_t panel) {
       const T* b = g.b.data + kk * g.b.row + j * g.b.col;
       block.k = std::min(depth, g.k - kk);
       block.start = kk ? GemmStart::kC : g.start;
-      for (int64_t p = direct; p < n; p += panel)
-        table.pack_b(block.k, std::min(panel, n - p), b + p * g.b.col, g.b.row, g.b.col, panel,
-                     packed_b + (p - direct) * block.k);
+      if (direct < n)
+        table.pack_b(block.k, n - direct, b + direct * g.b.col, g.b.row, g.b.col, block.columns,
+                     packed_b);
       for (int64_t i = 0; i < g.m; i += height) {
         block.m = std::min(height, g.m - i);
         block.a = g.a.data + i * g.a.row + kk * g.a.col;

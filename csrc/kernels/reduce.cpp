@@ -13,7 +13,7 @@ template <class T>
 void sum(const T* x, int64_t outer, int64_t n, int64_t inner, double* out) {
   for (int64_t i = 0; i < outer * inner; ++i) out[i] = 0;
   if (outer * inner == 0 || n == 0) return;
-  const ReduceLoops<T>& loops = isa().reduce<T>();
+  const ReduceLoops<T>& loops = isa().reduce.of<T>();
 
   // A long reduction is cut into pieces of fixed length whose sums are added in order.
   const int64_t length = inner == 1 ? 2 * kGrain : (2 * kGrain + inner - 1) / inner;
@@ -42,7 +42,7 @@ void sum(const T* x, int64_t outer, int64_t n, int64_t inner, double* out) {
 template <class T>
 void extreme(bool largest, const T* x, int64_t outer, int64_t n, int64_t inner, T* out) {
   if (outer * inner == 0) return;
-  const ReduceLoops<T>& loops = isa().reduce<T>();
+  const ReduceLoops<T>& loops = isa().reduce.of<T>();
   // Long reductions are cut into pieces, columns into strips.
   const int64_t width = std::min(inner, kStrip), strips = (inner + kStrip - 1) / kStrip;
   const int64_t length = (2 * kGrain + width - 1) / width, pieces = (n + length - 1) / length;
@@ -70,7 +70,7 @@ template <class T>
 void extreme_with_index(bool largest, const T* x, int64_t outer, int64_t n, int64_t inner, T* out,
                         int64_t* index) {
   if (outer * inner == 0) return;
-  const ReduceLoops<T>& loops = isa().reduce<T>();
+  const ReduceLoops<T>& loops = isa().reduce.of<T>();
   if (inner == 1) {
     extreme(largest, x, outer, n, inner, out);
     parallel_for(outer, std::max<int64_t>(1, kGrain / n), [&](int64_t begin, int64_t end) {

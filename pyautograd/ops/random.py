@@ -39,25 +39,33 @@ class Generator:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._bits = np.random.Generator(np.random.Philox())
+        self._stream: Any = None  # made at first use: numpy.random is slow to load
+
+    def _bits(self, *seed: int) -> Any:
+        if self._stream is None or seed:
+            self._stream = np.random.Generator(np.random.Philox(*seed))
+        return self._stream
 
     def manual_seed(self, seed: int) -> Generator:
         """Starts the stream that belongs to `seed`."""
-        self._bits = np.random.Generator(np.random.Philox(seed))
+        with self._lock:
+            self._bits(seed)
         return self
 
     def get_state(self) -> dict[str, Any]:
         """Where the stream stands, for `set_state`."""
-        return dict(self._bits.bit_generator.state)
+        with self._lock:
+            return dict(self._bits().bit_generator.state)
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Goes on from a place that `get_state` told."""
-        self._bits.bit_generator.state = state
+        with self._lock:
+            self._bits().bit_generator.state = state
 
     def draw(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """A call of a method of np.random.Generator, one thread at a time."""
         with self._lock:
-            return getattr(self._bits, name)(*args, **kwargs)
+            return getattr(self._bits(), name)(*args, **kwargs)
 
 
 default_generator = Generator()

@@ -1,0 +1,80 @@
+# make train    train a network on handwritten digits
+# make test     check everything
+# make help     the rest
+#
+# The package is installed into $(VENV) in editable mode. So what is tested is what is installed: a
+# build of csrc by the real build system, beside the Python files of this folder, whichever folder a
+# test starts in. The installed wheel, outside this folder, is checked by .ci/run.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+BIN := $(VENV)/bin
+BUILT_FROM := pyproject.toml CMakeLists.txt $(shell find csrc -type f 2>/dev/null)
+
+# Build requirements stand in pyproject.toml and nowhere else. They are installed beside the package
+# rather than in a throwaway environment, so that only changed files are compiled again.
+BUILD_NEEDS := $(shell sed -n 's/^requires = \[\(.*\)\]/\1/p' pyproject.toml | tr -d ',')
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install -qq --no-build-isolation --editable
+
+.DEFAULT_GOAL := help
+.PHONY: help train test lint format wheel bench clean
+
+help:
+	@echo 'make train   train a small network on handwritten digits; options in ARGS:'
+	@echo '             make train ARGS="--epochs 3"; make train ARGS=--help lists them'
+	@echo 'make test    style, types, tests and the examples in the documentation'
+	@echo 'make lint    style and types alone'
+	@echo 'make format  bring all files into style'
+	@echo 'make wheel   build dist/pyautograd-*.whl'
+	@echo 'make bench   measure speed, against PyTorch where it is installed'
+	@echo 'make clean   remove the environment and everything built'
+	@echo
+	@echo 'PYTHON=python3.12 picks the interpreter, VENV=folder the place of the environment.'
+
+train: $(VENV)/train.stamp
+	@$(BIN)/python -m pyautograd train $(ARGS)
+
+test: lint
+	$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	find csrc -name '*.cpp' -o -name '*.h' -o -name '*.inl' | xargs $(BIN)/clang-format --dry-run -Werror
+	$(BIN)/mypy
+
+format: $(VENV)/test.stamp
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	find csrc -name '*.cpp' -o -name '*.h' -o -name '*.inl' | xargs $(BIN)/clang-format -i
+
+wheel: $(VENV)/python.stamp
+	$(PIP) wheel . --no-deps --wheel-dir dist
+
+bench: $(VENV)/train.stamp
+	for script in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python $$script $(ARGS); done
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- the environment -----------------------------------------------------------------------------
+
+$(VENV)/train.stamp: $(BUILT_FROM) | $(VENV)/python.stamp
+	@echo 'installing pyautograd with what training needs (the first time takes minutes)'
+	@$(INSTALL) '.[train]'
+	@touch $@
+
+$(VENV)/test.stamp: $(BUILT_FROM) | $(VENV)/python.stamp
+	@echo 'installing pyautograd with what testing needs (the first time takes minutes)'
+	@$(INSTALL) '.[test]'
+	@touch $@ $(VENV)/train.stamp
+
+$(VENV)/python.stamp:
+	@sh .ci/check-machine $(PYTHON)
+	@echo 'making the environment $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install -qq cmake ninja $(BUILD_NEEDS)
+	@touch $@
