@@ -89,10 +89,12 @@ class KernelScope {
 void bind_elementwise(py::module_& m);
 void bind_reduce(py::module_& m);
 void bind_view(py::module_& m);
+void bind_unfold(py::module_& m);
 void bind_norm(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_softmax(py::module_& m);
 void bind_index(py::module_& m);
+void bind_pool(py::module_& m);
 void bind_matmul(py::module_& m);
 
 }  // namespace pag

@@ -102,9 +102,11 @@ PYBIND11_MODULE(_C, m) {
   pag::bind_elementwise(m);
   pag::bind_reduce(m);
   pag::bind_view(m);
+  pag::bind_unfold(m);
   pag::bind_norm(m);
   pag::bind_optim(m);
   pag::bind_softmax(m);
   pag::bind_index(m);
+  pag::bind_pool(m);
   pag::bind_matmul(m);
 }

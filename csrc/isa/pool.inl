@@ -149,15 +149,18 @@ void max_pool_plane(T* out, M* mask, const T* x, const pag::PoolShape& s, const 
       for (int64_t t = 0; t < p.streams; ++t)
         pack_stream(packed + (ready % p.rows * p.streams + t) * p.length, p.length,
                     x + ready * s.width, s.width, s.stride[1], t * p.step - s.padding[1]);
+    const int64_t first = r0 < r1 ? (top + r0 * s.dilation[0]) % p.rows : 0;
     for (int64_t j = 0; j < s.out_width; j += L) {
       Vec<T> best = none;
       Vec<Lane<T>> winner = Vec<Lane<T>>{} + static_cast<Lane<T>>(r0 * s.kernel[1]);
       for (int64_t k = j; k < j + L && k * s.stride[1] < s.padding[1]; ++k)  // first tap inside
         winner[k - j] += static_cast<Lane<T>>(
             ceil_div(s.padding[1] - k * s.stride[1], s.dilation[1]));
-      for (int64_t r = r0; r < r1; ++r) {
-        const T* row = packed + (top + r * s.dilation[0]) % p.rows * p.streams * p.length + j;
+      for (int64_t r = r0, slot = first; r < r1; ++r) {
+        const T* row = packed + slot * p.streams * p.length + j;
         const Lane<T> tap = static_cast<Lane<T>>(r * s.kernel[1]);
+        slot += s.dilation[0];
+        if (slot >= p.rows) slot -= p.rows;
         for (int64_t c = 0; c < s.kernel[1]; ++c)
           challenge<T>(vload(row + taps[c]), Vec<Lane<T>>{} + static_cast<Lane<T>>(tap + c), &best,
                        &winner);

@@ -66,6 +66,48 @@ struct NormLoops {
   void (*grad)(T* out, const T* g, const T* x, int64_t n, T mean, T scale, T shift, T slope);
 };
 
+// Windows over a plane; of the pairs, [0] concerns rows and [1] columns.
+struct PoolShape {
+  int64_t height, width;
+  int64_t out_height, out_width;
+  int64_t kernel[2], stride[2], padding[2], dilation[2];
+};
+
+// How max pooling packs the rows of a plane: see isa/pool.inl.
+struct PoolStreams {
+  int64_t rows;     // packed rows that are kept
+  int64_t streams;  // of each row
+  int64_t step;     // from the first column of a stream to that of the next
+  int64_t length;   // of a stream
+};
+
+// Windows along one dimension, which lie inside it: [begin[i], end[i]) and the factor of its sum.
+struct PoolWindows {
+  int64_t count;
+  const int64_t* begin;
+  const int64_t* end;
+  const double* factor;
+  bool pairs;  // window i is [2 i, 2 i + 2), and all factors are the same
+};
+
+// One plane. `mask` is the winner's tap: its row in the window times the kernel's width plus its
+// column.
+template <class T>
+struct PoolLoops {
+  void (*max_u8)(T* out, uint8_t* mask, const T* x, const PoolShape& shape, const PoolStreams& p,
+                 const int64_t* taps, T* packed);
+  void (*max_i32)(T* out, int32_t* mask, const T* x, const PoolShape& shape, const PoolStreams& p,
+                  const int64_t* taps, T* packed);
+  // 2 x 2 windows at stride 2 without padding.
+  void (*max_2x2)(T* out, uint8_t* mask, const T* x, const PoolShape& shape);
+  void (*max_2x2_scatter)(T* out, const T* g, const uint8_t* mask, const PoolShape& shape);
+  // scratch: `width` values.
+  void (*average)(T* out, const T* x, int64_t width, const PoolWindows& rows,
+                  const PoolWindows& columns, T* scratch);
+  void (*average_grad)(T* out, const T* g, int64_t height, int64_t width, const PoolWindows& rows,
+                       const PoolWindows& columns, T* scratch);
+};
+
 // The loops of one family for either dtype.
 template <template <class> class Loops>
 struct FloatLoops {
@@ -86,6 +128,7 @@ struct Table {
   ElementwiseLoop elementwise[kOpcodes][kDTypes];
   FloatLoops<ReduceLoops> reduce;
   FloatLoops<SoftmaxLoops> softmax;
+  FloatLoops<PoolLoops> pool;
   FloatLoops<NormLoops> norm;
   FloatLoops<GemmLoops> gemm;
 };

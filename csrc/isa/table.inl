@@ -4,6 +4,7 @@
 #include "isa/elementwise.inl"
 #include "isa/gemm.inl"
 #include "isa/norm.inl"
+#include "isa/pool.inl"
 #include "isa/reduce.inl"
 #include "isa/softmax.inl"
 
@@ -37,6 +38,11 @@ const Table PAG_TABLE = {
    {softmax_grad_columns<T, false>, softmax_grad_columns<T, true>}}
     {SOFTMAX(float), SOFTMAX(double)},
 #undef SOFTMAX
+#define POOL(T)                                                                          \
+  {max_pool_plane<T, uint8_t>, max_pool_plane<T, int32_t>, max_pool_2x2<T>,              \
+   max_pool_2x2_scatter<T>, average_plane<T>, average_plane_grad<T>}
+    {POOL(float), POOL(double)},
+#undef POOL
 #define NORM(T) {norm_squares<T>, norm_apply<T>, norm_grad_sums<T>, norm_grad<T>}
     {NORM(float), NORM(double)},
 #undef NORM

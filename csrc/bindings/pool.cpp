@@ -1,0 +1,348 @@
+// Windows over planes: pooling, unfold and fold.
+#include "kernels/pool.h"
+
+#include <utility>
+
+#include "bindings/common.h"
+#include "kernels/unfold.h"
+
+namespace pag {
+namespace {
+
+// A pair of integers of at least `least`, and below 2^31 so that sums of products fit int64.
+void read_pair(const char* op, const char* name, const py::tuple& pair, int64_t least,
+               int64_t (&out)[2]) {
+  bool good = pair.size() == 2;
+  for (size_t d = 0; good && d < 2; ++d) {
+    if (!PyIndex_Check(pair[d].ptr())) {
+      good = false;
+      break;
+    }
+    out[d] = PyNumber_AsSsize_t(pair[d].ptr(), nullptr);  // saturates
+    good = out[d] >= least && out[d] <= INT32_MAX;
+  }
+  if (!good)
+    throw py::value_error(std::string(op) + ": expected " + name + " as two integers >= " +
+                          std::to_string(least) + ", got " + std::string(py::str(pair)));
+}
+
+PoolShape read_windows(const char* op, const py::tuple& kernel, const py::tuple& stride,
+                       const py::tuple& padding, const py::tuple& dilation) {
+  PoolShape s{};
+  read_pair(op, "kernel", kernel, 1, s.kernel);
+  read_pair(op, "stride", stride, 1, s.stride);
+  read_pair(op, "padding", padding, 0, s.padding);
+  read_pair(op, "dilation", dilation, 1, s.dilation);
+  return s;
+}
+
+// Sets out_height and out_width; raises ValueError where there is no window.
+void place_windows(const char* op, PoolShape* s, bool ceil) {
+  int64_t* counts[2] = {&s->out_height, &s->out_width};
+  const int64_t sizes[2] = {s->height, s->width};
+  for (int d = 0; d < 2; ++d) {
+    *counts[d] =
+        pooled_size(sizes[d], s->kernel[d], s->stride[d], s->padding[d], s->dilation[d], ceil);
+    if (*counts[d] < 1)
+      throw py::value_error(std::string(op) + ": a kernel of " + std::to_string(s->kernel[d]) +
+                            " (dilation " + std::to_string(s->dilation[d]) +
+                            ") does not fit into size " + std::to_string(sizes[d]) +
+                            " with padding " + std::to_string(s->padding[d]));
+  }
+}
+
+void check_same_shape(const char* op, const Array& a, const Array& b) {
+  if (a.ndim() != b.ndim() || !PyArray_CompareLists(a.shape(), b.shape(), a.ndim()))
+    throw py::value_error(std::string(op) + ": shapes " + shape_string(a) + " and " +
+                          shape_string(b) + " of the values and the mask differ");
+}
+
+// run(T{}, Mask{}) with the types of the arrays.
+template <class Run>
+void with_types(bool single, bool small_mask, Run&& run) {
+  if (single)
+    small_mask ? run(float{}, uint8_t{}) : run(float{}, int32_t{});
+  else
+    small_mask ? run(double{}, uint8_t{}) : run(double{}, int32_t{});
+}
+
+// ---- max pooling --------------------------------------------------------------------------------
+
+constexpr int64_t kLongestKernel = 1 << 20;
+
+// x (N, C, H, W) -> the largest values of the windows and the mask of winning taps.
+py::tuple max_pool2d_binding(const Array& input, const py::tuple& kernel, const py::tuple& stride,
+                             const py::tuple& padding, const py::tuple& dilation, bool ceil) {
+  const char* op = "max_pool2d";
+  const bool single = check_float(op, {&input});
+  check_ndim(op, "input", input, 4);
+  PoolShape s = read_windows(op, kernel, stride, padding, dilation);
+  for (int d = 0; d < 2; ++d) {
+    if (2 * s.padding[d] > s.kernel[d])
+      throw py::value_error(std::string(op) + ": padding " + std::string(py::str(padding)) +
+                            " is more than half of the kernel " + std::string(py::str(kernel)));
+    if (s.kernel[d] > kLongestKernel || s.kernel[0] * s.kernel[1] > INT32_MAX)
+      throw py::value_error(std::string(op) + ": kernel " + std::string(py::str(kernel)) +
+                            " is too large");
+  }
+  s.height = input.shape(2), s.width = input.shape(3);
+  if (s.height == 0 || s.width == 0)
+    throw py::value_error(std::string(op) + ": nothing to compare in input " + shape_string(input));
+  place_windows(op, &s, ceil);
+  const Array x = contiguous(input);
+  const int64_t planes = x.shape(0) * x.shape(1);
+  const bool small_mask = s.kernel[0] * s.kernel[1] <= 256;
+  Array out = new_array(x.typenum(), {x.shape(0), x.shape(1), s.out_height, s.out_width});
+  Array mask = new_array(small_mask ? NPY_UINT8 : NPY_INT32, 4, out.shape());
+  {
+    KernelScope scope(x.size());
+    with_types(single, small_mask, [&](auto t, auto m) {
+      using T = decltype(t);
+      using Mask = decltype(m);
+      max_pool2d(x.data<const T>(), planes, s, out.data<T>(), mask.data<Mask>());
+    });
+  }
+  return py::make_tuple(out, mask);
+}
+
+struct Winners {
+  PoolShape shape;
+  Array mask;
+  bool small;
+  int64_t planes;
+};
+
+// mask (N, C, outputs), uint8 or int32. shape.height and width are left to the caller.
+Winners read_winners(const char* op, const Array& mask, const py::tuple& kernel,
+                     const py::tuple& stride, const py::tuple& padding,
+                     const py::tuple& dilation) {
+  Winners w;
+  w.shape = read_windows(op, kernel, stride, padding, dilation);
+  check_ndim(op, "a mask", mask, 4);
+  w.small = mask.typenum() == NPY_UINT8;
+  if (!w.small && dtype_of(mask.typenum()) != kI32)
+    throw py::type_error(std::string(op) + ": expected a uint8 or int32 mask, got " +
+                         dtype_name(mask.typenum()));
+  w.mask = contiguous(mask);
+  w.planes = mask.shape(0) * mask.shape(1);
+  w.shape.out_height = mask.shape(2), w.shape.out_width = mask.shape(3);
+  return w;
+}
+
+void read_plane(const char* op, const py::tuple& hw, PoolShape* s) {
+  int64_t size[2];
+  read_pair(op, "the input's size", hw, 0, size);
+  s->height = size[0], s->width = size[1];
+}
+
+// g (N, C, outputs) -> (N, C, H, W), added at the winners.
+Array max_pool2d_scatter_binding(const Array& gradient, const Array& mask, const py::tuple& hw,
+                                 const py::tuple& kernel, const py::tuple& stride,
+                                 const py::tuple& padding, const py::tuple& dilation) {
+  const char* op = "max_pool2d_scatter";
+  const bool single = check_float(op, {&gradient});
+  Winners w = read_winners(op, mask, kernel, stride, padding, dilation);
+  read_plane(op, hw, &w.shape);
+  check_same_shape(op, gradient, mask);
+  const Array g = contiguous(gradient);
+  Array out =
+      new_array(g.typenum(), {g.shape(0), g.shape(1), w.shape.height, w.shape.width});
+  KernelScope scope(out.size() + g.size());
+  with_types(single, w.small, [&](auto t, auto m) {
+    using T = decltype(t);
+    using Mask = decltype(m);
+    max_pool2d_scatter(g.data<const T>(), w.mask.data<const Mask>(), w.planes, w.shape,
+                       out.data<T>());
+  });
+  return out;
+}
+
+// x (N, C, H, W) -> its values at the winners.
+Array max_pool2d_gather_binding(const Array& input, const Array& mask, const py::tuple& kernel,
+                                const py::tuple& stride, const py::tuple& padding,
+                                const py::tuple& dilation) {
+  const char* op = "max_pool2d_gather";
+  const bool single = check_float(op, {&input});
+  check_ndim(op, "input", input, 4);
+  Winners w = read_winners(op, mask, kernel, stride, padding, dilation);
+  if (input.shape(0) != mask.shape(0) || input.shape(1) != mask.shape(1))
+    throw py::value_error(std::string(op) + ": the mask's shape " + shape_string(mask) +
+                          " does not belong to input " + shape_string(input));
+  w.shape.height = input.shape(2), w.shape.width = input.shape(3);
+  const Array x = contiguous(input);
+  Array out = new_array(x.typenum(), 4, w.mask.shape());
+  KernelScope scope(out.size());
+  with_types(single, w.small, [&](auto t, auto m) {
+    using T = decltype(t);
+    using Mask = decltype(m);
+    max_pool2d_gather(x.data<const T>(), w.mask.data<const Mask>(), w.planes, w.shape,
+                      out.data<T>());
+  });
+  return out;
+}
+
+// The winners' places h * W + w, int64; -1 where the mask holds no tap of the plane.
+Array max_pool2d_indices_binding(const Array& mask, const py::tuple& hw, const py::tuple& kernel,
+                                 const py::tuple& stride, const py::tuple& padding,
+                                 const py::tuple& dilation) {
+  Winners w = read_winners("max_pool2d_indices", mask, kernel, stride, padding, dilation);
+  read_plane("max_pool2d_indices", hw, &w.shape);
+  Array out = new_array(NPY_INT64, 4, w.mask.shape());
+  KernelScope scope(out.size());
+  if (w.small)
+    max_pool2d_indices(w.mask.data<const uint8_t>(), w.planes, w.shape, out.data<int64_t>());
+  else
+    max_pool2d_indices(w.mask.data<const int32_t>(), w.planes, w.shape, out.data<int64_t>());
+  return out;
+}
+
+// ---- average pooling ----------------------------------------------------------------------------
+
+// (begin, end, factor) of the windows along one dimension, as Python gives them.
+struct Windows {
+  Windows(const char* op, const char* name, const py::tuple& arrays, int64_t size) {
+    const auto refuse = [&](const std::string& what) {
+      throw py::value_error(std::string(op) + ": " + name + ": " + what);
+    };
+    if (arrays.size() != 3) refuse("expected a tuple (begin, end, factor)");
+    for (size_t i = 0; i < 3; ++i) {
+      if (!PyArray_Check(arrays[i].ptr())) refuse("expected arrays");
+      const Array a = py::reinterpret_borrow<Array>(arrays[i]);
+      if (a.typenum() != NPY_DOUBLE && dtype_of(a.typenum()) != kI64)
+        throw py::type_error(std::string(op) + ": " + name +
+                             ": expected int64, int64 and float64 arrays, got " +
+                             dtype_name(a.typenum()));
+      keep[i] = cast(a, i < 2 ? NPY_INT64 : NPY_DOUBLE);
+      if (keep[i].ndim() != 1 || keep[i].size() != keep[0].size())
+        refuse("expected one-dimensional arrays of one length");
+    }
+    windows = {keep[0].size(), keep[0].data<const int64_t>(), keep[1].data<const int64_t>(),
+               keep[2].data<const double>(), true};
+    for (int64_t i = 0; i < windows.count; ++i) {
+      const int64_t begin = windows.begin[i], end = windows.end[i];
+      if (begin < 0 || begin > end || end > size)
+        refuse("window [" + std::to_string(begin) + ", " + std::to_string(end) +
+               ") does not lie in size " + std::to_string(size));
+      windows.pairs &= begin == 2 * i && end == 2 * i + 2 && windows.factor[i] == windows.factor[0];
+    }
+  }
+  Array keep[3];
+  PoolWindows windows;
+};
+
+// x (N, C, H, W) -> (N, C, rows, columns): sums over the windows times their factors.
+Array avg_pool2d_binding(const Array& input, const py::tuple& rows, const py::tuple& columns) {
+  const bool single = check_float("avg_pool2d", {&input});
+  check_ndim("avg_pool2d", "input", input, 4);
+  const Array x = contiguous(input);
+  const Windows r("avg_pool2d", "rows", rows, x.shape(2));
+  const Windows c("avg_pool2d", "columns", columns, x.shape(3));
+  Array out =
+      new_array(x.typenum(), {x.shape(0), x.shape(1), r.windows.count, c.windows.count});
+  const int64_t planes = x.shape(0) * x.shape(1);
+  KernelScope scope(x.size());
+  if (single)
+    avg_pool2d(x.data<const float>(), planes, x.shape(2), x.shape(3), r.windows, c.windows,
+               out.data<float>());
+  else
+    avg_pool2d(x.data<const double>(), planes, x.shape(2), x.shape(3), r.windows, c.windows,
+               out.data<double>());
+  return out;
+}
+
+// g (N, C, rows, columns) -> (N, C, H, W).
+Array avg_pool2d_grad_binding(const Array& gradient, const py::tuple& rows,
+                              const py::tuple& columns, const py::tuple& hw) {
+  const char* op = "avg_pool2d_grad";
+  const bool single = check_float(op, {&gradient});
+  check_ndim(op, "a gradient", gradient, 4);
+  int64_t size[2];
+  read_pair(op, "the input's size", hw, 0, size);
+  const Windows r(op, "rows", rows, size[0]), c(op, "columns", columns, size[1]);
+  if (gradient.shape(2) != r.windows.count || gradient.shape(3) != c.windows.count)
+    throw py::value_error(std::string(op) + ": a gradient of shape " + shape_string(gradient) +
+                          " for " + std::to_string(r.windows.count) + " by " +
+                          std::to_string(c.windows.count) + " windows");
+  const Array g = contiguous(gradient);
+  Array out = new_array(g.typenum(), {g.shape(0), g.shape(1), size[0], size[1]});
+  const int64_t planes = g.shape(0) * g.shape(1);
+  KernelScope scope(out.size());
+  if (single)
+    avg_pool2d_grad(g.data<const float>(), planes, size[0], size[1], r.windows, c.windows,
+                    out.data<float>());
+  else
+    avg_pool2d_grad(g.data<const double>(), planes, size[0], size[1], r.windows, c.windows,
+                    out.data<double>());
+  return out;
+}
+
+// ---- unfold and fold ----------------------------------------------------------------------------
+
+int64_t product(const char* op, std::initializer_list<int64_t> factors) {
+  int64_t p = 1;
+  for (const int64_t f : factors)
+    if (__builtin_mul_overflow(p, f, &p))
+      throw py::value_error(std::string(op) + ": the columns are too large");
+  return p;
+}
+
+// x (N, C, H, W) -> (N, C kh kw, windows).
+Array unfold_binding(const Array& input, const py::tuple& kernel, const py::tuple& dilation,
+                     const py::tuple& padding, const py::tuple& stride) {
+  const bool single = check_float("unfold", {&input});
+  check_ndim("unfold", "input", input, 4);
+  PoolShape s = read_windows("unfold", kernel, stride, padding, dilation);
+  s.height = input.shape(2), s.width = input.shape(3);
+  place_windows("unfold", &s, false);
+  const Array x = contiguous(input);
+  const int64_t depth = product("unfold", {x.shape(1), s.kernel[0], s.kernel[1]});
+  Array out = new_array(
+      x.typenum(), {x.shape(0), depth, product("unfold", {s.out_height, s.out_width})});
+  if (out.size() == 0) return out;
+  KernelScope scope(out.size());
+  if (single)
+    unfold(x.data<const float>(), x.shape(0) * x.shape(1), s, out.data<float>());
+  else
+    unfold(x.data<const double>(), x.shape(0) * x.shape(1), s, out.data<double>());
+  return out;
+}
+
+// columns (N, C kh kw, windows) -> (N, C, H, W).
+Array fold_binding(const Array& input, const py::tuple& hw, const py::tuple& kernel,
+                   const py::tuple& dilation, const py::tuple& padding, const py::tuple& stride) {
+  const bool single = check_float("fold", {&input});
+  check_ndim("fold", "columns", input, 3);
+  PoolShape s = read_windows("fold", kernel, stride, padding, dilation);
+  read_plane("fold", hw, &s);
+  place_windows("fold", &s, false);
+  const int64_t taps = product("fold", {s.kernel[0], s.kernel[1]});
+  const int64_t windows = product("fold", {s.out_height, s.out_width});
+  if (input.shape(1) % taps != 0 || input.shape(2) != windows)
+    throw py::value_error("fold: expected columns (N, C * " + std::to_string(taps) + ", " +
+                          std::to_string(windows) + "), got shape " + shape_string(input));
+  const Array x = contiguous(input);
+  const int64_t channels = x.shape(1) / taps;
+  Array out = new_array(x.typenum(), {x.shape(0), channels, s.height, s.width});
+  if (out.size() == 0) return out;
+  KernelScope scope(x.size());
+  if (single)
+    fold(x.data<const float>(), x.shape(0) * channels, s, out.data<float>());
+  else
+    fold(x.data<const double>(), x.shape(0) * channels, s, out.data<double>());
+  return out;
+}
+
+}  // namespace
+
+void bind_pool(py::module_& m) {
+  m.def("max_pool2d", &max_pool2d_binding);
+  m.def("max_pool2d_scatter", &max_pool2d_scatter_binding);
+  m.def("max_pool2d_gather", &max_pool2d_gather_binding);
+  m.def("max_pool2d_indices", &max_pool2d_indices_binding);
+  m.def("avg_pool2d", &avg_pool2d_binding);
+  m.def("avg_pool2d_grad", &avg_pool2d_grad_binding);
+  m.def("unfold", &unfold_binding);
+  m.def("fold", &fold_binding);
+}
+
+}  // namespace pag

@@ -1,0 +1,237 @@
+#include "kernels/pool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <new>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/parallel.h"
+#include "kernels/scratch.h"
+
+namespace pag {
+namespace {
+
+constexpr int64_t kMostLanes = 16;
+
+int64_t outputs(const PoolShape& s) { return s.out_height * s.out_width; }
+int64_t plane_size(const PoolShape& s) { return s.height * s.width; }
+
+// 2 x 2 windows side by side, all inside.
+bool is_2x2(const PoolShape& s) {
+  for (int d = 0; d < 2; ++d)
+    if (s.kernel[d] != 2 || s.stride[d] != 2 || s.padding[d] != 0 || s.dilation[d] != 1)
+      return false;
+  return 2 * s.out_height <= s.height && 2 * s.out_width <= s.width;
+}
+
+int64_t planes_a_chunk(int64_t work) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, work)); }
+
+// Row and column of a tap in its window; far outside of every plane where it is no tap.
+constexpr int64_t kNoTap = -(int64_t{1} << 60);
+
+class Taps8 {
+ public:
+  explicit Taps8(const PoolShape& s) {
+    for (int64_t t = 0; t < 256; ++t) {
+      const bool valid = t < s.kernel[0] * s.kernel[1];
+      row_[t] = valid ? t / s.kernel[1] * s.dilation[0] : kNoTap;
+      column_[t] = valid ? t % s.kernel[1] * s.dilation[1] : kNoTap;
+    }
+  }
+  int64_t row(uint8_t tap) const { return row_[tap]; }
+  int64_t column(uint8_t tap) const { return column_[tap]; }
+
+ private:
+  int64_t row_[256], column_[256];
+};
+
+class Taps32 {
+ public:
+  explicit Taps32(const PoolShape& s)
+      : taps_(s.kernel[0] * s.kernel[1]), width_(s.kernel[1]), step_{s.dilation[0], s.dilation[1]} {}
+  int64_t row(int32_t tap) const {
+    return tap >= 0 && tap < taps_ ? tap / width_ * step_[0] : kNoTap;
+  }
+  int64_t column(int32_t tap) const { return tap % width_ * step_[1]; }
+
+ private:
+  int64_t taps_, width_, step_[2];
+};
+
+// visit(i, place): output i of the plane and the place of its winner, or -1.
+template <class Taps, class Mask, class Visit>
+void each_winner(const Taps& taps, const Mask* mask, const PoolShape& s, Visit&& visit) {
+  int64_t i = 0;
+  for (int64_t r = 0; r < s.out_height; ++r) {
+    const int64_t top = r * s.stride[0] - s.padding[0];
+    for (int64_t c = 0; c < s.out_width; ++c, ++i) {
+      const int64_t row = top + taps.row(mask[i]);
+      const int64_t column = c * s.stride[1] - s.padding[1] + taps.column(mask[i]);
+      const bool inside = static_cast<uint64_t>(row) < static_cast<uint64_t>(s.height) &&
+                          static_cast<uint64_t>(column) < static_cast<uint64_t>(s.width);
+      visit(i, inside ? row * s.width + column : -1);
+    }
+  }
+}
+
+// body(taps, plane) for every plane, in parallel.
+template <class Mask, class Body>
+void each_masked_plane(int64_t planes, const PoolShape& s, Body&& body) {
+  using Taps = std::conditional_t<std::is_same_v<Mask, uint8_t>, Taps8, Taps32>;
+  const Taps taps(s);
+  parallel_for(planes, planes_a_chunk(plane_size(s) + outputs(s)), [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) body(taps, p);
+  });
+}
+
+// body(plane, scratch) for every plane, in parallel, with room for n values.
+template <class T, class Body>
+void each_plane_with_scratch(int64_t planes, int64_t work, int64_t n, Body&& body) {
+  std::atomic<bool> failed{false};
+  parallel_for(planes, planes_a_chunk(work), [&](int64_t begin, int64_t end) {
+    const Scratch scratch(n * static_cast<int64_t>(sizeof(T)));
+    if (!scratch) {
+      failed = true;
+      return;
+    }
+    for (int64_t p = begin; p < end; ++p) body(p, scratch.as<T>());
+  });
+  if (failed) throw std::bad_alloc();
+}
+
+int64_t round_up(int64_t n) { return (n + kMostLanes - 1) / kMostLanes * kMostLanes; }
+
+}  // namespace
+
+int64_t pooled_size(int64_t size, int64_t kernel, int64_t stride, int64_t padding,
+                    int64_t dilation, bool ceil) {
+  const int64_t span = size + 2 * padding - dilation * (kernel - 1) - 1 + (ceil ? stride - 1 : 0);
+  if (span < 0) return 0;
+  const int64_t count = span / stride + 1;
+  return ceil && (count - 1) * stride >= size + padding ? count - 1 : count;
+}
+
+template <class T, class Mask>
+void max_pool2d(const T* x, int64_t planes, const PoolShape& s, T* out, Mask* mask) {
+  if (planes * outputs(s) == 0) return;
+  const PoolLoops<T>& loops = isa().pool.of<T>();
+  const int64_t work = plane_size(s) + outputs(s) * s.kernel[0] * s.kernel[1];
+  if constexpr (std::is_same_v<Mask, uint8_t>) {
+    if (is_2x2(s)) {
+      parallel_for(planes, planes_a_chunk(work), [&](int64_t begin, int64_t end) {
+        for (int64_t p = begin; p < end; ++p)
+          loops.max_2x2(out + p * outputs(s), mask + p * outputs(s), x + p * plane_size(s), s);
+      });
+      return;
+    }
+  }
+  const int64_t stride = s.stride[1], kernel = s.kernel[1], dilation = s.dilation[1];
+  const bool by_tap = kernel <= stride;  // a stream for every tap, not for every residue
+  PoolStreams streams;
+  streams.rows = std::min((s.kernel[0] - 1) * s.dilation[0] + 1, s.height);
+  streams.streams = by_tap ? kernel : stride;
+  streams.step = by_tap ? dilation : 1;
+  streams.length = round_up(s.out_width) + (by_tap ? 0 : (kernel - 1) * dilation / stride);
+  std::vector<int64_t> taps(static_cast<size_t>(kernel));
+  for (int64_t c = 0; c < kernel; ++c)
+    taps[static_cast<size_t>(c)] = by_tap ? c * streams.length
+                                          : c * dilation % stride * streams.length + c * dilation / stride;
+  int64_t n;
+  if (__builtin_mul_overflow(streams.rows, streams.streams * streams.length, &n) ||
+      n > INT64_MAX / 16)
+    throw std::bad_alloc();
+  each_plane_with_scratch<T>(planes, work, n, [&](int64_t p, T* packed) {
+    const T* from = x + p * plane_size(s);
+    T* to = out + p * outputs(s);
+    Mask* winners = mask + p * outputs(s);
+    if constexpr (std::is_same_v<Mask, uint8_t>)
+      loops.max_u8(to, winners, from, s, streams, taps.data(), packed);
+    else
+      loops.max_i32(to, winners, from, s, streams, taps.data(), packed);
+  });
+}
+
+template <class T, class Mask>
+void max_pool2d_scatter(const T* g, const Mask* mask, int64_t planes, const PoolShape& s, T* out) {
+  if constexpr (std::is_same_v<Mask, uint8_t>) {
+    if (is_2x2(s)) {
+      const PoolLoops<T>& loops = isa().pool.of<T>();
+      parallel_for(planes, planes_a_chunk(plane_size(s)), [&](int64_t begin, int64_t end) {
+        for (int64_t p = begin; p < end; ++p)
+          loops.max_2x2_scatter(out + p * plane_size(s), g + p * outputs(s), mask + p * outputs(s), s);
+      });
+      return;
+    }
+  }
+  each_masked_plane<Mask>(planes, s, [&](const auto& taps, int64_t p) {
+    T* to = out + p * plane_size(s);
+    const T* from = g + p * outputs(s);
+    std::fill(to, to + plane_size(s), T{0});
+    each_winner(taps, mask + p * outputs(s), s, [&](int64_t i, int64_t place) {
+      if (place >= 0) to[place] += from[i];
+    });
+  });
+}
+
+template <class T, class Mask>
+void max_pool2d_gather(const T* x, const Mask* mask, int64_t planes, const PoolShape& s, T* out) {
+  each_masked_plane<Mask>(planes, s, [&](const auto& taps, int64_t p) {
+    T* to = out + p * outputs(s);
+    const T* from = x + p * plane_size(s);
+    each_winner(taps, mask + p * outputs(s), s,
+                [&](int64_t i, int64_t place) { to[i] = place >= 0 ? from[place] : T{0}; });
+  });
+}
+
+template <class Mask>
+void max_pool2d_indices(const Mask* mask, int64_t planes, const PoolShape& s, int64_t* out) {
+  each_masked_plane<Mask>(planes, s, [&](const auto& taps, int64_t p) {
+    int64_t* to = out + p * outputs(s);
+    each_winner(taps, mask + p * outputs(s), s, [&](int64_t i, int64_t place) { to[i] = place; });
+  });
+}
+
+template <class T>
+void avg_pool2d(const T* x, int64_t planes, int64_t height, int64_t width, const PoolWindows& rows,
+                const PoolWindows& columns, T* out) {
+  if (planes * rows.count * columns.count == 0) return;
+  const PoolLoops<T>& loops = isa().pool.of<T>();
+  each_plane_with_scratch<T>(
+      planes, height * width + rows.count * columns.count, width, [&](int64_t p, T* scratch) {
+        loops.average(out + p * rows.count * columns.count, x + p * height * width, width, rows,
+                      columns, scratch);
+      });
+}
+
+template <class T>
+void avg_pool2d_grad(const T* g, int64_t planes, int64_t height, int64_t width,
+                     const PoolWindows& rows, const PoolWindows& columns, T* out) {
+  if (planes * height * width == 0) return;
+  const PoolLoops<T>& loops = isa().pool.of<T>();
+  each_plane_with_scratch<T>(
+      planes, height * width + rows.count * columns.count, width, [&](int64_t p, T* scratch) {
+        loops.average_grad(out + p * height * width, g + p * rows.count * columns.count, height,
+                           width, rows, columns, scratch);
+      });
+}
+
+#define INSTANTIATE_MASK(T, Mask)                                                               \
+  template void max_pool2d<T, Mask>(const T*, int64_t, const PoolShape&, T*, Mask*);            \
+  template void max_pool2d_scatter<T, Mask>(const T*, const Mask*, int64_t, const PoolShape&, T*); \
+  template void max_pool2d_gather<T, Mask>(const T*, const Mask*, int64_t, const PoolShape&, T*);
+#define INSTANTIATE(T)                                                                     \
+  INSTANTIATE_MASK(T, uint8_t)                                                             \
+  INSTANTIATE_MASK(T, int32_t)                                                             \
+  template void avg_pool2d<T>(const T*, int64_t, int64_t, int64_t, const PoolWindows&,     \
+                              const PoolWindows&, T*);                                     \
+  template void avg_pool2d_grad<T>(const T*, int64_t, int64_t, int64_t, const PoolWindows&, \
+                                   const PoolWindows&, T*);
+INSTANTIATE(float)
+INSTANTIATE(double)
+#undef INSTANTIATE
+#undef INSTANTIATE_MASK
+template void max_pool2d_indices<uint8_t>(const uint8_t*, int64_t, const PoolShape&, int64_t*);
+template void max_pool2d_indices<int32_t>(const int32_t*, int64_t, const PoolShape&, int64_t*);
+
+}  // namespace pag

@@ -1,0 +1,22 @@
+"""Layers, containers and losses: modules with parameters, composed of ops."""
+
+from pyautograd.nn import functional, init
+from pyautograd.nn.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from pyautograd.nn.containers import ModuleDict, ModuleList, Sequential
+from pyautograd.nn.conv import Conv2d
+from pyautograd.nn.dropout import Dropout
+from pyautograd.nn.linear import Identity, Linear
+from pyautograd.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
+from pyautograd.nn.module import Module, Parameter
+from pyautograd.nn.norm import BatchNorm1d, BatchNorm2d
+from pyautograd.nn.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from pyautograd.nn.shape import Flatten, Unflatten
+
+__all__ = [
+    *("functional", "init"),
+    *("Module", "Parameter", "Sequential", "ModuleList", "ModuleDict"),
+    *("Identity", "Linear", "Conv2d", "BatchNorm1d", "BatchNorm2d", "Dropout"),
+    *("MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "Flatten", "Unflatten"),
+    *("ReLU", "Tanh", "Sigmoid", "Softmax", "LogSoftmax"),
+    *("MSELoss", "L1Loss", "CrossEntropyLoss", "NLLLoss", "BCEWithLogitsLoss"),
+]

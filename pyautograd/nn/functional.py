@@ -1,0 +1,59 @@
+"""The functions that layers call. All of them are ops, or composed of ops, from `pyautograd.ops`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyautograd.ops.conv import conv2d, fold, unfold
+from pyautograd.ops.elementwise import relu, sigmoid, softplus, tanh
+from pyautograd.ops.loss import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+)
+from pyautograd.ops.matmul import linear
+from pyautograd.ops.norm import batch_norm
+from pyautograd.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from pyautograd.ops.random import dropout
+from pyautograd.ops.shape import pad
+from pyautograd.ops.softmax import log_softmax, softmax
+from pyautograd.tensor import Tensor, wrap
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Class numbers (...) as rows (..., num_classes) of zeros with one 1, int64.
+
+    Without `num_classes`, as many as the largest class number asks for.
+
+    >>> import pyautograd as ag
+    >>> ag.nn.functional.one_hot(ag.tensor([0, 2]))
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
+    classes = tensor._array
+    if classes.dtype.kind not in "iu":
+        raise TypeError(f"one_hot: expected class numbers of an integer dtype, got {classes.dtype}")
+    if classes.size and classes.min() < 0:
+        raise IndexError(f"one_hot: class {classes.min()} is negative")
+    if num_classes == -1:
+        if not classes.size:
+            raise ValueError("one_hot: an empty tensor does not tell num_classes")
+        num_classes = int(classes.max()) + 1
+    if num_classes < 1:
+        raise ValueError(f"one_hot: expected a positive num_classes, got {num_classes}")
+    if classes.size and classes.max() >= num_classes:
+        raise IndexError(
+            f"one_hot: class {classes.max()} is out of range for {num_classes} classes"
+        )
+    return wrap((classes[..., None] == np.arange(num_classes)).astype(np.int64))
+
+
+__all__ = [
+    *("linear", "conv2d", "unfold", "fold", "pad"),
+    *("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "batch_norm", "dropout"),
+    *("relu", "sigmoid", "tanh", "softplus", "softmax", "log_softmax"),
+    *("mse_loss", "l1_loss", "cross_entropy", "nll_loss", "binary_cross_entropy_with_logits"),
+    "one_hot",
+]

@@ -1,0 +1,160 @@
+"""Starting values of parameters, written in place. Names and arguments as in PyTorch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pyautograd.modes import no_grad
+from pyautograd.ops.random import Generator, default_generator
+from pyautograd.tensor import Tensor
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor by which weights grow to make up for what a nonlinearity takes away.
+
+    `param` is the slope of leaky_relu for negative values, 0.01 unless given.
+    """
+    if nonlinearity in ("linear", "conv1d", "conv2d", "conv3d", "sigmoid"):
+        return 1.0
+    if nonlinearity == "tanh":
+        return 5.0 / 3.0
+    if nonlinearity == "relu":
+        return math.sqrt(2.0)
+    if nonlinearity == "leaky_relu":
+        slope = 0.01 if param is None else param
+        if isinstance(slope, bool) or not isinstance(slope, (int, float)):
+            raise ValueError(f"calculate_gain: expected the slope as a number, got {slope!r}")
+        return math.sqrt(2.0 / (1.0 + slope**2))
+    if nonlinearity == "selu":
+        return 0.75
+    raise ValueError(f"calculate_gain: unknown nonlinearity {nonlinearity!r}")
+
+
+def fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
+    """How many inputs an output has, and outputs an input, for weights (out, in, ...)."""
+    if tensor.ndim < 2:
+        raise ValueError(f"init: a tensor of shape {tensor.shape} has no fan in and fan out")
+    taps = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * taps, tensor.shape[0] * taps
+
+
+def _fill(name: str, tensor: Tensor, values: Any) -> Tensor:
+    with no_grad():
+        return tensor._assign(name, ..., values)
+
+
+def _draw(tensor: Tensor, name: str, generator: Generator | None) -> Any:
+    if tensor.dtype.kind != "f":
+        raise TypeError(f"init: random values are float32 or float64, the tensor is {tensor.dtype}")
+    return (generator or default_generator).draw(name, size=tensor.shape, dtype=tensor.dtype)
+
+
+def uniform_(
+    tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Uniform in [a, b)."""
+    if not a <= b:
+        raise ValueError(f"uniform_: expected a <= b, got {a} and {b}")
+    values = _draw(tensor, "random", generator)
+    return _fill("uniform_", tensor, values * tensor.dtype.type(b - a) + tensor.dtype.type(a))
+
+
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Normal with a mean and a standard deviation."""
+    if not std >= 0:
+        raise ValueError(f"normal_: expected std >= 0, got {std}")
+    values = _draw(tensor, "standard_normal", generator)
+    return _fill("normal_", tensor, values * tensor.dtype.type(std) + tensor.dtype.type(mean))
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """One value everywhere."""
+    return _fill("constant_", tensor, np.asarray(val))
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Zeros."""
+    return constant_(tensor, 0.0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Ones."""
+    return constant_(tensor, 1.0)
+
+
+def xavier_uniform_(
+    tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Uniform within ±gain sqrt(6 / (fan_in + fan_out)). Glorot and Bengio, 2010."""
+    bound = gain * math.sqrt(6.0 / max(sum(fan_in_and_fan_out(tensor)), 1))
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Normal with standard deviation gain sqrt(2 / (fan_in + fan_out)). Glorot and Bengio, 2010."""
+    std = gain * math.sqrt(2.0 / max(sum(fan_in_and_fan_out(tensor)), 1))
+    return normal_(tensor, 0.0, std, generator)
+
+
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"kaiming: mode is fan_in or fan_out, got {mode!r}")
+    fan = fan_in_and_fan_out(tensor)[mode == "fan_out"]
+    return calculate_gain(nonlinearity, a) / math.sqrt(max(fan, 1))
+
+
+def kaiming_uniform_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
+    """Uniform within ±gain sqrt(3 / fan); `a` is the slope of leaky_relu. He et al., 2015.
+
+    >>> import pyautograd as ag
+    >>> w = ag.nn.init.kaiming_uniform_(ag.empty(8, 6), nonlinearity="relu")
+    >>> bool((w.abs() <= 1.0).all())
+    True
+    """
+    bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
+    """Normal with standard deviation gain / sqrt(fan). He et al., 2015."""
+    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+
+
+def default_(weight: Tensor, bias: Tensor | None) -> None:
+    """What Linear and Conv2d start from: both uniform within ±1 / sqrt(fan_in)."""
+    kaiming_uniform_(weight, a=math.sqrt(5.0))
+    if bias is not None:
+        fan_in, _ = fan_in_and_fan_out(weight)
+        bound = 1.0 / math.sqrt(fan_in) if fan_in else 0.0
+        uniform_(bias, -bound, bound)
+
+
+__all__ = [
+    "calculate_gain",
+    "constant_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]
