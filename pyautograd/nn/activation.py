@@ -62,7 +62,7 @@ class Softmax(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """In the shape of the input."""
-        return softmax(input, _usual_dim(input.ndim) if self.dim is None else self.dim)  # type: ignore[no-any-return]
+        return softmax(input, _usual_dim(input.ndim) if self.dim is None else self.dim)
 
     def extra_repr(self) -> str:
         """Dimension."""
@@ -78,7 +78,7 @@ class LogSoftmax(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """In the shape of the input."""
-        return log_softmax(input, _usual_dim(input.ndim) if self.dim is None else self.dim)  # type: ignore[no-any-return]
+        return log_softmax(input, _usual_dim(input.ndim) if self.dim is None else self.dim)
 
     def extra_repr(self) -> str:
         """Dimension."""

@@ -60,9 +60,7 @@ class Conv2d(Module):
         self.padding: str | tuple[int, int]
         if isinstance(padding, str):
             if padding not in ("same", "valid"):
-                raise ValueError(
-                    f"Conv2d: padding is numbers, 'valid' or 'same', got {padding!r}"
-                )
+                raise ValueError(f"Conv2d: padding is numbers, 'valid' or 'same', got {padding!r}")
             if padding == "same" and self.stride != (1, 1):
                 raise ValueError("Conv2d: padding='same' needs stride 1")
             self.padding = padding
@@ -82,14 +80,14 @@ class Conv2d(Module):
 
     def _border(self) -> tuple[int, int, int, int]:
         """What the padding adds on the left, right, top and bottom; an odd rest goes last."""
+        if not isinstance(self.padding, str):
+            h, w = self.padding
+            return w, w, h, h
         if self.padding == "valid":
-            return (0, 0, 0, 0)
-        if self.padding == "same":
-            total = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
-            (top, left), (bottom, right) = [n // 2 for n in total], [n - n // 2 for n in total]
-            return left, right, top, bottom
-        h, w = self.padding
-        return w, w, h, h  # type: ignore[return-value]
+            return 0, 0, 0, 0
+        total = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+        (top, left), (bottom, right) = [n // 2 for n in total], [n - n // 2 for n in total]
+        return left, right, top, bottom
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, in_channels, H, W) to (N, out_channels, H', W')."""

@@ -1,4 +1,4 @@
-"""The functions that layers call. All of them are ops, or composed of ops, from `pyautograd.ops`."""
+"""The functions that layers call: ops, or composed of ops, from `pyautograd.ops`."""
 
 from __future__ import annotations
 
@@ -51,9 +51,26 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
 
 __all__ = [
-    *("linear", "conv2d", "unfold", "fold", "pad"),
-    *("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "batch_norm", "dropout"),
-    *("relu", "sigmoid", "tanh", "softplus", "softmax", "log_softmax"),
-    *("mse_loss", "l1_loss", "cross_entropy", "nll_loss", "binary_cross_entropy_with_logits"),
+    "linear",
+    "conv2d",
+    "unfold",
+    "fold",
+    "pad",
+    "max_pool2d",
+    "avg_pool2d",
+    "adaptive_avg_pool2d",
+    "batch_norm",
+    "dropout",
+    "relu",
+    "sigmoid",
+    "tanh",
+    "softplus",
+    "softmax",
+    "log_softmax",
+    "mse_loss",
+    "l1_loss",
+    "cross_entropy",
+    "nll_loss",
+    "binary_cross_entropy_with_logits",
     "one_hot",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -116,12 +116,16 @@ class Module:
         ):
             if name in registry:
                 if value is None or (registry is self._buffers and isinstance(value, Tensor)):
-                    return registry  # type: ignore[return-value]
+                    return registry
                 raise TypeError(
                     f"{type(self).__name__}.{name}: expected {expected} or None, got "
                     f"{type(value).__name__}"
                 )
         return None
+
+    if TYPE_CHECKING:  # registered attributes
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __setattr__(self, name: str, value: Any) -> None:
         registry = self._registry(value, name)
@@ -133,7 +137,7 @@ class Module:
     def _register(self, registry: dict[str, Any], name: str, value: Any) -> None:
         for other in (self._parameters, self._buffers, self._modules):
             if other is not registry:
-                other.pop(name, None)  # type: ignore[attr-defined]
+                other.pop(name, None)
         if registry is not self._buffers:
             self._non_persistent.discard(name)
         registry[name] = value
@@ -142,7 +146,7 @@ class Module:
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
         for registry in (self._parameters, self._buffers, self._modules):
-            registry.pop(name, None)  # type: ignore[attr-defined]
+            registry.pop(name, None)
         self._non_persistent.discard(name)
 
     def _new_name(self, kind: str, name: str, registry: dict[str, Any]) -> None:
@@ -198,7 +202,7 @@ class Module:
     def named_modules(
         self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
-        """This module and all below it, with dotted names, parents first; each once."""
+        """The module and all below it, with dotted names, parents first; each once."""
         memo = set() if memo is None else memo
         if self in memo:
             return
@@ -210,7 +214,7 @@ class Module:
                 yield from module.named_modules(memo, _join(prefix, name), remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
-        """This module and all below it; each once."""
+        """The module and all below it; each once."""
         return (module for _, module in self.named_modules())
 
     def _named_members(
@@ -272,11 +276,11 @@ class Module:
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter of a dotted name. AttributeError where there is none."""
-        return self._get_member("_parameters", "parameter", target)  # type: ignore[no-any-return]
+        return self._get_member("_parameters", "parameter", target)
 
     def get_buffer(self, target: str) -> Tensor:
         """The buffer of a dotted name. AttributeError where there is none."""
-        return self._get_member("_buffers", "buffer", target)  # type: ignore[no-any-return]
+        return self._get_member("_buffers", "buffer", target)
 
     # ---- the state -------------------------------------------------------------------------------
 

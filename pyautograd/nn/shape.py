@@ -24,7 +24,7 @@ class Flatten(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """A view where the strides allow it."""
-        return flatten(input, self.start_dim, self.end_dim)  # type: ignore[no-any-return]
+        return flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         """Dimensions."""
@@ -61,7 +61,7 @@ class Unflatten(Module):
                 f"Unflatten: size {input.shape[d]} of dimension {d} does not divide into "
                 f"{self.unflattened_size}"
             )
-        return reshape(input, (*input.shape[:d], *sizes, *input.shape[d + 1 :]))  # type: ignore[no-any-return]
+        return reshape(input, (*input.shape[:d], *sizes, *input.shape[d + 1 :]))
 
     def extra_repr(self) -> str:
         """Dimension and sizes."""

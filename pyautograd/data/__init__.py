@@ -1,0 +1,34 @@
+"""Datasets, samplers, and the loader that makes batches of them."""
+
+from pyautograd.data.cifar import load_cifar10
+from pyautograd.data.dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
+from pyautograd.data.digits import load_digits
+from pyautograd.data.idx import load_mnist
+from pyautograd.data.images import ImageSet
+from pyautograd.data.loader import DataLoader, default_collate
+from pyautograd.data.sampler import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+)
+
+__all__ = [
+    "ConcatDataset",
+    "Dataset",
+    "Subset",
+    "TensorDataset",
+    "random_split",
+    "DataLoader",
+    "default_collate",
+    "BatchSampler",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "SubsetRandomSampler",
+    "ImageSet",
+    "load_cifar10",
+    "load_digits",
+    "load_mnist",
+]

@@ -1,0 +1,8 @@
+"""Optimisers: one kernel call a parameter. Names, defaults and state dicts as in PyTorch."""
+
+from pyautograd.optim import lr_scheduler
+from pyautograd.optim.adam import Adam, AdamW
+from pyautograd.optim.optimizer import Optimizer
+from pyautograd.optim.sgd import SGD
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]

@@ -1,0 +1,246 @@
+"""What all optimisers share: groups of parameters, their state, and the order of a step."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from pyautograd import _C
+from pyautograd.modes import enable_grad
+from pyautograd.nn.module import zero_grads
+from pyautograd.tensor import Tensor, wrap
+
+_same_layout = _C.same_layout
+
+
+class Optimizer:
+    """The base of optimisers.
+
+    params: tensors, or dicts with "params" and settings that differ from the `defaults`.
+    A step first checks all parameters and gradients and makes what state is missing, then runs
+    one kernel a parameter: a step that raises has changed nothing.
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        if isinstance(params, (Tensor, Mapping)):
+            raise TypeError(
+                f"{type(self).__name__}: expected an iterable of tensors or dicts, got a "
+                f"{type(params).__name__}"
+            )
+        self.defaults = defaults
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        groups = list(params)
+        if not groups:
+            raise ValueError(f"{type(self).__name__}: got an empty list of parameters")
+        if not isinstance(groups[0], Mapping):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    # ---- what each optimiser defines -------------------------------------------------------------
+
+    def _check_group(self, group: Mapping[str, Any]) -> None:
+        """Raises ValueError for settings that make no sense."""
+        raise NotImplementedError
+
+    def _prepare(self, group: dict[str, Any]) -> list[Any]:
+        """What `_update` needs for each parameter of the group; changes no parameter or state."""
+        raise NotImplementedError
+
+    def _update(self, group: dict[str, Any], work: list[Any]) -> None:
+        """Changes the parameters and their state; does not raise."""
+        raise NotImplementedError
+
+    # Entries that a loaded state must have for each parameter it knows.
+    _required: tuple[str, ...] = ()
+
+    # ---- use -------------------------------------------------------------------------------------
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Adds tensors, with settings of their own where the dict has them."""
+        if not isinstance(param_group, Mapping):
+            raise TypeError(
+                f"{type(self).__name__}: expected a dict with 'params', got "
+                f"{type(param_group).__name__}"
+            )
+        if "params" not in param_group:
+            raise ValueError(f"{type(self).__name__}: a group of parameters has no 'params'")
+        group = {**self.defaults, **param_group}
+        params = group["params"]
+        group["params"] = [params] if isinstance(params, Tensor) else list(params)
+        known = {id(p) for other in self.param_groups for p in other["params"]}
+        for i, p in enumerate(group["params"]):
+            self._check_parameter(i, p)
+            if id(p) in known:
+                raise ValueError(f"{type(self).__name__}: parameter {i} is there twice")
+            known.add(id(p))
+        self._check_group(group)
+        self.param_groups.append(group)
+
+    def _check_parameter(self, i: int, p: Any) -> None:
+        name = type(self).__name__
+        if not isinstance(p, Tensor):
+            raise TypeError(f"{name}: parameter {i} is no Tensor but a {type(p).__name__}")
+        if not p.is_floating_point():
+            raise TypeError(f"{name}: parameter {i} is {p.dtype}, expected float32 or float64")
+        if not p.is_leaf:
+            raise ValueError(
+                f"{name}: parameter {i} is no leaf but the result of an op; optimise the tensor "
+                "that it was computed from, or detach() it"
+            )
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Removes the gradients, or sets them to zeros."""
+        for group in self.param_groups:
+            zero_grads(group["params"], set_to_none)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Changes every parameter that has a gradient.
+
+        With a `closure` (which computes the loss and its gradients anew), calls it first and
+        returns what it gives.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        groups = self.param_groups
+        work = [self._prepare(group) for group in groups]
+        for i in range(len(groups)):
+            self._update(groups[i], work[i])
+        return loss
+
+    def _misfit(self, p: Tensor) -> Exception:
+        """Why a parameter cannot be updated: called once a quick check has failed."""
+        params = [q for group in self.param_groups for q in group["params"]]
+        which = f"{type(self).__name__}.step: parameter {[q is p for q in params].index(True)}"
+        array, grad = p._array, p.grad
+        if grad is not None and grad.shape != p.shape:
+            return ValueError(f"{which} has shape {p.shape}, its gradient {grad.shape}")
+        if grad is not None and grad.dtype != p.dtype:
+            return TypeError(f"{which} is {p.dtype}, its gradient {grad.dtype}")
+        if not array.flags.writeable:
+            return ValueError(f"{which} of shape {p.shape} is read-only")
+        if not array.flags.carray:
+            return ValueError(
+                f"{which} of shape {p.shape} has strides {p.stride()}: expected contiguous memory"
+            )
+        return ValueError(
+            f"{which} is {p.dtype} of shape {p.shape}, and its state is not: was the parameter "
+            "changed after the first step?"
+        )
+
+    # ---- the state -------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state by the parameters' numbers, and the groups with numbers for parameters.
+
+        Shares the memory of the optimiser's state.
+        """
+        numbers = self._numbers()
+        return {
+            "state": {
+                numbers[id(p)]: dict(entries) for p, entries in self.state.items() if entries
+            },
+            "param_groups": [
+                {
+                    **{name: value for name, value in group.items() if name != "params"},
+                    "params": [numbers[id(p)] for p in group["params"]],
+                }
+                for group in self.param_groups
+            ],
+        }
+
+    def _numbers(self) -> dict[int, int]:
+        """Parameters are numbered through all groups."""
+        params = [p for group in self.param_groups for p in group["params"]]
+        return {id(p): i for i, p in enumerate(params)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Takes over a copy of a state, cast to the parameters' dtypes, and the groups' settings.
+
+        Raises ValueError where the groups, the number of parameters or a shape differ; then
+        nothing has changed.
+        """
+        where = f"{type(self).__name__}.load_state_dict"
+        try:
+            loaded_groups = list(state_dict["param_groups"])
+            loaded_state = dict(state_dict["state"])
+            numbers = [list(group["params"]) for group in loaded_groups]
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{where}: this is no optimiser's state: {error!r}") from None
+        sizes = [len(group["params"]) for group in self.param_groups]
+        if [len(group) for group in numbers] != sizes:
+            raise ValueError(
+                f"{where}: groups of {[len(group) for group in numbers]} parameters in the state, "
+                f"of {sizes} in the optimiser"
+            )
+        params = {
+            number: p
+            for group, loaded in zip(self.param_groups, numbers, strict=True)
+            for p, number in zip(group["params"], loaded, strict=True)
+        }
+        state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        for number, entries in loaded_state.items():
+            if number not in params:
+                raise ValueError(f"{where}: state of an unknown parameter {number!r}")
+            missing = [name for name in self._required if name not in entries]
+            if missing:
+                raise ValueError(f"{where}: parameter {number} has no {', '.join(missing)}")
+            p = params[number]
+            state[p] = {
+                name: _entry(f"{where}: parameter {number}: {name}", name, value, p)
+                for name, value in entries.items()
+                if value is not None
+            }
+        groups = []
+        for group, loaded in zip(self.param_groups, loaded_groups, strict=True):
+            settings = {name: _plain(value) for name, value in loaded.items() if name != "params"}
+            groups.append({**self.defaults, **settings, "params": group["params"]})
+            self._check_group(groups[-1])
+        self.state = state
+        self.param_groups = groups
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join([*lines, ")"])
+
+
+def _plain(value: Any) -> Any:
+    """A setting as it was given: files may have turned a tuple into a list."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _entry(where: str, name: str, value: Any, p: Tensor) -> Any:
+    """One entry of a loaded state: a number for "step", else an array in the parameter's shape."""
+    array = value._array if isinstance(value, Tensor) else np.asarray(value)
+    if name == "step":
+        if array.size != 1 or array.dtype.kind not in "iuf":
+            raise ValueError(f"{where}: expected a number, got {value!r}")
+        return int(array.item())
+    if array.shape != p.shape or array.dtype.kind != "f":
+        raise ValueError(
+            f"{where}: expected floats of shape {p.shape}, got {array.dtype} of shape {array.shape}"
+        )
+    return wrap(np.array(array, dtype=p.dtype, order="C"))
+
+
+def check_at_least_0(optimizer: Optimizer, group: Mapping[str, Any], *names: str) -> None:
+    """ValueError unless these settings are finite numbers of at least 0."""
+    for name in names:
+        try:
+            value = float(group[name])
+        except (TypeError, ValueError):
+            value = math.nan
+        if not 0.0 <= value < math.inf:
+            raise ValueError(
+                f"{type(optimizer).__name__}: expected {name} of at least 0, got {group[name]!r}"
+            )

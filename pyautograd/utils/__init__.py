@@ -1,0 +1,5 @@
+"""Where PyTorch has it: `utils.data`."""
+
+from pyautograd.utils import data
+
+__all__ = ["data"]

@@ -1,0 +1,404 @@
+"""Optimisers and schedulers: against PyTorch, their state, and that a failed step changes nothing."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyautograd as ag
+from pyautograd import nn, optim
+
+OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
+    ("SGD", {"lr": 0.1}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1}),
+    ("SGD", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    ("Adam", {"lr": 0.1}),
+    ("Adam", {"betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.1}),
+    ("Adam", {"lr": 0.1, "amsgrad": True, "maximize": True}),
+    ("AdamW", {"lr": 0.1}),
+    ("AdamW", {"lr": 0.1, "weight_decay": 0.3, "amsgrad": True}),
+]
+IDS = [f"{name}-{'-'.join(options)}" for name, options in OPTIMIZERS]
+
+
+def network(module: Any) -> Any:
+    return module.Sequential(
+        module.Linear(3, 8), module.Tanh(), module.Linear(8, 8), module.ReLU(), module.Linear(8, 2)
+    )
+
+
+def twins(name: str, options: dict[str, Any], dtype: Any = np.float64) -> Any:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    theirs, ours = network(torch.nn), network(nn)
+    if dtype == np.float64:
+        theirs, ours = theirs.double(), ours.double()
+    ours.load_state_dict(theirs.state_dict())
+    return (
+        torch,
+        (theirs, getattr(torch.optim, name)(theirs.parameters(), **options)),
+        (ours, getattr(optim, name)(ours.parameters(), **options)),
+    )
+
+
+def train(lib: Any, model: Any, optimizer: Any, batches: Any) -> None:
+    for x, y in batches:
+        optimizer.zero_grad()
+        lib.nn.functional.cross_entropy(model(lib.tensor(x)), lib.tensor(y)).backward()
+        optimizer.step()
+
+
+def batches(rng: np.random.Generator, n: int, dtype: Any = np.float64) -> Any:
+    return [(rng.standard_normal((6, 3)).astype(dtype), rng.integers(0, 2, 6)) for _ in range(n)]
+
+
+def values(parameters: Any) -> list[Any]:
+    return [p.detach().numpy().copy() for p in parameters]
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS, ids=IDS)
+def test_five_steps_follow_pytorch(name: str, options: Any, rng: np.random.Generator) -> None:
+    torch, (theirs, their_optimizer), (ours, our_optimizer) = twins(name, options)
+    data = batches(rng, 5)
+    train(torch, theirs, their_optimizer, data)
+    train(ag, ours, our_optimizer, data)
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS, ids=IDS)
+def test_float32(name: str, options: Any, rng: np.random.Generator) -> None:
+    torch, (theirs, their_optimizer), (ours, our_optimizer) = twins(name, options, np.float32)
+    data = batches(rng, 3, np.float32)
+    train(torch, theirs, their_optimizer, data)
+    train(ag, ours, our_optimizer, data)
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS, ids=IDS)
+def test_state_goes_on_where_it_was(name: str, options: Any, rng: np.random.Generator) -> None:
+    """Through our own state dict, and from PyTorch's."""
+    torch, (theirs, their_optimizer), (ours, our_optimizer) = twins(name, options)
+    data = batches(rng, 4)
+    train(torch, theirs, their_optimizer, data[:2])
+    train(ag, ours, our_optimizer, data[:2])
+    saved = copy.deepcopy((ours.state_dict(), our_optimizer.state_dict()))
+    train(ag, ours, our_optimizer, data[2:])
+
+    for model_state, state in (saved, (theirs.state_dict(), their_optimizer.state_dict())):
+        again = network(nn).double()
+        optimizer = getattr(optim, name)(again.parameters(), lr=99.0)
+        again.load_state_dict(model_state)
+        optimizer.load_state_dict(state)
+        train(ag, again, optimizer, data[2:])
+        for p, q in zip(again.parameters(), ours.parameters(), strict=True):
+            np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-9)
+
+
+def test_state_dict_has_pytorchs_layout(rng: np.random.Generator) -> None:
+    torch, (theirs, their_optimizer), (ours, our_optimizer) = twins("Adam", {"amsgrad": True})
+    assert our_optimizer.state_dict()["state"] == {}
+    data = batches(rng, 1)
+    train(torch, theirs, their_optimizer, data)
+    train(ag, ours, our_optimizer, data)
+    expected, got = their_optimizer.state_dict(), our_optimizer.state_dict()
+    assert list(got) == list(expected)
+    assert list(got["state"]) == list(expected["state"])
+    assert set(got["state"][0]) == set(expected["state"][0])
+    assert got["state"][0]["step"] == 1
+    ours_group, their_group = got["param_groups"][0], expected["param_groups"][0]
+    assert ours_group["params"] == their_group["params"]
+    assert set(ours_group) <= set(their_group)
+    assert all(ours_group[key] == their_group[key] for key in ours_group)
+
+
+def test_groups() -> None:
+    a, b = ag.ones(2, requires_grad=True), ag.ones(2, requires_grad=True)
+    optimizer = optim.SGD([{"params": [a]}, {"params": b, "lr": 0.5}], lr=0.1)
+    (a.sum() + b.sum()).backward()
+    optimizer.step()
+    np.testing.assert_allclose(a.detach().numpy(), 0.9)
+    np.testing.assert_allclose(b.detach().numpy(), 0.5)
+    c = ag.ones(2, requires_grad=True)
+    optimizer.add_param_group({"params": [c], "momentum": 0.9})
+    c.sum().backward()
+    optimizer.step()
+    np.testing.assert_allclose(c.detach().numpy(), 0.9)
+    assert [group["params"] for group in optimizer.state_dict()["param_groups"]] == [[0], [1], [2]]
+    assert list(optimizer.state_dict()["state"]) == [2]
+    assert "lr: 0.5" in repr(optimizer)
+    optimizer.zero_grad()
+    assert a.grad is None
+
+
+def test_zero_grad_in_place() -> None:
+    a = ag.ones(2, requires_grad=True)
+    optimizer = optim.SGD([a])
+    a.sum().backward()
+    grad = a.grad
+    optimizer.zero_grad(set_to_none=False)
+    assert a.grad is grad
+    assert grad.tolist() == [0.0, 0.0]
+    (g,) = ag.autograd.grad((a * a).sum(), a, create_graph=True)
+    a.grad = g
+    optimizer.zero_grad(set_to_none=False)
+    assert not a.grad.requires_grad
+
+
+def test_closure() -> None:
+    a = ag.ones(1, requires_grad=True)
+    optimizer = optim.SGD([a], lr=0.25)
+
+    def closure() -> ag.Tensor:
+        optimizer.zero_grad()
+        loss = (a * a).sum()
+        loss.backward()
+        return loss
+
+    with ag.no_grad():
+        assert optimizer.step(closure).item() == 1.0
+    assert a.item() == 0.5
+
+
+def test_parameters_without_gradient_stay() -> None:
+    a, b = ag.ones(1, requires_grad=True), ag.ones(1, requires_grad=True)
+    optimizer = optim.Adam([a, b])
+    a.sum().backward()
+    optimizer.step()
+    assert b.item() == 1.0
+    assert list(optimizer.state_dict()["state"]) == [0]
+
+
+def test_empty_and_scalar_parameters() -> None:
+    for make in (lambda p: optim.SGD(p, lr=0.1, momentum=0.9), optim.Adam):
+        a, b = ag.zeros(0, 3, requires_grad=True), ag.tensor(1.0, requires_grad=True)
+        optimizer = make([a, b])
+        for _ in range(2):
+            (a.sum() + b * 2).backward()
+            optimizer.step()
+        assert a.shape == (0, 3)
+        assert b.item() < 1.0
+        assert b.shape == ()
+        again = make([a, b])
+        again.load_state_dict(optimizer.state_dict())
+
+
+def test_step_between_the_forward_and_backward_is_noticed() -> None:
+    a = ag.ones(2, requires_grad=True)
+    optimizer = optim.SGD([a], lr=0.1)
+    loss = (a * a).sum()
+    loss.backward(retain_graph=True)
+    optimizer.step()
+    with pytest.raises(RuntimeError, match=r"SGD.step has changed in place"):
+        loss.backward()
+
+
+def test_gradient_of_any_layout() -> None:
+    a = nn.Parameter(ag.zeros(2, 3))
+    a.grad = ag.arange(6.0).reshape(3, 2).T
+    optim.SGD([a], lr=1.0).step()
+    assert a.tolist() == [[0.0, -2.0, -4.0], [-1.0, -3.0, -5.0]]
+
+
+# ---- errors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda p: optim.SGD([]), ValueError, "empty list of parameters"),
+        (lambda p: optim.SGD(p), TypeError, "expected an iterable of tensors"),
+        (lambda p: optim.SGD([p * 2]), ValueError, "parameter 0 is no leaf"),
+        (lambda p: optim.SGD([p, 3]), TypeError, "parameter 1 is no Tensor but a int"),
+        (lambda p: optim.SGD([ag.tensor([1])]), TypeError, "is int64"),
+        (lambda p: optim.SGD([p, p]), ValueError, "parameter 1 is there twice"),
+        (lambda p: optim.SGD([{"params": p}, {"params": [p]}]), ValueError, "there twice"),
+        (lambda p: optim.SGD([{"lr": 1.0}]), ValueError, "no 'params'"),
+        (lambda p: optim.SGD([p], lr=-1.0), ValueError, "lr of at least 0, got -1"),
+        (lambda p: optim.SGD([p], lr=float("nan")), ValueError, "lr of at least 0, got nan"),
+        (lambda p: optim.SGD([p], momentum=-1), ValueError, "momentum"),
+        (lambda p: optim.SGD([p], nesterov=True), ValueError, "nesterov needs momentum"),
+        (lambda p: optim.SGD([{"params": p, "lr": "x"}]), ValueError, "lr of at least 0"),
+        (lambda p: optim.Adam([p], betas=(0.9, 1.0)), ValueError, "betas"),
+        (lambda p: optim.Adam([p], eps=-1), ValueError, "Adam: expected eps"),
+        (lambda p: optim.AdamW([p], weight_decay=-1), ValueError, "AdamW: expected weight_decay"),
+    ],
+)
+def test_argument_errors(make: Callable[[Any], Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        make(ag.ones(2, requires_grad=True))
+
+
+def wrong_shape(p: Any) -> None:
+    p.grad = ag.ones(3)
+
+
+def wrong_dtype(p: Any) -> None:
+    p.grad = ag.ones(2, dtype=ag.float64)
+
+
+def read_only(p: Any) -> None:
+    array = np.ones(2, np.float32)
+    array.flags.writeable = False
+    p.data = ag.from_numpy(array)
+
+
+def strided(p: Any) -> None:
+    p.data = ag.ones(4)[::2]
+
+
+def cast(p: Any) -> None:
+    p.data = p.data.double()
+    p.grad = p.grad.double()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (wrong_shape, r"parameter 1 has shape \(2,\), its gradient \(3,\)"),
+        (wrong_dtype, "parameter 1 is float32, its gradient float64"),
+        (read_only, "parameter 1 of shape .* is read-only"),
+        (strided, "expected contiguous memory"),
+        (cast, "its state is not"),
+    ],
+)
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_a_failed_step_changes_nothing(name: str, spoil: Any, text: str) -> None:
+    params = [ag.ones(2, requires_grad=True) for _ in range(3)]
+    options = {"momentum": 0.9} if name == "SGD" else {"amsgrad": True}
+    optimizer = getattr(optim, name)(params, lr=0.1, **options)
+    ag.stack([p.sum() for p in params[:2]]).sum().backward()
+    optimizer.step()
+    params[2].sum().backward()  # has no state yet
+    spoil(params[1])
+    before, state = values(params), copy.deepcopy(optimizer.state_dict())
+    with pytest.raises((ValueError, TypeError), match=text):
+        optimizer.step()
+    for p, expected in zip(params, before, strict=True):
+        np.testing.assert_array_equal(p.detach().numpy(), expected)
+    after = optimizer.state_dict()
+    assert list(after["state"]) == list(state["state"]) == [0, 1]
+    for number, entries in state["state"].items():
+        for key, value in entries.items():
+            kept = after["state"][number][key]
+            np.testing.assert_array_equal(np.asarray(kept), np.asarray(value))
+
+
+def test_state_that_does_not_fit() -> None:
+    def stepped(*shapes: Any, name: str = "Adam") -> Any:
+        params = [ag.ones(*shape, requires_grad=True) for shape in shapes]
+        ag.stack([p.sum() for p in params]).sum().backward()
+        options = {"momentum": 0.9} if name == "SGD" else {}
+        optimizer = getattr(optim, name)(params, lr=0.1, **options)
+        optimizer.step()
+        return optimizer
+
+    optimizer = stepped((2,), (3,))
+    before = copy.deepcopy(optimizer.state_dict())
+    bad: list[tuple[Any, str]] = [
+        (stepped((2,)).state_dict(), r"groups of \[1\] parameters in the state, of \[2\]"),
+        (
+            stepped((2,), (4,)).state_dict(),
+            r"parameter 1: exp_avg: expected floats of shape \(3,\)",
+        ),
+        (stepped((2,), (3,), name="SGD").state_dict(), "parameter 0 has no step, exp_avg"),
+        ({"state": {}}, "this is no optimiser's state"),
+        ([1], "this is no optimiser's state"),
+        ({**before, "state": {5: {}}}, "unknown parameter 5"),
+        ({**before, "param_groups": [{**before["param_groups"][0], "lr": -1}]}, "lr of at least 0"),
+    ]
+    for state, text in bad:
+        with pytest.raises(ValueError, match=text):
+            optimizer.load_state_dict(state)
+        assert optimizer.state_dict()["param_groups"] == before["param_groups"]
+        np.testing.assert_array_equal(
+            optimizer.state_dict()["state"][1]["exp_avg"].numpy(),
+            before["state"][1]["exp_avg"].numpy(),
+        )
+
+
+# ---- schedulers ----------------------------------------------------------------------------------
+
+SCHEDULERS: list[Callable[[Any, Any], Any]] = [
+    lambda s, o: s.StepLR(o, 3, gamma=0.5),
+    lambda s, o: s.MultiStepLR(o, [2, 5, 5, 9], gamma=0.5),
+    lambda s, o: s.ExponentialLR(o, 0.9),
+    lambda s, o: s.LambdaLR(o, lambda epoch: 1.0 / (epoch + 1)),
+    lambda s, o: s.LambdaLR(o, [lambda epoch: 0.5**epoch, lambda epoch: float(epoch)]),
+    lambda s, o: s.LinearLR(o, 0.1, 0.7, total_iters=4),
+    lambda s, o: s.CosineAnnealingLR(o, 5, eta_min=0.01),
+    lambda s, o: s.CosineAnnealingLR(o, 4),
+    lambda s, o: s.CosineAnnealingLR(o, 1),
+]
+
+
+def two_groups(lib: Any) -> Any:
+    params = [lib.ones(1, requires_grad=True) for _ in range(2)]
+    return lib.optim.SGD([{"params": [params[0]]}, {"params": [params[1]], "lr": 0.5}], lr=0.1)
+
+
+@pytest.mark.parametrize("make", SCHEDULERS)
+def test_schedules_follow_pytorch(make: Any) -> None:
+    torch = pytest.importorskip("torch")
+    theirs, ours = two_groups(torch), two_groups(ag)
+    their_schedule = make(torch.optim.lr_scheduler, theirs)
+    our_schedule = make(optim.lr_scheduler, ours)
+    for _ in range(14):
+        np.testing.assert_allclose(
+            our_schedule.get_last_lr(), their_schedule.get_last_lr(), rtol=1e-12, atol=1e-15
+        )
+        assert our_schedule.get_last_lr() == [group["lr"] for group in ours.param_groups]
+        theirs.step(), ours.step()
+        their_schedule.step(), our_schedule.step()
+
+
+@pytest.mark.parametrize("make", SCHEDULERS)
+def test_schedules_go_on_where_they_were(make: Any) -> None:
+    def run(optimizer: Any, schedule: Any, n: int) -> list[list[float]]:
+        rates = []
+        for _ in range(n):
+            schedule.step()
+            rates.append(schedule.get_last_lr())
+        return rates
+
+    optimizer = two_groups(ag)
+    schedule = make(optim.lr_scheduler, optimizer)
+    run(optimizer, schedule, 4)
+    saved = copy.deepcopy((optimizer.state_dict(), schedule.state_dict()))
+    expected = run(optimizer, schedule, 6)
+    again = two_groups(ag)
+    other = make(optim.lr_scheduler, again)
+    again.load_state_dict(saved[0])
+    other.load_state_dict(saved[1])
+    assert run(again, other, 6) == expected
+
+
+def test_schedules_combine() -> None:
+    optimizer = two_groups(ag)
+    warmup = optim.lr_scheduler.LinearLR(optimizer, 0.5, total_iters=2)
+    decay = optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    for _ in range(2):
+        warmup.step(), decay.step()
+    np.testing.assert_allclose(decay.get_last_lr(), [0.1 / 4, 0.5 / 4])
+
+
+def test_scheduler_errors() -> None:
+    optimizer = two_groups(ag)
+    schedulers = optim.lr_scheduler
+    with pytest.raises(TypeError, match="expected an Optimizer"):
+        schedulers.StepLR(3, 1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="step_size"):
+        schedulers.StepLR(optimizer, 0)
+    with pytest.raises(ValueError, match="3 functions for 2 groups"):
+        schedulers.LambdaLR(optimizer, [abs] * 3)
+    with pytest.raises(KeyError, match="initial_lr"):
+        schedulers.StepLR(optimizer, 1, last_epoch=3)
+    with pytest.raises(ValueError, match="unknown entries"):
+        schedulers.StepLR(optimizer, 1).load_state_dict({"T_max": 3})
