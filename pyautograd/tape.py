@@ -216,7 +216,8 @@ def _run(
             g, owned = _run_hooks(node, g, create_graph), False
         if captured is not None:
             if node in captured:
-                captured[node] = g
+                # Rules may hand one array to several inputs, or a view: copied, as at leaves.
+                captured[node] = g if g is None or owned or create_graph else g.copy()
             edges = tuple([edge if edge in needed else None for edge in edges])  # type: ignore[operator]
             if not any(edges):
                 continue
@@ -293,8 +294,11 @@ def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
 
 def _accumulate(leaf: Node, g: Any, owned: bool, create_graph: bool) -> None:
     tensor = leaf.saved()
-    if tensor is None:  # the leaf is gone, and its gradient with it
-        return
+    if tensor is not None:  # else the leaf is gone, and its gradient with it
+        _add_to_grad(tensor, g, owned, create_graph)
+
+
+def _add_to_grad(tensor: Any, g: Any, owned: bool, create_graph: bool) -> None:
     old = tensor.grad
     if create_graph:
         tensor.grad = g if old is None else tensors.add(old, g)
@@ -313,6 +317,8 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _seeds(op: str, outputs: list[Any], given: Any, create_graph: bool) -> list[Any]:
+    if not outputs:
+        raise ValueError(f"{op}: expected at least one output")
     given = [None] * len(outputs) if given is None else _listed(given)
     if len(given) != len(outputs):
         raise ValueError(f"{op}: got {len(given)} gradients for {len(outputs)} outputs")
@@ -369,14 +375,11 @@ def backward(
         return
     chosen = _listed(inputs)
     _require_nodes("backward", chosen)
-    for tensor in chosen:
-        if not tensor.is_leaf:
-            tensor.retain_grad()
     grads = run_backward(roots, seeds, create_graph, keep, [t._node for t in chosen])
-    for tensor in chosen:
+    for tensor in dict.fromkeys(chosen):
         g = grads[tensor._node]
-        if g is not None and tensor.is_leaf:
-            _accumulate(tensor._node, g, False, create_graph)
+        if g is not None and not tensor.retains_grad:
+            _add_to_grad(tensor, g, True, create_graph)
 
 
 def _require_nodes(op: str, inputs: list[Any]) -> None:

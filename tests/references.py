@@ -129,8 +129,9 @@ def fold(
     (h, w), (kh, kw) = pair(size), pair(kernel)
     geometry = zip((h, w), *map(pair, (kernel, stride, padding, dilation)), strict=True)
     rows, places = [windows(*g) for g in geometry]
-    values = columns.reshape(len(columns), -1, kh, kw, len(rows), len(places))
-    out = np.zeros((*values.shape[:2], h, w))
+    n, c = len(columns), columns.shape[1] // (kh * kw)
+    values = columns.reshape(n, c, kh, kw, len(rows), len(places))
+    out = np.zeros((n, c, h, w))
     for r, s, i, j in np.ndindex(values.shape[2:]):
         a, b = rows[i][r], places[j][s]
         if 0 <= a < h and 0 <= b < w:

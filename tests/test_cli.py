@@ -194,7 +194,7 @@ def test_other_data(tmp_path, write, size):
 
     (tmp_path / "data").rename(tmp_path / "moved")
     status, _, err = pyautograd("train", "--resume", run, folder=tmp_path)
-    assert (status, err) == (1, "pyautograd: --data: data is not there\n")
+    assert (status, err) == (1, f"pyautograd: --data: {tmp_path / 'data'} is not there\n")
     train("--resume", run, "--data", "moved", folder=tmp_path)
 
 
@@ -215,7 +215,7 @@ BAD = {
     "--out file": "--out: cannot make file",
     "--resume absent": "--resume: no file absent",
     "--resume empty": "--resume: no file empty/checkpoint.npz",
-    "--resume old": "old/checkpoint.npz: no usable checkpoint",
+    "--resume old": "--resume: load: old/checkpoint.npz is damaged",
     "--resume old --lr 1": "--lr: not with --resume",
     "--resume old --out new": "--out: not with --resume",
     "--lr 1e30 --out new": "the loss became",

@@ -30,7 +30,10 @@ class Space:
         self._modules = modules
 
     def __getattr__(self, name: str) -> Any:
-        return next(getattr(m, name) for m in self._modules if hasattr(m, name))
+        for module in self._modules:
+            if hasattr(module, name):
+                return getattr(module, name)
+        raise AttributeError(name)
 
 
 K = Space(ag, *[m for m in vars(ag.ops).values() if isinstance(m, types.ModuleType)])
@@ -66,16 +69,16 @@ def listed(result: Any) -> list[Any]:
 
 def weights(outputs: list[Any]) -> list[Any]:
     """What to multiply the outputs by before they are summed: fixed numbers, no two alike."""
-    return [np.cos(1.0 + 0.7 * np.arange(y.size).reshape(y.shape)) for y in outputs]
+    return [np.asarray(np.cos(1.0 + 0.7 * np.arange(y.size)).reshape(y.shape)) for y in outputs]
 
 
 def value(tensor: Any) -> Any:
-    return tensor.detach().numpy()
+    return tensor.detach().numpy(force=True)
 
 
 def gradients(case: Case, arrays: list[Any], order: int = 1) -> list[list[Any]]:
     """First (and second) gradients: of the outputs weighted and summed, by the inputs."""
-    if case.order < order:
+    if not order or case.order < order:
         return []
     inputs = leaves(case, arrays, order)
     outputs = [y for y in listed(case.run(K, *inputs)) if y.requires_grad]
@@ -250,7 +253,7 @@ def _filled(view: Any, values: Any) -> Any:
 LAYOUTS = {
     "every other": every_other,
     "transposed": lambda a: a.T.copy().T,
-    "reversed": lambda a: np.flip(np.flip(a).copy()),
+    "reversed": lambda a: np.asarray(np.flip(np.flip(a).copy())),
     "read-only": lambda a: _filled(np.empty_like(a), a),
 }
 
@@ -303,7 +306,7 @@ def _forward_cells() -> dict[str, list[Any]]:
         held = [cell.cell_contents for cell in cells]
         ops = [x for x in held if isinstance(x, Op)]
         for cell, content in zip(cells, held, strict=True):
-            if ops and content is ops[0].forward:
+            if ops and content is ops[0].forward and cell not in found.get(ops[0].name, ()):
                 found.setdefault(ops[0].name, []).append(cell)
             visit(content)
 
@@ -336,7 +339,7 @@ def inferring(monkeypatch: pytest.MonkeyPatch) -> None:
         return run
 
     for name, cells in FORWARD_CELLS.items():
-        for cell in set(cells):
+        for cell in cells:
             monkeypatch.setattr(cell, "cell_contents", checked(OPS[name], OPS[name].forward))
 
 

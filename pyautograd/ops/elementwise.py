@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -78,9 +79,14 @@ def _pow_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
             slope = K.mul(b, K.pow(a, K.sub(b, 1.0)))
             ga = K.mul(g, K.where(K.eq(b, 0.0), 0.0, slope))
     if needs[1] is not None:
-        flat = K.logical_and(K.eq(a, 0.0), K.ge(b, 0.0))
-        positive = K.where(flat, 1.0, a) if not isinstance(a, (int, float)) else a or 1.0
-        gb = K.mul(g, K.where(flat, 0.0, K.mul(out, K.log(positive))))
+        if isinstance(a, (int, float)):
+            log_a = math.log(a) if a > 0 else math.nan if a < 0 else -math.inf
+            slope = K.mul(out, log_a)
+            gb = K.mul(g, slope if a else K.where(K.ge(b, 0.0), 0.0, slope))
+        else:
+            flat = K.logical_and(K.eq(a, 0.0), K.ge(b, 0.0))
+            slope = K.mul(out, K.log(K.where(flat, 1.0, a)))
+            gb = K.mul(g, K.where(flat, 0.0, slope))
     return ga, gb
 
 

@@ -433,12 +433,14 @@ def _pad_from_itself(input: Tensor, before: list[int], after: list[int], mode: s
         border = (before[d], after[d])
         if border == (0, 0):
             continue
+        grow = [max(0, b) for b in border]
         limit = {"reflect": n - 1, "circular": n}.get(mode, math.inf)
-        if not n or max(border) > limit or min(border) < 0:
+        if not n or max(grow) > limit:
             raise ValueError(
                 f"pad: {border} does not fit dimension {d} of {input.shape} in mode {mode}"
             )
-        where = np.pad(np.arange(n), border, mode=_BORDER[mode])  # type: ignore[call-overload]
+        where = np.pad(np.arange(n), grow, mode=_BORDER[mode])  # type: ignore[call-overload]
+        where = where[max(0, -before[d]) : len(where) - max(0, -after[d])]
         input = input[(slice(None),) * d + (wrap(where),)]
     return input
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from dataclasses import asdict
 from pathlib import Path
@@ -24,43 +23,45 @@ def fingerprint(images: ImageSet) -> str:
 
 
 def save_checkpoint(path: Path, trainer: Trainer) -> None:
-    """Writes the file anew; one that is there stays whole until the new one is complete."""
+    """Writes the file; one that is there stays whole until the new one is complete."""
     contents = {
         "format": FORMAT,
         "settings": asdict(trainer.settings),
         "data": fingerprint(trainer.images),
         **trainer.state(),
     }
-    new = path.with_name(f"{path.stem}.new{path.suffix}")
-    ag.save(contents, new)
-    os.replace(new, path)
+    ag.save(contents, path)
 
 
 def read_checkpoint(path: Path) -> tuple[Settings, dict[str, Any]]:
     """The settings and everything in the file. Raises RunError for a file that is none."""
     try:
         contents = ag.load(path)
-        if contents["format"] != FORMAT:
-            raise RunError(
-                f"{path}: a checkpoint of format {contents['format']}, this program reads {FORMAT}"
-            )
-        return Settings(**contents["settings"]), contents
     except FileNotFoundError:
         raise RunError(f"--resume: no file {path}") from None
-    except RunError:
-        raise
-    except Exception as error:  # a damaged file can fail anywhere within the reader
-        raise RunError(f"{path}: no usable checkpoint: {error}") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"--resume: {error}") from error
+    known = isinstance(contents, dict) and contents.get("format")
+    if known != FORMAT:
+        raise RunError(f"--resume: {path} is no checkpoint of this program (format {FORMAT})")
+    try:
+        return Settings(**contents["settings"]), contents
+    except (KeyError, TypeError) as error:
+        raise _unusable(path, error) from error
 
 
 def restore(path: Path, contents: dict[str, Any], trainer: Trainer) -> None:
     """Brings the trainer to the state in the file. Raises RunError where they do not fit."""
     if contents["data"] != fingerprint(trainer.images):
         raise RunError(
-            f"{path}: made with other data ({contents['data']}), this is "
+            f"--resume: {path} was made with other data ({contents['data']}), this is "
             f"{fingerprint(trainer.images)}"
         )
     try:
         trainer.load_state(contents)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path}: no usable checkpoint: {error}") from error
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> RunError:
+    return RunError(f"--resume: {path} is no usable checkpoint: {error!r}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+
 from rich.console import Console
 
 import pyautograd as ag
@@ -18,6 +21,8 @@ from pyautograd.training.trainer import Trainer
 def start(settings: Settings, out: str | None) -> int:
     """A new run; returns the exit status. Raises RunError."""
     images = load_images(settings.data)
+    if settings.data:  # a checkpoint should find it from any folder
+        settings = replace(settings, data=os.path.abspath(settings.data))
     trainer = Trainer(images, settings)
     folder = RunFolder.create(out, images.name)
     folder.write_metrics([])

@@ -86,18 +86,17 @@ class Trainer:
     def steps(self) -> Iterator[None]:
         """Trains until the end of the epoch; the caller looks around, or leaves, at each yield."""
         running = self.running
-        if running.steps:  # resumed within an epoch: draw its order of samples again
+        batches = iter(self.batches)
+        if running.steps:  # resumed within an epoch: draw its order again, skip what is done
             now = ag.default_generator.get_state()
             ag.default_generator.set_state(self._epoch_start)
+            for _ in range(running.steps):
+                next(batches)
+            ag.default_generator.set_state(now)
         else:
             self._epoch_start = ag.default_generator.get_state()
         self.model.train()
-        resumed_at = running.steps
-        for number, (inputs, labels) in enumerate(self.batches):
-            if number < resumed_at:
-                continue
-            if number == resumed_at and number:
-                ag.default_generator.set_state(now)
+        for inputs, labels in batches:
             started = time.perf_counter()
             self._step(inputs, labels)
             running.seconds += time.perf_counter() - started
