@@ -23,6 +23,20 @@ class _AccumulateGrad:
     saves = ()
 
 
+class _RetainGrad:
+    """The hook on a node that adds the gradient passing by to its tensor's `grad`."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = weakref.ref(tensor)
+
+    def __call__(self, g: Tensor) -> None:
+        tensor = self.tensor()
+        if tensor is not None:
+            tensor.grad = g.clone() if tensor.grad is None else tensor.grad + g
+
+
 class Tensor:
     """An array of numbers with a place on the tape.
 
@@ -216,16 +230,14 @@ class Tensor:
         """Makes backward fill `grad` of this tensor although it is no leaf."""
         if self._node is None:
             raise RuntimeError("retain_grad: the tensor requires no gradient")
-        if self.is_leaf:
-            return
-        me = weakref.ref(self)
+        if not self.is_leaf and not self.retains_grad:
+            self._node.hooks = [*(self._node.hooks or ()), _RetainGrad(self)]
 
-        def keep(g: Tensor) -> None:
-            tensor = me()
-            if tensor is not None:
-                tensor.grad = g if tensor.grad is None else tensor.grad + g
-
-        self._node.hooks = [*(self._node.hooks or ()), keep]
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` was called on this tensor, and it is no leaf."""
+        hooks = () if self.is_leaf or self._node is None else self._node.hooks or ()
+        return any(isinstance(h, _RetainGrad) and h.tensor() is self for h in hooks)
 
     def detach(self) -> Tensor:
         """The same memory, off the tape."""

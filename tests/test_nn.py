@@ -48,9 +48,9 @@ def test_names_and_order() -> None:
     assert net.get_submodule("") is net
     assert net.get_parameter("first.bias") is net.first.bias
     assert net.get_buffer("seen") is net.seen
-    with pytest.raises(AttributeError, match="no submodule 'first.third'"):
+    with pytest.raises(AttributeError, match=r"no submodule 'first\.third'"):
         net.get_submodule("first.third")
-    with pytest.raises(AttributeError, match="no parameter 'second.bias'"):
+    with pytest.raises(AttributeError, match=r"no parameter 'second\.bias'"):
         net.get_parameter("second.bias")
 
 
@@ -428,6 +428,7 @@ def twins(make: Callable[[Any], Any]) -> tuple[Any, Any, Any]:
     return torch, theirs, ours
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize(("shape", "make"), [c[1:] for c in LAYERS], ids=[c[0] for c in LAYERS])
 def test_layers_follow_pytorch(shape: Any, make: Any, rng: np.random.Generator) -> None:
     torch, theirs, ours = twins(make)
@@ -567,3 +568,64 @@ def test_failed_batch_norm_counts_no_batch() -> None:
     with pytest.raises(ValueError, match="more than 1 value"):
         layer(ag.zeros(1, 3))
     assert layer.num_batches_tracked.item() == 0
+
+
+def test_parameter_list() -> None:
+    class Sums(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = nn.ParameterList([nn.Parameter(ag.ones(2)), ag.ones(2)])
+
+    net = Sums()
+    assert [name for name, _ in net.named_parameters()] == ["weights.0", "weights.1"]
+    net.weights.append(ag.zeros(3))
+    net.weights[-1] = ag.ones(4)
+    assert [p.shape for p in net.weights] == [(2,), (2,), (4,)]
+    assert len(net.weights[:2]) == 2
+    assert "(2): float32 (4,)" in repr(net)
+    with pytest.raises(IndexError, match="out of range for 3"):
+        net.weights[3]
+
+
+@pytest.mark.parametrize("norm_type", [1.0, 2.0, 3.0, math.inf])
+@pytest.mark.parametrize("max_norm", [0.1, 100.0])
+def test_clipping_follows_pytorch(
+    norm_type: float, max_norm: float, rng: np.random.Generator
+) -> None:
+    torch = pytest.importorskip("torch")
+    data = [rng.standard_normal((2, 3)), rng.standard_normal(4)]
+    theirs = [torch.zeros(g.shape, dtype=torch.float64, requires_grad=True) for g in data]
+    ours = [ag.zeros(g.shape, dtype=ag.float64, requires_grad=True) for g in data]
+    for p, q, g in zip(theirs, ours, data, strict=True):
+        p.grad, q.grad = torch.tensor(g), ag.tensor(g)
+    ours.append(ag.zeros(1, requires_grad=True))  # without a gradient
+    expected = torch.nn.utils.clip_grad_norm_(theirs, max_norm, norm_type)
+    got = nn.utils.clip_grad_norm_(ours, max_norm, norm_type)
+    assert got.item() == pytest.approx(expected.item())
+    for p, q in zip(theirs, ours[:2], strict=True):
+        np.testing.assert_allclose(q.grad.numpy(), p.grad.numpy(), rtol=1e-12)
+    torch.nn.utils.clip_grad_value_(theirs, 0.05)
+    nn.utils.clip_grad_value_(ours, 0.05)
+    for p, q in zip(theirs, ours[:2], strict=True):
+        np.testing.assert_allclose(q.grad.numpy(), p.grad.numpy(), rtol=1e-12)
+
+
+def test_clipping_what_is_not_finite() -> None:
+    p = ag.zeros(2, requires_grad=True)
+    p.grad = ag.tensor([1.0, float("nan")])
+    with pytest.raises(RuntimeError, match="norm is nan"):
+        nn.utils.clip_grad_norm_(p, 1.0, error_if_nonfinite=True)
+    assert p.grad.numpy()[0] == 1.0
+    assert math.isnan(nn.utils.clip_grad_norm_(p, 1.0).item())
+    assert math.isnan(nn.utils.clip_grad_norm_(p, 1.0, math.inf).item())
+
+
+def test_vector_of_parameters() -> None:
+    net = Block()
+    vector = nn.utils.parameters_to_vector(net.parameters())
+    assert vector.shape == (18,)
+    assert vector.requires_grad
+    nn.utils.vector_to_parameters(ag.arange(18.0), net.parameters())
+    assert nn.utils.parameters_to_vector(net.parameters()).tolist() == list(range(18))
+    with pytest.raises(ValueError, match=r"shape \(18,\), got \(17,\)"):
+        nn.utils.vector_to_parameters(ag.zeros(17), net.parameters())

@@ -1,4 +1,4 @@
-"""Optimisers and schedulers: against PyTorch, their state, and that a failed step changes nothing."""
+"""Optimisers and schedulers: against PyTorch, their state, and steps that fail."""
 
 from __future__ import annotations
 

@@ -1,10 +1,6 @@
-// Windows over planes: pooling, unfold and fold.
 #include "kernels/pool.h"
 
-#include <utility>
-
 #include "bindings/common.h"
-#include "kernels/unfold.h"
 
 namespace pag {
 namespace {
@@ -199,8 +195,8 @@ Array max_pool2d_indices_binding(const Array& mask, const py::tuple& hw, const p
 // ---- average pooling ----------------------------------------------------------------------------
 
 // (begin, end, factor) of the windows along one dimension, as Python gives them.
-struct Windows {
-  Windows(const char* op, const char* name, const py::tuple& arrays, int64_t size) {
+struct AverageWindows {
+  AverageWindows(const char* op, const char* name, const py::tuple& arrays, int64_t size) {
     const auto refuse = [&](const std::string& what) {
       throw py::value_error(std::string(op) + ": " + name + ": " + what);
     };
@@ -235,8 +231,8 @@ Array avg_pool2d_binding(const Array& input, const py::tuple& rows, const py::tu
   const bool single = check_float("avg_pool2d", {&input});
   check_ndim("avg_pool2d", "input", input, 4);
   const Array x = contiguous(input);
-  const Windows r("avg_pool2d", "rows", rows, x.shape(2));
-  const Windows c("avg_pool2d", "columns", columns, x.shape(3));
+  const AverageWindows r("avg_pool2d", "rows", rows, x.shape(2));
+  const AverageWindows c("avg_pool2d", "columns", columns, x.shape(3));
   Array out =
       new_array(x.typenum(), {x.shape(0), x.shape(1), r.windows.count, c.windows.count});
   const int64_t planes = x.shape(0) * x.shape(1);
@@ -258,7 +254,7 @@ Array avg_pool2d_grad_binding(const Array& gradient, const py::tuple& rows,
   check_ndim(op, "a gradient", gradient, 4);
   int64_t size[2];
   read_pair(op, "the input's size", hw, 0, size);
-  const Windows r(op, "rows", rows, size[0]), c(op, "columns", columns, size[1]);
+  const AverageWindows r(op, "rows", rows, size[0]), c(op, "columns", columns, size[1]);
   if (gradient.shape(2) != r.windows.count || gradient.shape(3) != c.windows.count)
     throw py::value_error(std::string(op) + ": a gradient of shape " + shape_string(gradient) +
                           " for " + std::to_string(r.windows.count) + " by " +
@@ -276,62 +272,6 @@ Array avg_pool2d_grad_binding(const Array& gradient, const py::tuple& rows,
   return out;
 }
 
-// ---- unfold and fold ----------------------------------------------------------------------------
-
-int64_t product(const char* op, std::initializer_list<int64_t> factors) {
-  int64_t p = 1;
-  for (const int64_t f : factors)
-    if (__builtin_mul_overflow(p, f, &p))
-      throw py::value_error(std::string(op) + ": the columns are too large");
-  return p;
-}
-
-// x (N, C, H, W) -> (N, C kh kw, windows).
-Array unfold_binding(const Array& input, const py::tuple& kernel, const py::tuple& dilation,
-                     const py::tuple& padding, const py::tuple& stride) {
-  const bool single = check_float("unfold", {&input});
-  check_ndim("unfold", "input", input, 4);
-  PoolShape s = read_windows("unfold", kernel, stride, padding, dilation);
-  s.height = input.shape(2), s.width = input.shape(3);
-  place_windows("unfold", &s, false);
-  const Array x = contiguous(input);
-  const int64_t depth = product("unfold", {x.shape(1), s.kernel[0], s.kernel[1]});
-  Array out = new_array(
-      x.typenum(), {x.shape(0), depth, product("unfold", {s.out_height, s.out_width})});
-  if (out.size() == 0) return out;
-  KernelScope scope(out.size());
-  if (single)
-    unfold(x.data<const float>(), x.shape(0) * x.shape(1), s, out.data<float>());
-  else
-    unfold(x.data<const double>(), x.shape(0) * x.shape(1), s, out.data<double>());
-  return out;
-}
-
-// columns (N, C kh kw, windows) -> (N, C, H, W).
-Array fold_binding(const Array& input, const py::tuple& hw, const py::tuple& kernel,
-                   const py::tuple& dilation, const py::tuple& padding, const py::tuple& stride) {
-  const bool single = check_float("fold", {&input});
-  check_ndim("fold", "columns", input, 3);
-  PoolShape s = read_windows("fold", kernel, stride, padding, dilation);
-  read_plane("fold", hw, &s);
-  place_windows("fold", &s, false);
-  const int64_t taps = product("fold", {s.kernel[0], s.kernel[1]});
-  const int64_t windows = product("fold", {s.out_height, s.out_width});
-  if (input.shape(1) % taps != 0 || input.shape(2) != windows)
-    throw py::value_error("fold: expected columns (N, C * " + std::to_string(taps) + ", " +
-                          std::to_string(windows) + "), got shape " + shape_string(input));
-  const Array x = contiguous(input);
-  const int64_t channels = x.shape(1) / taps;
-  Array out = new_array(x.typenum(), {x.shape(0), channels, s.height, s.width});
-  if (out.size() == 0) return out;
-  KernelScope scope(x.size());
-  if (single)
-    fold(x.data<const float>(), x.shape(0) * channels, s, out.data<float>());
-  else
-    fold(x.data<const double>(), x.shape(0) * channels, s, out.data<double>());
-  return out;
-}
-
 }  // namespace
 
 void bind_pool(py::module_& m) {
@@ -341,8 +281,6 @@ void bind_pool(py::module_& m) {
   m.def("max_pool2d_indices", &max_pool2d_indices_binding);
   m.def("avg_pool2d", &avg_pool2d_binding);
   m.def("avg_pool2d_grad", &avg_pool2d_grad_binding);
-  m.def("unfold", &unfold_binding);
-  m.def("fold", &fold_binding);
 }
 
 }  // namespace pag

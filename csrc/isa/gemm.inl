@@ -1,4 +1,5 @@
 // Matrix product: microkernels on register tiles, and the packing that feeds them.
+#pragma once
 #include "isa/gemm.h"
 #include "isa/vec.h"
 
@@ -46,26 +47,22 @@ struct GemmTile {
   int lanes;
 };
 
+// Stores column vector j of a tile at c: v = start + accumulator, row by row.
 template <class T, int R, int V>
-PAG_INLINE void finish_tile(const GemmTile<T>& t, Vec<T> (&acc)[R][V]) {
-  constexpr int L = kLanes<T>;
+PAG_INLINE void finish_vector(const Vec<T> (&acc)[R][V], int j, T* c, int64_t c_row, int lanes,
+                              GemmStart start, const T* row_bias, const T* column_bias) {
+  Vec<T> bias{};
+  if (start == GemmStart::kColumnBias) bias = load_lanes(column_bias, lanes);
   PAG_UNROLL
-  for (int j = 0; j < V; ++j) {
-    const int lanes = j == V - 1 ? t.lanes : L;
-    Vec<T> column_bias{};
-    if (t.start == GemmStart::kColumnBias) column_bias = load_lanes(t.bias + j * L, lanes);
-    PAG_UNROLL
-    for (int i = 0; i < R; ++i) {
-      T* c = t.c + i * t.c_row + j * L;
-      Vec<T> v = acc[i][j];
-      if (t.start == GemmStart::kC)
-        v += load_lanes(c, lanes);
-      else if (t.start == GemmStart::kRowBias)
-        v += vset(t.bias[i]);
-      else if (t.start == GemmStart::kColumnBias)
-        v += column_bias;
-      store_lanes(c, v, lanes);
-    }
+  for (int i = 0; i < R; ++i) {
+    Vec<T> v = acc[i][j];
+    if (start == GemmStart::kC)
+      v += load_lanes(c + i * c_row, lanes);
+    else if (start == GemmStart::kRowBias)
+      v += vset(row_bias[i]);
+    else if (start == GemmStart::kColumnBias)
+      v += bias;
+    store_lanes(c + i * c_row, v, lanes);
   }
 }
 
@@ -85,7 +82,10 @@ void gemm_tile(const GemmTile<T>& t) {
       for (int j = 0; j < V; ++j) acc[i][j] = vfma(av, bv[j], acc[i][j]);
     }
   }
-  finish_tile<T, R, V>(t, acc);
+  PAG_UNROLL
+  for (int j = 0; j < V; ++j)
+    finish_vector<T, R, V>(acc, j, t.c + j * kLanes<T>, t.c_row, j == V - 1 ? t.lanes : kLanes<T>,
+                           t.start, t.bias, t.bias + j * kLanes<T>);
 }
 
 template <class T>

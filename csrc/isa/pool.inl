@@ -225,6 +225,14 @@ void average_plane(T* out, const T* x, int64_t width, const pag::PoolWindows& ro
   for (int64_t i = 0; i < rows.count; ++i, out += columns.count) {
     const int64_t begin = rows.begin[i], end = rows.end[i];
     const double scale = rows.factor[i];
+    if (columns.count == 1 && columns.end[0] - columns.begin[0] == width) {  // whole rows
+      const T* from = x + begin * width;
+      const double total = blocked_sum<T>(
+          (end - begin) * width,
+          [=](int64_t j, int lanes) __attribute__((always_inline)) { return vload_lanes(from + j, lanes); });
+      out[0] = static_cast<T>(total * (scale * columns.factor[0]));
+      continue;
+    }
     each_vector<T>(width, [=](int64_t j, int lanes) __attribute__((always_inline)) {
       Vec<T> acc{};
       for (int64_t r = begin; r < end; ++r) acc += vload_lanes(x + r * width + j, lanes);

@@ -2,6 +2,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "isa/conv.h"
 #include "isa/gemm.h"
 
 namespace pag {
@@ -131,6 +132,7 @@ struct Table {
   FloatLoops<PoolLoops> pool;
   FloatLoops<NormLoops> norm;
   FloatLoops<GemmLoops> gemm;
+  FloatLoops<ConvLoops> conv;
 };
 
 // The table in use: the best this processor runs, or the one that PYAUTOGRAD_ISA names.

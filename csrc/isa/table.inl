@@ -1,6 +1,7 @@
 // Builds one Table. The including file sets PAG_VEC_BYTES, PAG_ISA_NAME and PAG_TABLE.
 #include "isa/table.h"
 
+#include "isa/conv.inl"
 #include "isa/elementwise.inl"
 #include "isa/gemm.inl"
 #include "isa/norm.inl"
@@ -47,6 +48,7 @@ const Table PAG_TABLE = {
     {NORM(float), NORM(double)},
 #undef NORM
     {PAG_GEMM_LOOPS(float), PAG_GEMM_LOOPS(double)},
+    {PAG_CONV_LOOPS(float), PAG_CONV_LOOPS(double)},
 };
 
 }  // namespace pag

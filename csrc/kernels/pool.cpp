@@ -27,7 +27,7 @@ bool is_2x2(const PoolShape& s) {
 
 int64_t planes_a_chunk(int64_t work) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, work)); }
 
-// Row and column of a tap in its window; far outside of every plane where it is no tap.
+// Row, column and place of a tap in its window; far outside of every plane where it is no tap.
 constexpr int64_t kNoTap = -(int64_t{1} << 60);
 
 class Taps8 {
@@ -37,41 +37,72 @@ class Taps8 {
       const bool valid = t < s.kernel[0] * s.kernel[1];
       row_[t] = valid ? t / s.kernel[1] * s.dilation[0] : kNoTap;
       column_[t] = valid ? t % s.kernel[1] * s.dilation[1] : kNoTap;
+      place_[t] = valid ? row_[t] * s.width + column_[t] : kNoTap;
     }
   }
   int64_t row(uint8_t tap) const { return row_[tap]; }
   int64_t column(uint8_t tap) const { return column_[tap]; }
+  int64_t place(uint8_t tap) const { return place_[tap]; }
 
  private:
-  int64_t row_[256], column_[256];
+  int64_t row_[256], column_[256], place_[256];
 };
 
 class Taps32 {
  public:
   explicit Taps32(const PoolShape& s)
-      : taps_(s.kernel[0] * s.kernel[1]), width_(s.kernel[1]), step_{s.dilation[0], s.dilation[1]} {}
+      : taps_(s.kernel[0] * s.kernel[1]),
+        kernel_width_(s.kernel[1]),
+        width_(s.width),
+        step_{s.dilation[0], s.dilation[1]} {}
   int64_t row(int32_t tap) const {
-    return tap >= 0 && tap < taps_ ? tap / width_ * step_[0] : kNoTap;
+    return tap >= 0 && tap < taps_ ? tap / kernel_width_ * step_[0] : kNoTap;
   }
-  int64_t column(int32_t tap) const { return tap % width_ * step_[1]; }
+  int64_t column(int32_t tap) const { return tap % kernel_width_ * step_[1]; }
+  int64_t place(int32_t tap) const {
+    return tap >= 0 && tap < taps_ ? row(tap) * width_ + column(tap) : kNoTap;
+  }
 
  private:
-  int64_t taps_, width_, step_[2];
+  int64_t taps_, kernel_width_, width_, step_[2];
 };
 
-// visit(i, place): output i of the plane and the place of its winner, or -1.
+// Windows along dimension d that lie inside `size` as a whole: [begin, end).
+struct Range {
+  int64_t begin, end;
+};
+Range inner_windows(const PoolShape& s, int d, int64_t size, int64_t count) {
+  const int64_t room = size + s.padding[d] - (s.kernel[d] - 1) * s.dilation[d] - 1;
+  const int64_t end = room < 0 ? 0 : std::min(count, room / s.stride[d] + 1);
+  return {std::min(end, (s.padding[d] + s.stride[d] - 1) / s.stride[d]), end};
+}
+
+// visit(i, place): output i of the plane and the place of its winner, or a negative number.
 template <class Taps, class Mask, class Visit>
 void each_winner(const Taps& taps, const Mask* mask, const PoolShape& s, Visit&& visit) {
+  const Range rows = inner_windows(s, 0, s.height, s.out_height);
+  const Range columns = inner_windows(s, 1, s.width, s.out_width);
   int64_t i = 0;
   for (int64_t r = 0; r < s.out_height; ++r) {
     const int64_t top = r * s.stride[0] - s.padding[0];
-    for (int64_t c = 0; c < s.out_width; ++c, ++i) {
-      const int64_t row = top + taps.row(mask[i]);
-      const int64_t column = c * s.stride[1] - s.padding[1] + taps.column(mask[i]);
-      const bool inside = static_cast<uint64_t>(row) < static_cast<uint64_t>(s.height) &&
-                          static_cast<uint64_t>(column) < static_cast<uint64_t>(s.width);
-      visit(i, inside ? row * s.width + column : -1);
+    const auto careful = [&](int64_t c, int64_t end) {
+      for (; c < end; ++c, ++i) {
+        const int64_t row = top + taps.row(mask[i]);
+        const int64_t column = c * s.stride[1] - s.padding[1] + taps.column(mask[i]);
+        const bool inside = static_cast<uint64_t>(row) < static_cast<uint64_t>(s.height) &&
+                            static_cast<uint64_t>(column) < static_cast<uint64_t>(s.width);
+        visit(i, inside ? row * s.width + column : -1);
+      }
+    };
+    if (r < rows.begin || r >= rows.end) {
+      careful(0, s.out_width);
+      continue;
     }
+    careful(0, columns.begin);
+    int64_t first = top * s.width + columns.begin * s.stride[1] - s.padding[1];
+    for (int64_t c = columns.begin; c < columns.end; ++c, ++i, first += s.stride[1])
+      visit(i, first + taps.place(mask[i]));
+    careful(columns.end, s.out_width);
   }
 }
 

@@ -1,8 +1,8 @@
 """Layers, containers and losses: modules with parameters, composed of ops."""
 
-from pyautograd.nn import functional, init
+from pyautograd.nn import functional, init, utils
 from pyautograd.nn.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from pyautograd.nn.containers import ModuleDict, ModuleList, Sequential
+from pyautograd.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
 from pyautograd.nn.conv import Conv2d
 from pyautograd.nn.dropout import Dropout
 from pyautograd.nn.linear import Identity, Linear
@@ -15,11 +15,13 @@ from pyautograd.nn.shape import Flatten, Unflatten
 __all__ = [
     "functional",
     "init",
+    "utils",
     "Module",
     "Parameter",
     "Sequential",
     "ModuleList",
     "ModuleDict",
+    "ParameterList",
     "Identity",
     "Linear",
     "Conv2d",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 
-from pyautograd.nn.module import Module, _indented
+from pyautograd.nn.module import Module, Parameter, _indented
 
 L = TypeVar("L", bound="_Indexed")
 
@@ -207,3 +207,54 @@ class ModuleDict(Module):
     def items(self) -> Any:
         """Names and modules."""
         return self._modules.items()
+
+
+class ParameterList(Module):
+    """A list of parameters, registered as a plain list would not be. Tensors become parameters.
+
+    >>> import pyautograd as ag
+    >>> weights = ag.nn.ParameterList([ag.zeros(2), ag.zeros(3)])
+    >>> len(weights), list(weights.state_dict())
+    (2, ['0', '1'])
+    """
+
+    def __init__(self, values: Iterable[Any] | None = None) -> None:
+        super().__init__()
+        self.extend(values or ())
+
+    def _name(self, index: int) -> str:
+        n = len(self)
+        if not -n <= index < n:
+            raise IndexError(f"ParameterList: index {index} is out of range for {n}")
+        return str(index % n)
+
+    def append(self, value: Any) -> ParameterList:
+        """Adds a parameter at the end."""
+        parameter = value if isinstance(value, Parameter) else Parameter(value)
+        self.register_parameter(str(len(self)), parameter)
+        return self
+
+    def extend(self, values: Iterable[Any]) -> ParameterList:
+        """Adds several parameters at the end."""
+        for value in list(values):
+            self.append(value)
+        return self
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return ParameterList(list(self)[index])
+        return self._parameters[self._name(index)]
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        parameter = value if isinstance(value, Parameter) else Parameter(value)
+        self.register_parameter(self._name(index), parameter)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self._parameters.values())  # type: ignore[arg-type]
+
+    def extra_repr(self) -> str:
+        """Shapes."""
+        return "\n".join(f"({i}): {p.dtype} {p.shape}" for i, p in enumerate(self))

@@ -40,7 +40,7 @@ def _pair(axes: Axes, epochs: list[int], train: list[float], test: list[float]) 
     axes.plot(epochs, train, color=_TRAIN, label="training (while it learns)", **style)
     axes.plot(epochs, test, color=_TEST, label="test", **style)
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     axes.grid(True, which="major", alpha=0.3)
     axes.legend()
 
@@ -66,6 +66,7 @@ def draw_mistakes(path: Path, images: ImageSet, probabilities: NDArray[np.float3
         axes.set_axis_off()
     for axes, i in zip(figure.axes, shown, strict=False):
         _draw_image(axes, images.test_images[i])
+        axes.set_axis_on()
         truth, answer = images.classes[labels[i]], images.classes[said[i]]
         axes.set_title(f"is {truth}, said {answer}\n({probabilities[i, said[i]]:.0%} sure)", size=7)
     if not len(wrong):
@@ -82,7 +83,10 @@ def _title(wrong: int, shown: int, total: int, name: str) -> str:
 
 
 def _draw_image(axes: Axes, image: NDArray[np.float32]) -> None:
-    """(1, H, W) as dark ink on white, (3, H, W) in colour."""
+    """(1, H, W) as dark ink on white, (3, H, W) in colour, in a thin frame."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_color("lightgray")
     if len(image) == 1:
         axes.imshow(image[0], cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -19,25 +20,19 @@ def print_table(
     seconds = sum(epoch.seconds for epoch in history)
     samples = len(history) * len(images.train_labels)
     parameters = sum(p.numpy(force=True).size for p in trainer.model.parameters())
-
-    results = Table(title=f"{images.name}, {len(history)} epochs", title_justify="left")
-    results.add_column("")
-    results.add_column("images", justify="right")
-    results.add_column("loss", justify="right")
-    results.add_column("accuracy", justify="right", style="bold")
-    for name, labels, (loss, accuracy) in (
-        ("training", images.train_labels, train),
-        ("test", images.test_labels, test),
-    ):
-        results.add_row(name, f"{len(labels):,}", f"{loss:.4f}", f"{accuracy:.2%}")
-    console.print(results)
-    console.print(
-        f"{seconds:.1f} s of training, {samples / max(seconds, 1e-9):,.0f} samples/s, "
-        f"{parameters:,} parameters",
-        highlight=False,
-    )
     isa = re.search(r"instruction set: (\S+)", ag.show_config())
-    console.print(
-        f"{ag.get_num_threads()} threads, instruction set {isa[1] if isa else 'unknown'}",
-        highlight=False,
-    )
+
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column(f"{images.name}, {len(history)} epochs")
+    table.add_column("training", justify="right")
+    table.add_column("test", justify="right", style="bold")
+    table.add_row("images", f"{len(images.train_labels):,}", f"{len(images.test_labels):,}")
+    table.add_row("loss", f"{train[0]:.4f}", f"{test[0]:.4f}")
+    table.add_row("accuracy", f"{train[1]:.2%}", f"{test[1]:.2%}")
+    table.add_section()
+    table.add_row("time", f"{seconds:.1f} s")
+    table.add_row("samples per second", f"{samples / max(seconds, 1e-9):,.0f}")
+    table.add_row("parameters", f"{parameters:,}")
+    table.add_row("threads", f"{ag.get_num_threads()}")
+    table.add_row("instruction set", isa[1] if isa else "unknown")
+    console.print(table)

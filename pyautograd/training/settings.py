@@ -18,7 +18,7 @@ class Settings:
     seed: int = 0
     epochs: int = 20
     batch_size: int = 32
-    lr: float = 0.002
+    lr: float = 0.003
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -1,0 +1,54 @@
+// Interface of the convolution loops (isa/conv.inl), built once per instruction set.
+//
+// Images come as copies with their borders (kernels/patches.h), where the value that weight k meets
+// at an output pixel lies at offsets[k] from the pixel's own position, for any stride and dilation.
+#pragma once
+#include <stdint.h>
+
+#include "isa/gemm.h"
+
+namespace pag {
+
+// Neighbouring output pixels of one row: their position in the copied image and in the output.
+struct PixelRun {
+  int64_t from, to, length;
+};
+
+// c[i * c_row + run.to + p] = start + sum over kk of a[i * a_row + kk] * x[run.from + p + offsets[kk]]
+// for i < m, kk < k and the pixels p of every run, none longer than a vector. Up to a vector is
+// read past a run's end.
+template <class T>
+struct ConvDirect {
+  int64_t m, k;
+  const T* a;
+  int64_t a_row;
+  const T* x;
+  const int64_t* offsets;
+  const PixelRun* runs;
+  int64_t run_count;
+  T* c;
+  int64_t c_row;
+  GemmStart start;  // kZero, kC or kRowBias
+  const T* bias;
+  int rows;  // of a register tile
+};
+
+template <class T>
+struct ConvLoops {
+  void (*direct)(const ConvDirect<T>& d);
+
+  // Rows kk of the column matrix: out[kk * out_row + run.to + p] = x[run.from + p + offsets[kk]].
+  // Runs follow each other; up to a vector is read and written past the last.
+  void (*im2col)(int64_t k, const int64_t* offsets, const T* x, const PixelRun* runs,
+                 int64_t run_count, T* out, int64_t out_row);
+
+  // out[kk * out_step] += sum over pixels of g[run.to + p] * x[run.from + p + offsets[kk]], runs as
+  // in `direct`.
+  void (*tap_sums)(int64_t k, const int64_t* offsets, const T* x, const T* g, const PixelRun* runs,
+                   int64_t run_count, T* out, int64_t out_step);
+
+  // out[i] = x[i * step].
+  void (*gather)(int64_t n, const T* x, int64_t step, T* out);
+};
+
+}  // namespace pag

@@ -1,0 +1,122 @@
+// Convolution: the microkernel of isa/gemm.inl with B read from images, and the column matrix.
+#include "isa/conv.h"
+#include "isa/gemm.inl"
+
+namespace {
+
+using pag::ConvDirect;
+using pag::PixelRun;
+
+// V runs of up to a vector each, R rows of weights.
+template <class T, int R, int V>
+void direct_tile(const ConvDirect<T>& d, const PixelRun* runs, const T* a, T* c, const T* bias) {
+  Vec<T> acc[R][V] = {};
+  const T* x[V];
+  PAG_UNROLL
+  for (int j = 0; j < V; ++j) x[j] = d.x + runs[j].from;
+  const int64_t a_row = d.a_row;
+  const int64_t* offset = d.offsets;
+  for (int64_t kk = d.k; kk > 0; --kk, ++a, ++offset) {
+    Vec<T> bv[V];
+    PAG_UNROLL
+    for (int j = 0; j < V; ++j) bv[j] = vload(x[j] + *offset);
+    PAG_UNROLL
+    for (int i = 0; i < R; ++i) {
+      const Vec<T> av = vset(a[i * a_row]);
+      PAG_UNROLL
+      for (int j = 0; j < V; ++j) acc[i][j] = vfma(av, bv[j], acc[i][j]);
+    }
+  }
+  PAG_UNROLL
+  for (int j = 0; j < V; ++j)
+    finish_vector<T, R, V>(acc, j, c + runs[j].to, d.c_row, static_cast<int>(runs[j].length),
+                           d.start, bias, bias);
+}
+
+template <class T>
+using DirectFn = void (*)(const ConvDirect<T>&, const PixelRun*, const T*, T*, const T*);
+
+#define PAG_TILE_ROW(R)                                                      \
+  {                                                                          \
+    direct_tile<T, R, 1>, direct_tile<T, R, 2>,                              \
+        direct_tile<T, R, kTileVectors - 1>, direct_tile<T, R, kTileVectors> \
+  }
+template <class T>
+PAG_INLINE DirectFn<T> direct_for(int rows, int vectors) {
+  static const DirectFn<T> tiles[kTileRows][4] = {PAG_TILE_ROW(1), PAG_TILE_ROW(2),
+                                                  PAG_TILE_ROW(3), PAG_TILE_ROW(4),
+                                                  PAG_TILE_ROW(5), PAG_TILE_ROW(6)};
+  return tiles[rows - 1][vectors - 1];
+}
+#undef PAG_TILE_ROW
+
+template <class T>
+void conv_direct(const ConvDirect<T>& d) {
+  for (int64_t r = 0; r < d.run_count; r += kTileVectors) {
+    const int vectors =
+        static_cast<int>(d.run_count - r < kTileVectors ? d.run_count - r : kTileVectors);
+    for (int64_t i = 0; i < d.m; i += d.rows) {
+      const int rows = static_cast<int>(d.m - i < d.rows ? d.m - i : d.rows);
+      const T* bias = d.start == GemmStart::kRowBias ? d.bias + i : nullptr;
+      direct_for<T>(rows, vectors)(d, d.runs + r, d.a + i * d.a_row, d.c + i * d.c_row, bias);
+    }
+  }
+}
+
+template <class T>
+void conv_im2col(int64_t k, const int64_t* offsets, const T* x, const PixelRun* runs,
+                 int64_t run_count, T* out, int64_t out_row) {
+  for (int64_t kk = 0; kk < k; ++kk, out += out_row) {
+    const T* from = x + offsets[kk];
+    for (int64_t r = 0; r < run_count; ++r)
+      for (int64_t p = 0; p < runs[r].length; p += kLanes<T>)
+        vstore(out + runs[r].to + p, vload(from + runs[r].from + p));
+  }
+}
+
+template <class T, int U>
+PAG_INLINE void tap_sums(const int64_t* offsets, const T* x, const T* g, const PixelRun* runs,
+                         int64_t run_count, T* out, int64_t out_step) {
+  Vec<T> acc[U] = {};
+  const T* at[U];
+  PAG_UNROLL
+  for (int u = 0; u < U; ++u) at[u] = x + offsets[u];
+  for (int64_t r = 0; r < run_count; ++r) {
+    const int lanes = static_cast<int>(runs[r].length);
+    const Vec<T> gv = load_lanes(g + runs[r].to, lanes);
+    PAG_UNROLL
+    for (int u = 0; u < U; ++u) acc[u] = vfma(gv, load_lanes(at[u] + runs[r].from, lanes), acc[u]);
+  }
+  PAG_UNROLL
+  for (int u = 0; u < U; ++u) out[u * out_step] += vsum<T>(acc[u]);
+}
+
+template <class T>
+void conv_tap_sums(int64_t k, const int64_t* offsets, const T* x, const T* g, const PixelRun* runs,
+                   int64_t run_count, T* out, int64_t out_step) {
+  int64_t kk = 0;
+  for (; kk + 5 <= k; kk += 5)
+    tap_sums<T, 5>(offsets + kk, x, g, runs, run_count, out + kk * out_step, out_step);
+  for (; kk + 3 <= k; kk += 3)
+    tap_sums<T, 3>(offsets + kk, x, g, runs, run_count, out + kk * out_step, out_step);
+  for (; kk < k; ++kk)
+    tap_sums<T, 1>(offsets + kk, x, g, runs, run_count, out + kk * out_step, out_step);
+}
+
+template <class T>
+void conv_gather(int64_t n, const T* x, int64_t step, T* out) {
+  constexpr int L = kLanes<T>;
+  int64_t i = 0;
+  if (step == 2) {
+    typename LaneIndex<T>::type even;
+    for (int l = 0; l < L; ++l) even[l] = 2 * l;
+    for (; i + L < n; i += L)  // reads to x[2 (i + L) - 1], before the last element
+      vstore(out + i, Vec<T>(__builtin_shuffle(vload(x + 2 * i), vload(x + 2 * i + L), even)));
+  }
+  for (; i < n; ++i) out[i] = x[i * step];
+}
+
+}  // namespace
+
+#define PAG_CONV_LOOPS(T) \
+  { conv_direct<T>, conv_im2col<T>, conv_tap_sums<T>, conv_gather<T> }
