@@ -182,7 +182,10 @@ def save(obj: Any, path: Path) -> None:
     {'epoch': 3, 'weight': tensor([1., 1.])}
     """
     target = os.path.realpath(os.fspath(path))
-    structure, arrays = _to_json(obj)
+    try:
+        structure, arrays = _to_json(obj)
+    except RecursionError:
+        raise ValueError("save: the object is nested too deeply") from None
     if target.endswith(".safetensors"):
         blob = _safetensors("save").save(
             {name: _in_order(array) for name, array in arrays.items()}, {_METADATA_KEY: structure}
@@ -245,10 +248,21 @@ def _read_npz(file: Any) -> Any:
             raise ValueError(f"it has no {_STRUCTURE}")
 
         def get(name: str) -> Any:
-            content = archive.read(f"{name}.npy")  # verifies the checksum
-            return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+            return _array_of(archive.read(f"{name}.npy"))  # read() verifies the checksum
 
         return _from_json(archive.read(_STRUCTURE), get)
+
+
+def _array_of(content: bytes) -> Any:
+    """The array of an .npy entry; refuses a header that claims more (or less) than there is."""
+    stream = io.BytesIO(content)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("an array in another version of the .npy format")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    if math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
+        raise ValueError(f"an array of shape {shape} in {len(content)} bytes")
+    stream.seek(0)
+    return np.lib.format.read_array(stream, allow_pickle=False)
 
 
 def _safetensors(caller: str) -> Any:

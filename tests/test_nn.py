@@ -286,8 +286,9 @@ def test_lists_and_dicts() -> None:
 # ---- starting values -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("layer", [nn.Linear(300, 400), nn.Conv2d(30, 40, (2, 5))])
-def test_default_starting_values(layer: Any) -> None:
+@pytest.mark.parametrize("make", [lambda: nn.Linear(300, 400), lambda: nn.Conv2d(30, 400, (2, 5))])
+def test_default_starting_values(make: Callable[[], Any]) -> None:
+    layer = make()
     bound = 1.0 / math.sqrt(300)
     for values in (layer.weight.detach().numpy(), layer.bias.detach().numpy()):
         assert np.abs(values).max() <= bound

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -264,13 +265,40 @@ def test_wrong_structures(tmp_path: Path, structure: Any) -> None:
         ag.load(path)
 
 
-def test_object_arrays_are_never_unpickled(tmp_path: Path) -> None:
-    path = tmp_path / "state.npz"
-    np.savez(path, a=np.array([{"x": 1}], object))
-    with zipfile.ZipFile(path, "a") as archive:
+def with_structure(path: Path, **contents: bytes) -> None:
+    """A file whose object is the array "a"."""
+    with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("structure.json", json.dumps({"version": 1, "object": {"array": "a"}}))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+        for name, content in contents.items():
+            archive.writestr(f"{name}.npy", content)
+
+
+def test_object_arrays_are_never_unpickled(tmp_path: Path) -> None:
+    path, stream = tmp_path / "state.npz", io.BytesIO()
+    np.save(stream, np.array([None, "x"], object))
+    header = stream.getvalue()[:128]
+    for n in (16, len(stream.getvalue()) - 128):
+        with_structure(path, a=header + stream.getvalue()[128 : 128 + n])
+        with pytest.raises(ValueError, match=r"allow_pickle=False|bytes"):
+            ag.load(path)
+
+
+def test_a_header_that_claims_too_much(tmp_path: Path) -> None:
+    path, stream = tmp_path / "state.npz", io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        stream, {"descr": "<f4", "fortran_order": False, "shape": (10**13,)}
+    )
+    with_structure(path, a=stream.getvalue())
+    with pytest.raises(ValueError, match=r"shape \(10000000000000,\) in \d+ bytes"):
         ag.load(path)
+
+
+def test_deep_nesting(tmp_path: Path) -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(ValueError, match="nested too deeply"):
+        ag.save(deep, tmp_path / "state.npz")
 
 
 def test_a_failed_write_leaves_the_old_file(

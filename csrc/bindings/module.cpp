@@ -109,4 +109,5 @@ PYBIND11_MODULE(_C, m) {
   pag::bind_index(m);
   pag::bind_pool(m);
   pag::bind_matmul(m);
+  pag::bind_conv(m);
 }

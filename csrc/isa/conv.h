@@ -37,8 +37,9 @@ template <class T>
 struct ConvLoops {
   void (*direct)(const ConvDirect<T>& d);
 
-  // Rows kk of the column matrix: out[kk * out_row + run.to + p] = x[run.from + p + offsets[kk]].
-  // Runs follow each other; up to a vector is read and written past the last.
+  // Rows kk of the column matrix, its pixels counted from the first run's:
+  // out[kk * out_row + run.to - runs[0].to + p] = x[run.from + p + offsets[kk]]. Runs follow each
+  // other; up to a vector is read and written past the last.
   void (*im2col)(int64_t k, const int64_t* offsets, const T* x, const PixelRun* runs,
                  int64_t run_count, T* out, int64_t out_row);
 
@@ -46,6 +47,9 @@ struct ConvLoops {
   // in `direct`.
   void (*tap_sums)(int64_t k, const int64_t* offsets, const T* x, const T* g, const PixelRun* runs,
                    int64_t run_count, T* out, int64_t out_step);
+
+  // out[j * out_row + i] = x[i * x_row + j] for i < rows, j < cols.
+  void (*transpose)(int64_t rows, int64_t cols, const T* x, int64_t x_row, T* out, int64_t out_row);
 
   // out[i] = x[i * step].
   void (*gather)(int64_t n, const T* x, int64_t step, T* out);

@@ -67,10 +67,11 @@ template <class T>
 void conv_im2col(int64_t k, const int64_t* offsets, const T* x, const PixelRun* runs,
                  int64_t run_count, T* out, int64_t out_row) {
   for (int64_t kk = 0; kk < k; ++kk, out += out_row) {
-    const T* from = x + offsets[kk];
-    for (int64_t r = 0; r < run_count; ++r)
-      for (int64_t p = 0; p < runs[r].length; p += kLanes<T>)
-        vstore(out + runs[r].to + p, vload(from + runs[r].from + p));
+    for (int64_t r = 0; r < run_count; ++r) {
+      const T* from = x + offsets[kk] + runs[r].from;
+      T* to = out + runs[r].to - runs[0].to;
+      for (int64_t p = 0; p < runs[r].length; p += kLanes<T>) vstore(to + p, vload(from + p));
+    }
   }
 }
 
@@ -104,6 +105,25 @@ void conv_tap_sums(int64_t k, const int64_t* offsets, const T* x, const T* g, co
 }
 
 template <class T>
+void conv_transpose(int64_t rows, int64_t cols, const T* x, int64_t x_row, T* out, int64_t out_row) {
+  constexpr int L = kLanes<T>;
+  for (int64_t i = 0; i < rows; i += L) {
+    const int height = static_cast<int>(rows - i < L ? rows - i : L);
+    for (int64_t j = 0; j < cols; j += L) {
+      const int width = static_cast<int>(cols - j < L ? cols - j : L);
+      Vec<T> block[L];
+      PAG_UNROLL
+      for (int l = 0; l < L; ++l)
+        block[l] = l < height ? load_lanes(x + (i + l) * x_row + j, width) : Vec<T>{};
+      vtranspose<T>(block);
+      PAG_UNROLL
+      for (int l = 0; l < L; ++l)
+        if (l < width) store_lanes(out + (j + l) * out_row + i, block[l], height);
+    }
+  }
+}
+
+template <class T>
 void conv_gather(int64_t n, const T* x, int64_t step, T* out) {
   constexpr int L = kLanes<T>;
   int64_t i = 0;
@@ -119,4 +139,4 @@ void conv_gather(int64_t n, const T* x, int64_t step, T* out) {
 }  // namespace
 
 #define PAG_CONV_LOOPS(T) \
-  { conv_direct<T>, conv_im2col<T>, conv_tap_sums<T>, conv_gather<T> }
+  { conv_direct<T>, conv_im2col<T>, conv_tap_sums<T>, conv_transpose<T>, conv_gather<T> }

@@ -10,6 +10,7 @@
 #include <new>
 
 #include "isa/table.h"
+#include "kernels/numeric.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
@@ -29,13 +30,6 @@ constexpr int64_t kMinAxpyColumns = 512;         // shorter pieces of a row are 
 constexpr int64_t kMaxChunks = 16;
 constexpr int64_t kMinChunkRows = 48;
 constexpr int64_t kMinChunkColumns = 64;  // a transposed A is packed for each chunk: kWidth there
-
-int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
-// Cuts n into as many equal parts as parts of at most `most` need, each a multiple of `unit`.
-int64_t balanced(int64_t n, int64_t most, int64_t unit) {
-  return std::max(unit, round_up(divide_up(n, divide_up(n, most)), unit));
-}
 
 double operations(int64_t m, int64_t n, int64_t k) {
   return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);

@@ -219,7 +219,7 @@ template <class Mask>
 void max_pool2d_indices(const Mask* mask, int64_t planes, const PoolShape& s, int64_t* out) {
   each_masked_plane<Mask>(planes, s, [&](const auto& taps, int64_t p) {
     int64_t* to = out + p * outputs(s);
-    each_winner(taps, mask + p * outputs(s), s, [&](int64_t i, int64_t place) { to[i] = place; });
+    each_winner(taps, mask + p * outputs(s), s, [&](int64_t i, int64_t place) { to[i] = place >= 0 ? place : -1; });
   });
 }
 

@@ -12,6 +12,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,11 +40,20 @@ def read_idx(path: str | os.PathLike[str], ndim: int) -> NDArray[np.uint8]:
                 count = math.prod(shape)
                 if not compressed:  # told before memory is taken for what a header says
                     _check_length(path, shape, size - len(header))
-                values = file.read(count + 1)  # one more, to see that a file is too long
+                values = _read(file, count + 1)  # one more, to see that a file is too long
         except (EOFError, OSError, zlib.error) as error:
             raise ValueError(f"{path}: damaged or cut short: {error}") from error
     _check_length(path, shape, len(values))
     return np.frombuffer(values, np.uint8).reshape(shape)
+
+
+def _read(file: IO[bytes], most: int, block: int = 1 << 20) -> bytes:
+    """Up to `most` bytes, block by block: a false header must not make us reserve terabytes."""
+    blocks = []
+    while most > 0 and (part := file.read(min(block, most))):
+        blocks.append(part)
+        most -= len(part)
+    return b"".join(blocks)
 
 
 def _shape(path: Path, header: bytes, ndim: int) -> tuple[int, ...]:

@@ -36,8 +36,9 @@ def clip_grad_norm_(
 ) -> Tensor:
     """Scales all gradients together so that their norm is at most `max_norm`.
 
-    The norm is that of all gradients as one vector; the result is what it was before. With `error_if_nonfinite`, a norm that is
-    infinite or NaN raises RuntimeError and no gradient changes. Pascanu et al., 2013.
+    The norm is that of all gradients as one vector; the result is what it was before. With
+    `error_if_nonfinite`, a norm that is infinite or NaN raises RuntimeError and no gradient
+    changes. Pascanu et al., 2013.
 
     >>> import pyautograd as ag
     >>> p = ag.zeros(2, requires_grad=True)

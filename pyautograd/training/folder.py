@@ -21,6 +21,7 @@ class RunFolder:
         self.metrics = path / "metrics.csv"
         self.curves = path / "curves.png"
         self.mistakes = path / "mistakes.png"
+        self.files = (self.checkpoint, self.weights, self.metrics, self.curves, self.mistakes)
 
     @classmethod
     def create(cls, out: str | None, dataset: str) -> RunFolder:
@@ -37,11 +38,11 @@ class RunFolder:
             while folder.path.exists():  # another run of the same second
                 folder = cls(Path("runs") / f"{name}-{number}")
                 number += 1
-        for path in (folder.checkpoint, folder.weights, folder.metrics):
+        for path in folder.files:
             if path.exists():
+                go_on = f", or go on with --resume {out}" if folder.checkpoint.exists() else ""
                 raise RunError(
-                    f"--out: {out} already holds a run ({path.name}); "
-                    f"name another folder, or go on with --resume {out}"
+                    f"--out: {out} already holds a run ({path.name}); name another folder{go_on}"
                 )
         try:
             folder.path.mkdir(parents=True, exist_ok=True)

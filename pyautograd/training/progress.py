@@ -75,16 +75,23 @@ class Bar(Watch):
     def __init__(self, trainer: Trainer, progress: Progress) -> None:
         super().__init__(trainer)
         self.progress = progress
-        self.task = progress.add_task("", total=trainer.total_steps, completed=self.first_step)
-        self.update()
+        self.task = progress.add_task(
+            self.description(),
+            total=trainer.total_steps,
+            completed=self.first_step,
+            figures=self.figures(),
+        )
 
-    def update(self) -> None:
+    def description(self) -> str:
         epochs = self.trainer.settings.epochs
         number = min(len(self.trainer.history) + 1, epochs)
+        return f"epoch {number:{len(str(epochs))}}/{epochs}"
+
+    def update(self) -> None:
         self.progress.update(
             self.task,
             completed=self.trainer.steps_done,
-            description=f"epoch {number:{len(str(epochs))}}/{epochs}",
+            description=self.description(),
             figures=self.figures(),
         )
 

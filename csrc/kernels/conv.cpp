@@ -1,0 +1,156 @@
+#include "kernels/conv.h"
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "kernels/correlate.h"
+#include "kernels/gemm.h"
+#include "kernels/numeric.h"
+#include "kernels/parallel.h"
+
+namespace pag {
+namespace {
+
+// 1x1: for every image and group, out (m, pixels) = A (m, k) . in (k, pixels).
+template <class T>
+void pointwise(const Conv2d& g, int64_t m, int64_t k, const Matrix<T>& a, const T* in, T* out,
+               const T* bias) {
+  const int64_t pixels = g.h * g.w;
+  Gemm<T> product{m, pixels, k, a, {in, pixels, 1}, out, pixels};
+  GemmBatch batch;
+  batch.ndim = 1;
+  batch.shape[0] = g.n;
+  batch.a_stride[0] = 0;
+  batch.b_stride[0] = g.groups * k * pixels;
+  batch.c_item = g.groups * m * pixels;
+  for (int64_t group = 0; group < g.groups; ++group) {
+    if (bias) {
+      product.start = GemmStart::kRowBias;
+      product.bias = bias + group * m;
+    }
+    gemm(product, batch);
+    product.a.data += m * k;
+    product.b.data += k * pixels;
+    product.c += m * pixels;
+  }
+}
+
+// The taps that both axes keep, of rows of weights (rows, c, kh, kw).
+template <class T>
+std::vector<T> kept_weights(const Conv2d& g, const Axis& rows, const Axis& cols, const T* weights) {
+  std::vector<T> kept;
+  kept.reserve(static_cast<size_t>(g.groups * g.o * g.c * rows.taps() * cols.taps()));
+  for (int64_t i = 0; i < g.groups * g.o * g.c; ++i)
+    for (const int64_t r : rows.tap)
+      for (const int64_t t : cols.tap) kept.push_back(weights[(i * g.kh + r) * g.kw + t]);
+  return kept;
+}
+
+// The input gradient along one dimension, for the inputs start, start + stride, ...: all meet the
+// same taps tap0, tap0 + step, ... of the kernel.
+struct GradPhase {
+  int64_t start, count;
+  int64_t tap0, step, taps;
+  int64_t dilation, pad;  // of the correlation of dy with these taps in reverse order
+};
+
+// The phases that meet any tap.
+std::vector<GradPhase> grad_phases(int64_t in, int64_t kernel, int64_t stride, int64_t dilation,
+                                   int64_t padding) {
+  std::vector<GradPhase> phases;
+  const int64_t common = std::gcd(stride, dilation);
+  for (int64_t tap = 0; tap < std::min(kernel, stride / common); ++tap) {
+    // Output o meets input o * stride + t * dilation - padding.
+    const int64_t phase = (tap * dilation - padding % stride + stride) % stride;
+    if (phase >= in) continue;
+    GradPhase p;
+    p.start = phase;
+    p.count = divide_up(in - phase, stride);
+    p.tap0 = tap;
+    p.step = stride / common;
+    p.taps = (kernel - 1 - tap) / p.step + 1;
+    p.dilation = dilation / common;
+    const int64_t first_output = (phase + padding - tap * dilation) / stride;  // exact
+    p.pad = (p.taps - 1) * p.dilation - first_output;
+    phases.push_back(p);
+  }
+  return phases;
+}
+
+// Weights of a phase, as the correlation of dy needs them: (groups, c, o, taps), taps reversed.
+template <class T>
+std::vector<T> reversed_weights(const Conv2d& g, const GradPhase& rows, const GradPhase& cols,
+                                const Axis& row_axis, const Axis& col_axis, const T* weights) {
+  const int64_t taps = row_axis.taps() * col_axis.taps();
+  std::vector<T> reversed(static_cast<size_t>(g.groups * g.c * g.o * taps));
+  std::vector<int64_t> places;
+  for (const int64_t r : row_axis.tap)
+    for (const int64_t t : col_axis.tap)
+      places.push_back((rows.tap0 + (rows.taps - 1 - r) * rows.step) * g.kw + cols.tap0 +
+                       (cols.taps - 1 - t) * cols.step);
+  const int64_t block = 16;  // channels, whose lines stay in cache from one output to the next
+  const int64_t blocks = divide_up(g.c, block);
+  parallel_for(g.groups * blocks, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, block * g.o * taps)),
+               [&](int64_t begin, int64_t end) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t group = item / blocks, c0 = item % blocks * block;
+      for (int64_t o = 0; o < g.o; ++o)
+        for (int64_t c = c0; c < std::min(g.c, c0 + block); ++c) {
+          const T* from = weights + ((group * g.o + o) * g.c + c) * g.kh * g.kw;
+          T* to = reversed.data() + ((group * g.c + c) * g.o + o) * taps;
+          for (const int64_t place : places) *to++ = from[place];
+        }
+    }
+  });
+  return reversed;
+}
+
+}  // namespace
+
+template <class T>
+void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y) {
+  if (g.pointwise()) return pointwise(g, g.o, g.c, Matrix<T>{weights, g.c, 1}, x, y, bias);
+  const Axis rows(g.h, g.oh, g.kh, g.stride[0], g.dilation[0], g.padding[0]);
+  const Axis cols(g.w, g.ow, g.kw, g.stride[1], g.dilation[1], g.padding[1]);
+  std::vector<T> kept;
+  if (rows.taps() < g.kh || cols.taps() < g.kw) kept = kept_weights(g, rows, cols, weights);
+  std::vector<Correlation<T>> parts;
+  parts.push_back({g.n, g.groups, g.c, g.o, rows, cols, x, kept.empty() ? weights : kept.data(),
+                   bias, y, g.oh * g.ow, g.ow, 1});
+  correlate(parts);
+}
+
+template <class T>
+void conv2d_input_grad(const Conv2d& g, const T* dy, const T* weights, T* dx) {
+  if (g.pointwise())
+    return pointwise(g, g.c, g.o, Matrix<T>{weights, 1, g.c}, dy, dx, static_cast<const T*>(nullptr));
+  const auto row_phases = grad_phases(g.h, g.kh, g.stride[0], g.dilation[0], g.padding[0]);
+  const auto col_phases = grad_phases(g.w, g.kw, g.stride[1], g.dilation[1], g.padding[1]);
+  const auto covered = [](const std::vector<GradPhase>& phases) {
+    int64_t count = 0;
+    for (const GradPhase& p : phases) count += p.count;
+    return count;
+  };
+  if (covered(row_phases) < g.h || covered(col_phases) < g.w)
+    std::fill(dx, dx + g.n * g.groups * g.c * g.h * g.w, T(0));
+  // The inputs of one phase are a correlation of stride 1.
+  std::vector<Correlation<T>> parts;
+  std::vector<std::vector<T>> reversed;
+  for (const GradPhase& r : row_phases)
+    for (const GradPhase& t : col_phases) {
+      const Axis rows(g.oh, r.count, r.taps, 1, r.dilation, r.pad);
+      const Axis cols(g.ow, t.count, t.taps, 1, t.dilation, t.pad);
+      reversed.push_back(reversed_weights(g, r, t, rows, cols, weights));
+      parts.push_back({g.n, g.groups, g.o, g.c, rows, cols, dy, reversed.back().data(), nullptr,
+                       dx + r.start * g.w + t.start, g.h * g.w, g.stride[0] * g.w, g.stride[1]});
+    }
+  correlate(parts);
+}
+
+template void conv2d<float>(const Conv2d&, const float*, const float*, const float*, float*);
+template void conv2d<double>(const Conv2d&, const double*, const double*, const double*, double*);
+template void conv2d_input_grad<float>(const Conv2d&, const float*, const float*, float*);
+template void conv2d_input_grad<double>(const Conv2d&, const double*, const double*, double*);
+
+}  // namespace pag

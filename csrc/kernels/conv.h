@@ -1,0 +1,37 @@
+// Two-dimensional convolution (a correlation, as the field uses the word) and its two gradients.
+//
+// x (n, groups * c, h, w), weights (groups * o, c, kh, kw), output (n, groups * o, oh, ow), all
+// C-contiguous. The three are one family: each is linear in both its operands, and the gradients of
+// any of them are the other two.
+#pragma once
+#include <cstdint>
+
+namespace pag {
+
+struct Conv2d {
+  int64_t n, groups;
+  int64_t c, o;  // input and output channels of one group
+  int64_t h, w, kh, kw, oh, ow;
+  int64_t stride[2], padding[2], dilation[2];
+
+  // 1x1 kernels that meet every input once: matrix products.
+  bool pointwise() const {
+    return kh == 1 && kw == 1 && stride[0] == 1 && stride[1] == 1 && !padding[0] && !padding[1];
+  }
+};
+
+// All throw std::bad_alloc where there is no working memory; never from a worker thread.
+
+// y = conv(x, weights) + bias, of groups * o elements or null.
+template <class T>
+void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y);
+
+// dx: the adjoint of conv2d in x, applied to dy.
+template <class T>
+void conv2d_input_grad(const Conv2d& g, const T* dy, const T* weights, T* dx);
+
+// dw: the adjoint of conv2d in the weights, applied to dy. Added up over images in a fixed order.
+template <class T>
+void conv2d_weight_grad(const Conv2d& g, const T* dy, const T* x, T* dw);
+
+}  // namespace pag

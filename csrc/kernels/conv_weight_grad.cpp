@@ -1,0 +1,276 @@
+// dw^T = patches . dy^T: rows are weights, summed over pixels. dy is transposed as its panels are
+// packed, patches are rows of the column matrix, made for a few weights and pixels at a time.
+//
+// Chunks of images and of input channels are computed apart; the sums of the image chunks are added
+// in order.
+#include <algorithm>
+#include <atomic>
+#include <new>
+
+#include "isa/table.h"
+#include "kernels/conv.h"
+#include "kernels/numeric.h"
+#include "kernels/parallel.h"
+#include "kernels/patches.h"
+#include "kernels/scratch.h"
+
+namespace pag {
+namespace {
+
+constexpr int64_t kPixels = 256;        // summed at a time
+constexpr int64_t kHeight = 96;         // rows of the column matrix at a time
+constexpr int64_t kCopyBytes = 1 << 20;
+constexpr int64_t kMinRows = 4;         // of an image in a copy
+constexpr int64_t kSumBytes = 4 << 20;  // for the sums of all image chunks
+constexpr double kChunkOperations = 1e6;
+constexpr int64_t kMaxChunks = 16;
+
+template <class T>
+class WeightGrad {
+ public:
+  WeightGrad(const Conv2d& g, const T* dy, const T* x);
+  void run(T* dw);
+
+ private:
+  struct Pixels {  // of one pass: whole images, or rows of one
+    int64_t image, images, row, rows;
+  };
+  bool run_task(int64_t task, T* sums) const;
+  void add_products(const Pixels& at, int64_t group, int64_t channel, int64_t channels,
+                    const T* copy, T* memory, bool first, T* sums) const;
+  void add_tap_sums(const Pixels& at, int64_t group, int64_t channels, const T* copy, T* sums) const;
+  int64_t work_elements() const;
+
+  const Conv2d& g_;
+  const T* dy_;
+  const T* x_;
+  Axis rows_, cols_;
+  int64_t taps_, outputs_, out_pixels_;
+  int64_t image_chunks_, channel_chunks_, chunk_images_, chunk_channels_;
+  int64_t pass_images_, pass_rows_, copy_image_ = 0;
+  bool few_outputs_;  // vectors run along pixels, not along outputs
+  int panel_;
+  std::vector<int64_t> offsets_;
+  std::vector<PixelRun> runs_;
+};
+
+template <class T>
+WeightGrad<T>::WeightGrad(const Conv2d& g, const T* dy, const T* x)
+    : g_(g),
+      dy_(dy),
+      x_(x),
+      rows_(g.h, g.oh, g.kh, g.stride[0], g.dilation[0], g.padding[0]),
+      cols_(g.w, g.ow, g.kw, g.stride[1], g.dilation[1], g.padding[1]),
+      taps_(rows_.taps() * cols_.taps()),
+      outputs_(g.o),
+      out_pixels_(g.oh * g.ow) {
+  const GemmLoops<T>& gemm = isa().gemm.of<T>();
+  constexpr int64_t size = sizeof(T);
+  few_outputs_ = 2 * outputs_ < gemm.lanes;
+  panel_ = static_cast<int>(balanced(outputs_, gemm.tile_columns, gemm.lanes));
+
+  const int64_t weights = g.groups * g.c * taps_ * outputs_;
+  const double work = 2.0 * static_cast<double>(weights) * static_cast<double>(g.n) *
+                      static_cast<double>(out_pixels_);
+  const int64_t wanted = static_cast<int64_t>(
+      std::clamp(work / kChunkOperations, 1.0, static_cast<double>(kMaxChunks)));
+  image_chunks_ = std::clamp<int64_t>(kSumBytes / std::max<int64_t>(1, weights * size), 1,
+                                      std::min(wanted, g.n));
+  chunk_images_ = divide_up(g.n, image_chunks_);
+  image_chunks_ = divide_up(g.n, chunk_images_);
+  channel_chunks_ = std::clamp<int64_t>(divide_up(wanted, image_chunks_ * g.groups), 1,
+                                        std::max<int64_t>(1, g.c * taps_ / kHeight));
+  chunk_channels_ = divide_up(g.c, channel_chunks_);
+  channel_chunks_ = divide_up(g.c, chunk_channels_);
+
+  const int64_t row_bytes = Patches(rows_, cols_, 1, size).row() * chunk_channels_ * size;
+  pass_rows_ = g.pointwise() ? g.oh
+                             : balanced(g.oh, std::max(kMinRows, kCopyBytes / std::max<int64_t>(1, row_bytes)), 1);
+  pass_images_ = pass_rows_ < g.oh ? 1 : std::min(chunk_images_, divide_up(kPixels, out_pixels_));
+  const Patches patches(rows_, cols_, pass_rows_, size);
+  offsets_ = patches.offsets(chunk_channels_);
+  copy_image_ = chunk_channels_ * patches.plane();
+  runs_ = pixel_runs(pass_images_, copy_image_, patches, pass_rows_, g.ow,
+                     few_outputs_ ? gemm.lanes : kPixels, pass_rows_ * g.ow, g.ow);
+}
+
+// Working memory of one task: packed panels of dy and rows of the column matrix.
+template <class T>
+int64_t WeightGrad<T>::work_elements() const {
+  return kPixels * round_up(outputs_, panel_) + (kHeight + 1) * (kPixels + kPatchSlack);
+}
+
+template <class T>
+void WeightGrad<T>::run(T* dw) {
+  const int64_t weights = g_.groups * g_.c * taps_ * outputs_;
+  const Scratch scratch(image_chunks_ * weights * static_cast<int64_t>(sizeof(T)));
+  T* const sums = scratch.as<T>();
+  if (!sums) throw std::bad_alloc();
+  std::atomic<bool> no_memory{false};
+  const int64_t tasks = image_chunks_ * g_.groups * channel_chunks_;
+  const double work = 2.0 * static_cast<double>(weights) * static_cast<double>(g_.n * out_pixels_);
+  const int64_t grain = std::clamp<int64_t>(
+      static_cast<int64_t>(static_cast<double>(tasks) * kChunkOperations / work), 1, tasks);
+  parallel_for(tasks, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task)
+      if (!run_task(task, sums)) no_memory = true;
+  });
+  if (no_memory) throw std::bad_alloc();
+  if (image_chunks_ > 1)
+    parallel_for(weights, kGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t chunk = 1; chunk < image_chunks_; ++chunk) {
+        const T* from = sums + chunk * weights;
+        for (int64_t i = begin; i < end; ++i) sums[i] += from[i];
+      }
+    });
+
+  // (groups, c * taps, o) -> (groups, o, c * taps)
+  const int64_t depth = g_.c * taps_;
+  if (taps_ == g_.kh * g_.kw) {
+    const auto transpose = isa().conv.of<T>().transpose;
+    const int64_t block = 64, blocks = divide_up(outputs_, block);
+    parallel_for(g_.groups * blocks, std::max<int64_t>(1, kGrain / (depth * block)),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t item = begin; item < end; ++item) {
+                     const int64_t group = item / blocks, o = item % blocks * block;
+                     transpose(depth, std::min(block, outputs_ - o),
+                               sums + group * depth * outputs_ + o, outputs_,
+                               dw + (group * outputs_ + o) * depth, depth);
+                   }
+                 });
+    return;
+  }
+  std::fill(dw, dw + g_.groups * outputs_ * g_.c * g_.kh * g_.kw, T(0));
+  const T* from = sums;
+  for (int64_t group = 0; group < g_.groups; ++group)
+    for (int64_t c = 0; c < g_.c; ++c)
+      for (const int64_t r : rows_.tap)
+        for (const int64_t t : cols_.tap)
+          for (int64_t o = 0; o < outputs_; ++o)
+            dw[(((group * outputs_ + o) * g_.c + c) * g_.kh + r) * g_.kw + t] = *from++;
+}
+
+template <class T>
+bool WeightGrad<T>::run_task(int64_t task, T* sums) const {
+  const int64_t channel = task % channel_chunks_ * chunk_channels_;
+  const int64_t channels = std::min(chunk_channels_, g_.c - channel);
+  const int64_t group = task / channel_chunks_ % g_.groups;
+  const int64_t chunk = task / channel_chunks_ / g_.groups;
+  const int64_t image_end = std::min(g_.n, (chunk + 1) * chunk_images_);
+  T* const to = sums + ((chunk * g_.groups + group) * g_.c + channel) * taps_ * outputs_;
+
+  const int64_t copied = g_.pointwise() && !few_outputs_ ? 0 : pass_images_ * copy_image_ + kPatchSlack;
+  const Scratch scratch((copied + work_elements()) * static_cast<int64_t>(sizeof(T)));
+  T* const copy = scratch.as<T>();
+  if (!copy) return false;
+  if (few_outputs_) std::fill(to, to + channels * taps_ * outputs_, T(0));
+  const Patches patches(rows_, cols_, pass_rows_, sizeof(T));
+  bool first = true;
+  Pixels at;
+  for (at.image = chunk * chunk_images_; at.image < image_end; at.image += pass_images_)
+    for (at.row = 0; at.row < g_.oh; at.row += pass_rows_) {
+      at.images = std::min(pass_images_, image_end - at.image);
+      at.rows = std::min(pass_rows_, g_.oh - at.row);
+      if (copied)
+        for (int64_t i = 0; i < at.images; ++i)
+          patches.copy(channels, x_ + (((at.image + i) * g_.groups + group) * g_.c + channel) * g_.h * g_.w,
+                       at.row, copy + i * copy_image_);
+      if (few_outputs_)
+        add_tap_sums(at, group, channels, copy, to);
+      else
+        add_products(at, group, channel, channels, copy, copy + copied, first, to);
+      first = false;
+    }
+  return true;
+}
+
+template <class T>
+void WeightGrad<T>::add_products(const Pixels& at, int64_t group, int64_t channel,
+                                 int64_t channels, const T* copy, T* memory, bool first,
+                                 T* sums) const {
+  const GemmLoops<T>& gemm = isa().gemm.of<T>();
+  T* const packed = memory;
+  T* const matrix = memory + kPixels * round_up(outputs_, panel_);
+  const int64_t depth = channels * taps_, in_pixels = g_.h * g_.w;
+  const int64_t image_pixels = pass_rows_ * g_.ow;  // as the runs count them
+  GemmBlock<T> block;
+  block.n = outputs_;
+  block.columns = panel_;
+  block.b = packed;
+  block.b_row = panel_;
+  block.c_row = outputs_;
+  block.bias = nullptr;
+  block.rows = static_cast<int>(balanced(depth, gemm.tile_rows, 1));
+
+  const PixelRun* run = runs_.data();
+  const PixelRun* const end = run + static_cast<int64_t>(runs_.size()) / (pass_images_ * pass_rows_) * at.images * at.rows;
+  while (run < end) {
+    const PixelRun* last = run;
+    int64_t pixels = 0;
+    // Pointwise products read x where it lies, one image at a time.
+    while (last < end && pixels + last->length <= kPixels &&
+           !(g_.pointwise() && last->to / image_pixels != run->to / image_pixels))
+      pixels += last++->length;
+    for (int64_t p = 0; p < pixels;) {  // neighbouring pixels of one image
+      const int64_t i = (run->to + p) / image_pixels, pixel = (run->to + p) % image_pixels;
+      const int64_t count = std::min(pixels - p, image_pixels - pixel);
+      const T* from = dy_ + ((at.image + i) * g_.groups + group) * outputs_ * out_pixels_ + at.row * g_.ow + pixel;
+      for (int64_t o = 0; o < outputs_; o += panel_)
+        gemm.pack_b(count, std::min<int64_t>(panel_, outputs_ - o), from + o * out_pixels_, 1,
+                    out_pixels_, panel_, packed + o * pixels + p * panel_);
+      p += count;
+    }
+    block.k = pixels;
+    block.b_panel = panel_ * pixels;
+    block.start = first && run == runs_.data() ? GemmStart::kZero : GemmStart::kC;
+    block.a_col = 1;
+    const int64_t height = kHeight / block.rows * block.rows;
+    for (int64_t row = 0; row < depth; row += height) {
+      block.m = std::min(height, depth - row);
+      if (g_.pointwise()) {
+        const int64_t image = at.image + run->to / image_pixels;
+        block.a = x_ + ((image * g_.groups + group) * g_.c + channel + row) * in_pixels + run->to % image_pixels;
+        block.a_row = in_pixels;
+      } else {
+        block.a = matrix;
+        block.a_row = kPixels + kPatchSlack / 4;
+        isa().conv.of<T>().im2col(block.m, offsets_.data() + row, copy, run, last - run, matrix, block.a_row);
+      }
+      block.a_panel = block.rows * block.a_row;
+      block.c = sums + row * outputs_;
+      gemm.block(block);
+    }
+    run = last;
+  }
+}
+
+template <class T>
+void WeightGrad<T>::add_tap_sums(const Pixels& at, int64_t group, int64_t channels, const T* copy,
+                                 T* sums) const {
+  const int64_t runs = static_cast<int64_t>(runs_.size()) / (pass_images_ * pass_rows_) * at.rows;
+  for (int64_t i = 0; i < at.images; ++i)
+    for (int64_t o = 0; o < outputs_; ++o)
+      isa().conv.of<T>().tap_sums(
+          channels * taps_, offsets_.data(), copy + i * copy_image_,
+          dy_ + (((at.image + i) * g_.groups + group) * outputs_ + o) * out_pixels_ + at.row * g_.ow,
+          runs_.data(), runs, sums + o, outputs_);
+}
+
+}  // namespace
+
+template <class T>
+void conv2d_weight_grad(const Conv2d& g, const T* dy, const T* x, T* dw) {
+  const int64_t weights = g.groups * g.o * g.c * g.kh * g.kw;
+  if (weights == 0) return;
+  if (g.n * g.oh * g.ow * g.h * g.w == 0) {
+    std::fill(dw, dw + weights, T(0));
+    return;
+  }
+  WeightGrad<T> grad(g, dy, x);
+  grad.run(dw);
+}
+
+template void conv2d_weight_grad<float>(const Conv2d&, const float*, const float*, float*);
+template void conv2d_weight_grad<double>(const Conv2d&, const double*, const double*, double*);
+
+}  // namespace pag

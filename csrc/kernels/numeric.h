@@ -1,0 +1,18 @@
+// Whole-number helpers of the blocked kernels.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+
+namespace pag {
+
+// For b > 0.
+inline int64_t divide_up(int64_t a, int64_t b) { return a > 0 ? (a + b - 1) / b : -(-a / b); }
+inline int64_t divide_down(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+inline int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
+
+// The length of equal parts of n, a multiple of `unit`: as many as parts of at most `most` need.
+inline int64_t balanced(int64_t n, int64_t most, int64_t unit) {
+  return std::max(unit, round_up(divide_up(n, divide_up(n, most)), unit));
+}
+
+}  // namespace pag
