@@ -30,8 +30,7 @@ def main():
     T = X @ ag.tensor([[1.0, -2.0], [0.5, 1.0], [-1.0, 0.0]], dtype=ag.float64)  # to be learnt
     sizes = (3, 5, 4, 2)
     weights = [
-        (ag.randn(n, m, dtype=ag.float64) / n**0.5).requires_grad_()
-        for n, m in pairwise(sizes)
+        (ag.randn(n, m, dtype=ag.float64) / n**0.5).requires_grad_() for n, m in pairwise(sizes)
     ]
     worst = 0.0
     for step in range(STEPS + 1):

@@ -148,7 +148,8 @@ def _check_inputs(op: str, inputs: tuple[Any, ...]) -> None:
             raise TypeError(
                 f"{op}: input {i} is {array.dtype}; differences need the digits of float64"
             )
-        shares = array.size > 1 and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True))
+        steps = zip(array.strides, array.shape, strict=True)
+        shares = array.size > 1 and any(step == 0 and n > 1 for step, n in steps)
         if shares or not array.flags.writeable:
             raise ValueError(
                 f"{op}: input {i} of shape {array.shape} is "

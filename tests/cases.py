@@ -21,8 +21,8 @@ class Draw:
     """Random values of a shape; `grad`: whether gradients with respect to them are checked."""
 
     shape: tuple[int, ...]
-    values: Callable[[np.random.Generator, tuple[int, ...]], Any] = (
-        lambda rng, shape: rng.standard_normal(shape)
+    values: Callable[[np.random.Generator, tuple[int, ...]], Any] = lambda rng, shape: (
+        rng.standard_normal(shape)
     )
     grad: bool = True
 

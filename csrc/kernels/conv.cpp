@@ -110,6 +110,12 @@ std::vector<T> reversed_weights(const Conv2d& g, const GradPhase& rows, const Gr
 
 template <class T>
 void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y) {
+  if (any_zero({g.n, g.groups, g.o, g.oh, g.ow})) return;
+  if (any_zero({g.c, g.h, g.w})) {
+    for (int64_t plane = 0; plane < g.n * g.groups * g.o; ++plane, y += g.oh * g.ow)
+      std::fill(y, y + g.oh * g.ow, bias ? bias[plane % (g.groups * g.o)] : T(0));
+    return;
+  }
   if (g.pointwise()) return pointwise(g, g.o, g.c, Matrix<T>{weights, g.c, 1}, x, y, bias);
   const Axis rows(g.h, g.oh, g.kh, g.stride[0], g.dilation[0], g.padding[0]);
   const Axis cols(g.w, g.ow, g.kw, g.stride[1], g.dilation[1], g.padding[1]);
@@ -123,6 +129,11 @@ void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y) 
 
 template <class T>
 void conv2d_input_grad(const Conv2d& g, const T* dy, const T* weights, T* dx) {
+  if (any_zero({g.n, g.groups, g.c, g.h, g.w})) return;
+  if (any_zero({g.o, g.oh, g.ow})) {
+    std::fill(dx, dx + g.n * g.groups * g.c * g.h * g.w, T(0));
+    return;
+  }
   if (g.pointwise())
     return pointwise(g, g.c, g.o, Matrix<T>{weights, 1, g.c}, dy, dx, static_cast<const T*>(nullptr));
   const auto row_phases = grad_phases(g.h, g.kh, g.stride[0], g.dilation[0], g.padding[0]);

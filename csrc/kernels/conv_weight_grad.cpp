@@ -103,6 +103,10 @@ int64_t WeightGrad<T>::work_elements() const {
 template <class T>
 void WeightGrad<T>::run(T* dw) {
   const int64_t weights = g_.groups * g_.c * taps_ * outputs_;
+  if (weights == 0) {  // no weight meets the image
+    std::fill(dw, dw + g_.groups * outputs_ * g_.c * g_.kh * g_.kw, T(0));
+    return;
+  }
   const Scratch scratch(image_chunks_ * weights * static_cast<int64_t>(sizeof(T)));
   T* const sums = scratch.as<T>();
   if (!sums) throw std::bad_alloc();
@@ -260,10 +264,9 @@ void WeightGrad<T>::add_tap_sums(const Pixels& at, int64_t group, int64_t channe
 
 template <class T>
 void conv2d_weight_grad(const Conv2d& g, const T* dy, const T* x, T* dw) {
-  const int64_t weights = g.groups * g.o * g.c * g.kh * g.kw;
-  if (weights == 0) return;
-  if (g.n * g.oh * g.ow * g.h * g.w == 0) {
-    std::fill(dw, dw + weights, T(0));
+  if (any_zero({g.groups, g.o, g.c, g.kh, g.kw})) return;
+  if (any_zero({g.n, g.oh, g.ow, g.h, g.w})) {
+    std::fill(dw, dw + g.groups * g.o * g.c * g.kh * g.kw, T(0));
     return;
   }
   WeightGrad<T> grad(g, dy, x);

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 
 namespace pag {
 
@@ -13,6 +14,11 @@ inline int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
 // The length of equal parts of n, a multiple of `unit`: as many as parts of at most `most` need.
 inline int64_t balanced(int64_t n, int64_t most, int64_t unit) {
   return std::max(unit, round_up(divide_up(n, divide_up(n, most)), unit));
+}
+
+// Whether an array of these sizes is empty; their product may not fit a number.
+inline bool any_zero(std::initializer_list<int64_t> sizes) {
+  return std::find(sizes.begin(), sizes.end(), 0) != sizes.end();
 }
 
 }  // namespace pag

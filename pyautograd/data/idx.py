@@ -12,7 +12,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,11 @@ def read_idx(path: str | os.PathLike[str], ndim: int) -> NDArray[np.uint8]:
     return np.frombuffer(values, np.uint8).reshape(shape)
 
 
-def _read(file: IO[bytes], most: int, block: int = 1 << 20) -> bytes:
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def _read(file: _Readable, most: int, block: int = 1 << 20) -> bytes:
     """Up to `most` bytes, block by block: a false header must not make us reserve terabytes."""
     blocks = []
     while most > 0 and (part := file.read(min(block, most))):

@@ -91,7 +91,7 @@ def _float_only(op: str, input: Tensor) -> None:
 
 @method()
 def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
-    """The mean over `dim` (one, several, or None for all); NaN where there is nothing to average."""
+    """The mean over `dim` (one, several, or None for all); NaN over nothing."""
     if dtype is not None:
         input = input.to(dtype)
     _float_only("mean", input)

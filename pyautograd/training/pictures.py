@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ def draw_curves(path: Path, name: str, history: list[Epoch]) -> None:
 
 
 def _pair(axes: Axes, epochs: list[int], train: list[float], test: list[float]) -> None:
-    style = {"marker": "o", "markersize": 3}
+    style: dict[str, Any] = {"marker": "o", "markersize": 3}
     axes.plot(epochs, train, color=_TRAIN, label="training (while it learns)", **style)
     axes.plot(epochs, test, color=_TEST, label="test", **style)
     axes.set_xlabel("epoch")

@@ -137,9 +137,10 @@ def watching(trainer: Trainer, console: Console) -> Iterator[Watch]:
     if not console.is_terminal or console.is_dumb_terminal:
         yield Lines(trainer, console)
         return
+    bar = [BarColumn(bar_width=None)] if console.width >= 80 else []
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
+        *bar,
         TextColumn("{task.fields[figures]}"),
         _TimeLeft(),
     )
