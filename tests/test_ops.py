@@ -36,7 +36,7 @@ class Space:
         raise AttributeError(name)
 
 
-K = Space(ag, *[m for m in vars(ag.ops).values() if isinstance(m, types.ModuleType)])
+K = Space(ag, ag.nn.functional)
 
 
 def rows(cases: Sequence[Case]) -> Any:
@@ -341,6 +341,8 @@ def inferring(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, cells in FORWARD_CELLS.items():
         for cell in cells:
             monkeypatch.setattr(cell, "cell_contents", checked(OPS[name], OPS[name].forward))
+    for name, op in OPS.items():
+        monkeypatch.setattr(tape.arrays, name, checked(op, op.forward))
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=["float32", "float64"])

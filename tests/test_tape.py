@@ -234,7 +234,7 @@ def chain():
     for _ in range(n):
         y = y + 1.0
     return x, y
-threading.stack_size(512 * 1024)
+threading.stack_size(2 * 1024 * 1024)
 def run():
     x, y = chain()
     y.backward()

@@ -75,7 +75,8 @@ int dtype_of(int typenum);
 // Scope of a kernel call: without the GIL where it takes longer than handing the GIL over.
 class KernelScope {
  public:
-  explicit KernelScope(int64_t operations) : state_(operations > 10000 ? PyEval_SaveThread() : nullptr) {}
+  explicit KernelScope(int64_t operations)
+      : state_(operations > 10000 ? PyEval_SaveThread() : nullptr) {}
   ~KernelScope() {
     if (state_) PyEval_RestoreThread(state_);
   }

@@ -38,7 +38,8 @@ Conv2d geometry(const std::string& op, const npy_intp* x, const npy_intp* w,
   read_pair(op, "stride", stride, 1, g.stride);
   read_pair(op, "padding", padding, 0, g.padding);
   read_pair(op, "dilation", dilation, 1, g.dilation);
-  if (groups < 1) throw py::value_error(op + ": expected groups of at least 1, got " + std::to_string(groups));
+  if (groups < 1)
+    throw py::value_error(op + ": expected groups of at least 1, got " + std::to_string(groups));
   const std::string weight = "weight " + shape_string(4, w), input = "input " + shape_string(4, x);
   for (int d = 0; d < 4; ++d)
     if (x[d] < 0 || w[d] < 0)
@@ -65,12 +66,13 @@ Conv2d geometry(const std::string& op, const npy_intp* x, const npy_intp* w,
   for (int d = 0; d < 2; ++d) {
     const int64_t in = x[2 + d], kernel = w[2 + d];
     int64_t padded, extent;
-    if (kernel < 1) throw py::value_error(op + ": expected a kernel of at least 1x1, got " + weight);
+    if (kernel < 1)
+      throw py::value_error(op + ": expected a kernel of at least 1x1, got " + weight);
     if (__builtin_add_overflow(in, 2 * g.padding[d], &padded) ||
         __builtin_mul_overflow(kernel - 1, g.dilation[d], &extent) || extent >= padded)
-      throw py::value_error(op + ": the kernel (" + weight + ", dilation " + pair_string(g.dilation) +
-                            ") is larger than the padded input (" + input + ", padding " +
-                            pair_string(g.padding) + ")");
+      throw py::value_error(op + ": the kernel (" + weight + ", dilation " +
+                            pair_string(g.dilation) + ") is larger than the padded input (" +
+                            input + ", padding " + pair_string(g.padding) + ")");
     out[d] = (padded - extent - 1) / g.stride[d] + 1;
   }
   g.oh = out[0];
@@ -112,7 +114,8 @@ Array conv2d_forward(const Array& x_in, const Array& w_in, const py::object& bia
   const Conv2d g = geometry(op, x_in.shape(), w_in.shape(), stride, padding, dilation, groups);
   Array bias;
   if (!bias_in.is_none()) {
-    if (!PyArray_Check(bias_in.ptr())) throw py::type_error("conv2d: expected bias as an array or None");
+    if (!PyArray_Check(bias_in.ptr()))
+      throw py::type_error("conv2d: expected bias as an array or None");
     bias = py::reinterpret_borrow<Array>(bias_in);
     check_float("conv2d", {&x_in, &bias});
     if (bias.ndim() != 1 || bias.shape(0) != w_in.shape(0))
@@ -143,7 +146,8 @@ Array input_grad(const Array& dy_in, const Array& w_in, const py::tuple& input_h
   if (groups < 1 || __builtin_mul_overflow(static_cast<int64_t>(w_in.shape(1)), groups, &channels))
     throw py::value_error(op + ": expected groups of at least 1 that fit weight " +
                           shape_string(w_in) + ", got " + std::to_string(groups));
-  npy_intp shape[4] = {static_cast<npy_intp>(dy_in.shape(0)), static_cast<npy_intp>(channels), 0, 0};
+  npy_intp shape[4] = {static_cast<npy_intp>(dy_in.shape(0)), static_cast<npy_intp>(channels), 0,
+                       0};
   read_size(op, "input_hw", input_hw, shape + 2);
   const Conv2d g = geometry(op, shape, w_in.shape(), stride, padding, dilation, groups);
   check_output(op, g, dy_in);
@@ -167,7 +171,8 @@ Array weight_grad(const Array& dy_in, const Array& x_in, const py::tuple& kernel
   if (groups < 1 || x_in.shape(1) % groups != 0)
     throw py::value_error(op + ": expected input channels divisible by groups=" +
                           std::to_string(groups) + ", got input " + shape_string(x_in));
-  npy_intp shape[4] = {static_cast<npy_intp>(dy_in.shape(1)), static_cast<npy_intp>(x_in.shape(1) / groups), 0, 0};
+  npy_intp shape[4] = {static_cast<npy_intp>(dy_in.shape(1)),
+                       static_cast<npy_intp>(x_in.shape(1) / groups), 0, 0};
   read_size(op, "kernel_hw", kernel_hw, shape + 2);
   const Conv2d g = geometry(op, x_in.shape(), shape, stride, padding, dilation, groups);
   check_output(op, g, dy_in);

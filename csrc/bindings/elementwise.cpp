@@ -58,12 +58,18 @@ const int kFloatRank = 4;
 
 int rank_of(int typenum) {
   switch (dtype_of(typenum)) {
-    case kF32: return 4;
-    case kF64: return 5;
-    case kI64: return 3;
-    case kI32: return 2;
-    case kU8: return typenum == NPY_BOOL ? 0 : 1;
-    default: return -1;
+    case kF32:
+      return 4;
+    case kF64:
+      return 5;
+    case kI64:
+      return 3;
+    case kI32:
+      return 2;
+    case kU8:
+      return typenum == NPY_BOOL ? 0 : 1;
+    default:
+      return -1;
   }
 }
 int category(int rank) { return rank == 0 ? 0 : rank < kFloatRank ? 1 : 2; }
@@ -206,8 +212,10 @@ bool fill_number(PyObject* number, int dtype, npy_intp n, char* tile) {
   const double value = PyFloat_AsDouble(number);
   if (value == -1.0 && PyErr_Occurred()) return false;
   for (npy_intp i = 0; i < n; ++i) {
-    if (dtype == kF32) reinterpret_cast<float*>(tile)[i] = static_cast<float>(value);
-    else reinterpret_cast<double*>(tile)[i] = value;
+    if (dtype == kF32)
+      reinterpret_cast<float*>(tile)[i] = static_cast<float>(value);
+    else
+      reinterpret_cast<double*>(tile)[i] = value;
   }
   return true;
 }
@@ -308,7 +316,8 @@ PyObject* same_layout(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
 
 Array where(const Array& condition, const py::object& a, const py::object& b) {
   if (condition.typenum() != NPY_BOOL)
-    throw py::type_error("where: expected a bool condition, got " + dtype_name(condition.typenum()));
+    throw py::type_error("where: expected a bool condition, got " +
+                         dtype_name(condition.typenum()));
   Promotion promotion;
   Array arrays[3] = {condition, operand_array("where", a.ptr(), &promotion),
                      operand_array("where", b.ptr(), &promotion)};
@@ -339,7 +348,8 @@ py::tuple broadcast_shapes(const std::string& op, const py::args& shapes) {
     const int ndim = static_cast<int>(shape.size());
     if (ndim > kMaxDims) throw py::value_error(op + ": too many dimensions");
     for (int d = 0; d < ndim; ++d) extent[d] = shape[static_cast<size_t>(d)].cast<npy_intp>();
-    PyObject* view = PyArray_New(&PyArray_Type, ndim, extent, NPY_BOOL, stride, &byte, 0, 0, nullptr);
+    PyObject* view =
+        PyArray_New(&PyArray_Type, ndim, extent, NPY_BOOL, stride, &byte, 0, 0, nullptr);
     if (!view) throw py::error_already_set();
     arrays[k] = py::reinterpret_steal<Array>(view);
   }
@@ -354,7 +364,8 @@ PyMethodDef methods[kOpcodes + 2];
 template <int Op>
 void define(py::dict& table, PyObject* module_name) {
   if constexpr (Op < kOpcodes) {
-    methods[Op] = {kInfo[Op].name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&call<Op>)),
+    methods[Op] = {kInfo[Op].name,
+                   reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&call<Op>)),
                    METH_FASTCALL, nullptr};
     table[kInfo[Op].name] =
         py::reinterpret_steal<py::object>(PyCFunction_NewEx(&methods[Op], nullptr, module_name));

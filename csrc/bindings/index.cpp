@@ -16,8 +16,8 @@ void check_range(const char* op, const Array& index, int64_t dim, int64_t size) 
   const int64_t bad = find_out_of_range(entries, index.size(), size);
   if (bad >= 0)
     throw py::index_error(std::string(op) + ": index " + std::to_string(entries[bad]) +
-                          " is out of bounds for dimension " + std::to_string(dim) +
-                          " with size " + std::to_string(size));
+                          " is out of bounds for dimension " + std::to_string(dim) + " with size " +
+                          std::to_string(size));
 }
 
 // Checks the index's shape and entries against those of the array it points into.
@@ -89,8 +89,7 @@ Array index_add_rows_binding(const Array& gradient, const Array& positions, int6
     throw py::value_error("index_add_rows: expected values of shape (" +
                           std::to_string(positions.size()) + ", ...), got " +
                           shape_string(gradient));
-  if (n < 0)
-    throw py::value_error("index_add_rows: expected n >= 0, got " + std::to_string(n));
+  if (n < 0) throw py::value_error("index_add_rows: expected n >= 0, got " + std::to_string(n));
   const Array g = contiguous(gradient), rows = contiguous(positions);
   check_range("index_add_rows", rows, 0, n);
   npy_intp dims[kMaxIndexDims];

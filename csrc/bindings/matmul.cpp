@@ -137,7 +137,8 @@ Array linear(const Array& x_in, const Array& w_in, const py::object& bias_in) {
                           shape_string(x_in));
   Array bias;
   if (!bias_in.is_none()) {
-    if (!PyArray_Check(bias_in.ptr())) throw py::type_error("linear: expected bias as an array or None");
+    if (!PyArray_Check(bias_in.ptr()))
+      throw py::type_error("linear: expected bias as an array or None");
     bias = py::reinterpret_borrow<Array>(bias_in);
     check_float("linear", {&x_in, &bias});
     if (bias.ndim() != 1 || bias.shape(0) != n)

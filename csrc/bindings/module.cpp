@@ -40,14 +40,21 @@ std::string dtype_name(int typenum) {
 
 int dtype_of(int typenum) {
   switch (typenum) {
-    case NPY_FLOAT: return kF32;
-    case NPY_DOUBLE: return kF64;
-    case NPY_LONG: return sizeof(long) == 8 ? kI64 : kI32;
-    case NPY_LONGLONG: return kI64;
-    case NPY_INT: return kI32;
+    case NPY_FLOAT:
+      return kF32;
+    case NPY_DOUBLE:
+      return kF64;
+    case NPY_LONG:
+      return sizeof(long) == 8 ? kI64 : kI32;
+    case NPY_LONGLONG:
+      return kI64;
+    case NPY_INT:
+      return kI32;
     case NPY_UBYTE:
-    case NPY_BOOL: return kU8;
-    default: return -1;
+    case NPY_BOOL:
+      return kU8;
+    default:
+      return -1;
   }
 }
 

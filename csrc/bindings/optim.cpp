@@ -25,7 +25,8 @@ void check_state(const char* op, const char* name, const Array& p, const Array& 
 Array optional(const py::object& o) {
   if (o.is_none()) return py::reinterpret_steal<Array>(nullptr);
   if (!PyArray_Check(o.ptr()))
-    throw py::type_error("expected an array or None, got " + std::string(Py_TYPE(o.ptr())->tp_name));
+    throw py::type_error("expected an array or None, got " +
+                         std::string(Py_TYPE(o.ptr())->tp_name));
   return py::reinterpret_borrow<Array>(o);
 }
 
@@ -68,8 +69,7 @@ void adam(const Array& p, const Array& gradient, const Array& exp_avg, const Arr
   check_state("adam_step", "exp_avg", p, exp_avg, true);
   check_state("adam_step", "exp_avg_sq", p, exp_avg_sq, true);
   if (largest.ptr()) check_state("adam_step", "max_exp_avg_sq", p, largest, true);
-  if (step < 1)
-    throw py::value_error("adam_step: steps count from 1, got " + std::to_string(step));
+  if (step < 1) throw py::value_error("adam_step: steps count from 1, got " + std::to_string(step));
   const Array g = contiguous(gradient);
   const Adam h = {lr, beta1, beta2, eps, weight_decay, step, decoupled, maximize};
   KernelScope scope(p.size());

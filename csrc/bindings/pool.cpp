@@ -110,8 +110,7 @@ struct Winners {
 
 // mask (N, C, outputs), uint8 or int32. shape.height and width are left to the caller.
 Winners read_winners(const char* op, const Array& mask, const py::tuple& kernel,
-                     const py::tuple& stride, const py::tuple& padding,
-                     const py::tuple& dilation) {
+                     const py::tuple& stride, const py::tuple& padding, const py::tuple& dilation) {
   Winners w;
   w.shape = read_windows(op, kernel, stride, padding, dilation);
   check_ndim(op, "a mask", mask, 4);
@@ -141,8 +140,7 @@ Array max_pool2d_scatter_binding(const Array& gradient, const Array& mask, const
   read_plane(op, hw, &w.shape);
   check_same_shape(op, gradient, mask);
   const Array g = contiguous(gradient);
-  Array out =
-      new_array(g.typenum(), {g.shape(0), g.shape(1), w.shape.height, w.shape.width});
+  Array out = new_array(g.typenum(), {g.shape(0), g.shape(1), w.shape.height, w.shape.width});
   KernelScope scope(out.size() + g.size());
   with_types(single, w.small, [&](auto t, auto m) {
     using T = decltype(t);
@@ -233,8 +231,7 @@ Array avg_pool2d_binding(const Array& input, const py::tuple& rows, const py::tu
   const Array x = contiguous(input);
   const AverageWindows r("avg_pool2d", "rows", rows, x.shape(2));
   const AverageWindows c("avg_pool2d", "columns", columns, x.shape(3));
-  Array out =
-      new_array(x.typenum(), {x.shape(0), x.shape(1), r.windows.count, c.windows.count});
+  Array out = new_array(x.typenum(), {x.shape(0), x.shape(1), r.windows.count, c.windows.count});
   const int64_t planes = x.shape(0) * x.shape(1);
   KernelScope scope(x.size());
   if (single)

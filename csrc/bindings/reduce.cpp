@@ -68,8 +68,10 @@ Plan plan_reduction(const char* op, const Array& x, const py::tuple& dims, bool 
   }
   Plan plan;
   for (int d = 0; d < x.ndim(); ++d) {
-    if (!reduced[d]) plan.shape[plan.ndim++] = x.shape(d);
-    else if (keepdim) plan.shape[plan.ndim++] = 1;
+    if (!reduced[d])
+      plan.shape[plan.ndim++] = x.shape(d);
+    else if (keepdim)
+      plan.shape[plan.ndim++] = 1;
     if (!plan.runs.empty() && plan.runs.back().reduced == reduced[d])
       plan.runs.back().size *= x.shape(d);
     else
@@ -86,8 +88,10 @@ Array reduce_sum(const Array& input, const py::tuple& dims, bool keepdim, double
   const Array x = contiguous(input);
   Array out = new_array(input.typenum(), plan.ndim, plan.shape);
   KernelScope scope(x.size());
-  if (single) sum_scaled<float>(x, plan.runs, scale, out);
-  else sum_scaled<double>(x, plan.runs, scale, out);
+  if (single)
+    sum_scaled<float>(x, plan.runs, scale, out);
+  else
+    sum_scaled<double>(x, plan.runs, scale, out);
   return out;
 }
 
@@ -113,7 +117,8 @@ Array amax(const Array& input, const py::tuple& dims, bool keepdim, bool largest
   for (const py::handle d : dims)
     if (input.shape(d.cast<int>()) == 0)
       throw py::index_error(std::string(op) + ": dimension " + std::string(py::str(d)) +
-                            " of shape " + shape_string(input) + " has size 0: no values to compare");
+                            " of shape " + shape_string(input) +
+                            " has size 0: no values to compare");
   const Array x = contiguous(input);
   Array out = new_array(x.typenum(), plan.ndim, plan.shape);
   KernelScope scope(x.size());

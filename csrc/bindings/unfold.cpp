@@ -50,16 +50,19 @@ Array unfold_array(const Array& input, const Pair& kernel, const Pair& dilation,
                    const Pair& padding, const Pair& stride) {
   const bool single = check_float("unfold", {&input});
   check_ndim("unfold", "input", input, 4);
-  Windows w = checked_windows("unfold", input.shape(2), input.shape(3), kernel, dilation, padding,
-                              stride);
+  Windows w =
+      checked_windows("unfold", input.shape(2), input.shape(3), kernel, dilation, padding, stride);
   w.planes = input.shape(0) * input.shape(1);
   int64_t rows;
-  if (__builtin_mul_overflow(input.shape(1) * w.kernel[0], w.kernel[1], &rows)) throw std::bad_alloc();
+  if (__builtin_mul_overflow(input.shape(1) * w.kernel[0], w.kernel[1], &rows))
+    throw std::bad_alloc();
   const Array x = contiguous(input);
   const Array out = new_array(x.typenum(), {x.shape(0), rows, w.columns()});
   KernelScope scope(out.size());
-  if (single) unfold(w, x.data<const float>(), out.data<float>());
-  else unfold(w, x.data<const double>(), out.data<double>());
+  if (single)
+    unfold(w, x.data<const float>(), out.data<float>());
+  else
+    unfold(w, x.data<const double>(), out.data<double>());
   return out;
 }
 
@@ -81,8 +84,10 @@ Array fold_array(const Array& input, const Pair& output_hw, const Pair& kernel,
   const Array x = contiguous(input);
   const Array out = new_array(x.typenum(), {x.shape(0), channels, hw[0], hw[1]});
   KernelScope scope(x.size());
-  if (single) fold(w, x.data<const float>(), out.data<float>());
-  else fold(w, x.data<const double>(), out.data<double>());
+  if (single)
+    fold(w, x.data<const float>(), out.data<float>());
+  else
+    fold(w, x.data<const double>(), out.data<double>());
   return out;
 }
 

@@ -14,9 +14,14 @@ struct PixelRun {
   int64_t from, to, length;
 };
 
-// c[i * c_row + run.to + p] = start + sum over kk of a[i * a_row + kk] * x[run.from + p + offsets[kk]]
-// for i < m, kk < k and the pixels p of every run, none longer than a vector. Up to a vector is
-// read past a run's end.
+// One phase of a padded image row.
+struct PaddedPiece {
+  int64_t left, from, count;
+};
+
+// c[i * c_row + run.to + p] = start + sum over kk of a[i * a_row + kk] * x[run.from + p +
+// offsets[kk]] for i < m, kk < k and the pixels p of every run, none longer than a vector. Up to a
+// vector is read past a run's end.
 template <class T>
 struct ConvDirect {
   int64_t m, k;
@@ -51,8 +56,11 @@ struct ConvLoops {
   // out[j * out_row + i] = x[i * x_row + j] for i < rows, j < cols.
   void (*transpose)(int64_t rows, int64_t cols, const T* x, int64_t x_row, T* out, int64_t out_row);
 
-  // out[i] = x[i * step].
-  void (*gather)(int64_t n, const T* x, int64_t step, T* out);
+  // Rows of a padded image, `slots` pieces of `width` elements each: piece p is slot[p].left zeros,
+  // x[slot[p].from + i * step] for i < slot[p].count, and zeros. Input rows are x_row apart, output
+  // rows follow each other. Up to a vector is written past the last.
+  void (*pad_rows)(int64_t rows, const T* x, int64_t x_row, int64_t step, const PaddedPiece* slot,
+                   int64_t slots, int64_t width, T* out);
 };
 
 }  // namespace pag

@@ -5,6 +5,7 @@
 namespace {
 
 using pag::ConvDirect;
+using pag::PaddedPiece;
 using pag::PixelRun;
 
 // V runs of up to a vector each, R rows of weights.
@@ -36,11 +37,9 @@ void direct_tile(const ConvDirect<T>& d, const PixelRun* runs, const T* a, T* c,
 template <class T>
 using DirectFn = void (*)(const ConvDirect<T>&, const PixelRun*, const T*, T*, const T*);
 
-#define PAG_TILE_ROW(R)                                                      \
-  {                                                                          \
-    direct_tile<T, R, 1>, direct_tile<T, R, 2>,                              \
-        direct_tile<T, R, kTileVectors - 1>, direct_tile<T, R, kTileVectors> \
-  }
+#define PAG_TILE_ROW(R)                                                             \
+  {direct_tile<T, R, 1>, direct_tile<T, R, 2>, direct_tile<T, R, kTileVectors - 1>, \
+   direct_tile<T, R, kTileVectors>}
 template <class T>
 PAG_INLINE DirectFn<T> direct_for(int rows, int vectors) {
   static const DirectFn<T> tiles[kTileRows][4] = {PAG_TILE_ROW(1), PAG_TILE_ROW(2),
@@ -63,15 +62,35 @@ void conv_direct(const ConvDirect<T>& d) {
   }
 }
 
+// Copies runs piece by piece; each piece moves whole, past the end of a run, where the next run is
+// written after it.
+template <class T, class Piece>
+PAG_INLINE void copy_runs(const T* x, const PixelRun* runs, int64_t run_count, T* out) {
+  struct Unaligned {
+    Piece piece;
+  } __attribute__((packed, may_alias));
+  constexpr int64_t step = sizeof(Piece) / sizeof(T);
+  out -= runs[0].to;
+  for (int64_t r = 0; r < run_count; ++r) {
+    const T* from = x + runs[r].from;
+    T* to = out + runs[r].to;
+    for (int64_t p = 0; p < runs[r].length; p += step)
+      reinterpret_cast<Unaligned*>(to + p)->piece =
+          reinterpret_cast<const Unaligned*>(from + p)->piece;
+  }
+}
+
 template <class T>
 void conv_im2col(int64_t k, const int64_t* offsets, const T* x, const PixelRun* runs,
                  int64_t run_count, T* out, int64_t out_row) {
+  typedef T Half __attribute__((vector_size(PAG_VEC_BYTES / 2)));
+  const bool narrow =
+      runs[0].length <= kLanes<T> / 2 && runs[run_count - 1].length <= kLanes<T> / 2;
   for (int64_t kk = 0; kk < k; ++kk, out += out_row) {
-    for (int64_t r = 0; r < run_count; ++r) {
-      const T* from = x + offsets[kk] + runs[r].from;
-      T* to = out + runs[r].to - runs[0].to;
-      for (int64_t p = 0; p < runs[r].length; p += kLanes<T>) vstore(to + p, vload(from + p));
-    }
+    if (narrow)
+      copy_runs<T, Half>(x + offsets[kk], runs, run_count, out);
+    else
+      copy_runs<T, Vec<T>>(x + offsets[kk], runs, run_count, out);
   }
 }
 
@@ -105,7 +124,8 @@ void conv_tap_sums(int64_t k, const int64_t* offsets, const T* x, const T* g, co
 }
 
 template <class T>
-void conv_transpose(int64_t rows, int64_t cols, const T* x, int64_t x_row, T* out, int64_t out_row) {
+void conv_transpose(int64_t rows, int64_t cols, const T* x, int64_t x_row, T* out,
+                    int64_t out_row) {
   constexpr int L = kLanes<T>;
   for (int64_t i = 0; i < rows; i += L) {
     const int height = static_cast<int>(rows - i < L ? rows - i : L);
@@ -123,20 +143,42 @@ void conv_transpose(int64_t rows, int64_t cols, const T* x, int64_t x_row, T* ou
   }
 }
 
+// out[i] = x[i * step] for i < n; up to a vector is written past them.
 template <class T>
-void conv_gather(int64_t n, const T* x, int64_t step, T* out) {
+PAG_INLINE void gather(int64_t n, const T* x, int64_t step, T* out) {
   constexpr int L = kLanes<T>;
-  int64_t i = 0;
-  if (step == 2) {
+  if (step == 1) {
+    for (int64_t i = 0; i < n; i += L)
+      vstore(out + i, load_lanes(x + i, static_cast<int>(n - i < L ? n - i : L)));
+  } else if (step == 2) {
     typename LaneIndex<T>::type even;
     for (int l = 0; l < L; ++l) even[l] = 2 * l;
-    for (; i + L < n; i += L)  // reads to x[2 (i + L) - 1], before the last element
-      vstore(out + i, Vec<T>(__builtin_shuffle(vload(x + 2 * i), vload(x + 2 * i + L), even)));
+    for (int64_t i = 0; i < n; i += L) {
+      const int64_t span = 2 * (n - i) - 1;  // elements up to the last that is wanted
+      const Vec<T> low = load_lanes(x + 2 * i, static_cast<int>(span < L ? span : L));
+      const Vec<T> high =
+          span <= L ? Vec<T>{}
+                    : load_lanes(x + 2 * i + L, static_cast<int>(span < 2 * L ? span - L : L));
+      vstore(out + i, Vec<T>(__builtin_shuffle(low, high, even)));
+    }
+  } else {
+    for (int64_t i = 0; i < n; ++i) out[i] = x[i * step];
   }
-  for (; i < n; ++i) out[i] = x[i * step];
+}
+
+template <class T>
+void conv_pad_rows(int64_t rows, const T* x, int64_t x_row, int64_t step, const PaddedPiece* slot,
+                   int64_t slots, int64_t width, T* out) {
+  constexpr int L = kLanes<T>;
+  for (int64_t y = 0; y < rows; ++y, x += x_row)
+    for (int64_t p = 0; p < slots; ++p, out += width) {  // what is written too far is overwritten
+      for (int64_t i = 0; i < slot[p].left; i += L) vstore(out + i, Vec<T>{});
+      gather(slot[p].count, x + slot[p].from, step, out + slot[p].left);
+      for (int64_t i = slot[p].left + slot[p].count; i < width; i += L) vstore(out + i, Vec<T>{});
+    }
 }
 
 }  // namespace
 
 #define PAG_CONV_LOOPS(T) \
-  { conv_direct<T>, conv_im2col<T>, conv_tap_sums<T>, conv_transpose<T>, conv_gather<T> }
+  {conv_direct<T>, conv_im2col<T>, conv_tap_sums<T>, conv_transpose<T>, conv_pad_rows<T>}

@@ -17,14 +17,14 @@ PAG_INLINE void elementwise_loop(void* out_, const void* const* in_, int64_t n, 
     vstore(out + i, f(vload(a + i, rest), vload(b + i, rest), vload(c + i, rest)), rest);
 }
 
-#define LOOP(name, arity, expression)                                                       \
-  template <class T>                                                                        \
-  void loop_##name(void* out, const void* const* in, int64_t n) {                           \
-    elementwise_loop<T, arity>(                                                             \
-        out, in, n, [](Vec<T> a, Vec<T> b, Vec<T> c) __attribute__((always_inline)) {       \
-          (void)b, (void)c;                                                                 \
-          return Vec<T>(expression);                                                        \
-        });                                                                                 \
+#define LOOP(name, arity, expression)                                                            \
+  template <class T>                                                                             \
+  void loop_##name(void* out, const void* const* in, int64_t n) {                                \
+    elementwise_loop<T, arity>(out, in, n,                                                       \
+                               [](Vec<T> a, Vec<T> b, Vec<T> c) __attribute__((always_inline)) { \
+                                 (void)b, (void)c;                                               \
+                                 return Vec<T>(expression);                                      \
+                               });                                                               \
   }
 #define UNARY(name, domain, expression) LOOP(name, 1, expression)
 #define BINARY(name, domain, expression) LOOP(name, 2, expression)

@@ -92,11 +92,9 @@ template <class T>
 using TileFn = void (*)(const GemmTile<T>&);
 
 // By rows and vectors, each from 1. Where a tile has two vectors, the last two entries are unused.
-#define PAG_TILE_ROW(R)                                              \
-  {                                                                  \
-    gemm_tile<T, R, 1>, gemm_tile<T, R, 2>,                          \
-        gemm_tile<T, R, kTileVectors - 1>, gemm_tile<T, R, kTileVectors> \
-  }
+#define PAG_TILE_ROW(R)                                                       \
+  {gemm_tile<T, R, 1>, gemm_tile<T, R, 2>, gemm_tile<T, R, kTileVectors - 1>, \
+   gemm_tile<T, R, kTileVectors>}
 template <class T>
 PAG_INLINE TileFn<T> tile_for(int rows, int vectors) {
   static const TileFn<T> tiles[kTileRows][4] = {PAG_TILE_ROW(1), PAG_TILE_ROW(2), PAG_TILE_ROW(3),
@@ -192,7 +190,8 @@ void pack_transposed(int64_t k, int columns, const T* b, int64_t b_col, int64_t 
 }
 
 template <class T>
-void gemm_pack_b(int64_t k, int64_t n, const T* b, int64_t b_row, int64_t b_col, int panel, T* out) {
+void gemm_pack_b(int64_t k, int64_t n, const T* b, int64_t b_row, int64_t b_col, int panel,
+                 T* out) {
   constexpr int L = kLanes<T>;
   if (b_col != 1) {
     for (int64_t j = 0; j < n; j += L)
@@ -219,7 +218,8 @@ PAG_INLINE void pack_rows(int64_t m, int64_t k, const T* a, int64_t a_col, T* ou
   for (int64_t kk = 0; kk < k; ++kk) {  // whole lines of A are read, spread over the panels
     const T* from = a + kk * a_col;
     T* to = out + kk * R;
-    for (int64_t p = 0; p < panels; ++p, from += R, to += k * R) __builtin_memcpy(to, from, R * sizeof(T));
+    for (int64_t p = 0; p < panels; ++p, from += R, to += k * R)
+      __builtin_memcpy(to, from, R * sizeof(T));
     for (int i = 0; i < rest; ++i) to[i] = from[i];
   }
 }
@@ -227,12 +227,18 @@ PAG_INLINE void pack_rows(int64_t m, int64_t k, const T* a, int64_t a_col, T* ou
 template <class T>
 void gemm_pack_a(int64_t m, int64_t k, const T* a, int64_t a_col, int rows, T* out) {
   switch (rows) {
-    case 1: return pack_rows<T, 1>(m, k, a, a_col, out);
-    case 2: return pack_rows<T, 2>(m, k, a, a_col, out);
-    case 3: return pack_rows<T, 3>(m, k, a, a_col, out);
-    case 4: return pack_rows<T, 4>(m, k, a, a_col, out);
-    case 5: return pack_rows<T, 5>(m, k, a, a_col, out);
-    default: return pack_rows<T, 6>(m, k, a, a_col, out);
+    case 1:
+      return pack_rows<T, 1>(m, k, a, a_col, out);
+    case 2:
+      return pack_rows<T, 2>(m, k, a, a_col, out);
+    case 3:
+      return pack_rows<T, 3>(m, k, a, a_col, out);
+    case 4:
+      return pack_rows<T, 4>(m, k, a, a_col, out);
+    case 5:
+      return pack_rows<T, 5>(m, k, a, a_col, out);
+    default:
+      return pack_rows<T, 6>(m, k, a, a_col, out);
   }
 }
 
@@ -241,10 +247,14 @@ void gemm_pack_a(int64_t m, int64_t k, const T* a, int64_t a_col, int rows, T* o
 template <class T>
 PAG_INLINE T start_value(GemmStart start, const T* bias, const T* c, int64_t i, int64_t j) {
   switch (start) {
-    case GemmStart::kC: return *c;
-    case GemmStart::kRowBias: return bias[i];
-    case GemmStart::kColumnBias: return bias[j];
-    default: return 0;
+    case GemmStart::kC:
+      return *c;
+    case GemmStart::kRowBias:
+      return bias[i];
+    case GemmStart::kColumnBias:
+      return bias[j];
+    default:
+      return 0;
   }
 }
 
@@ -269,9 +279,8 @@ PAG_INLINE void dot_tile(int64_t k, const T* a, int64_t a_row, const T* b, int64
   for (; kk + L <= k; kk += L) step(kk, L);
   if (kk < k) step(kk, static_cast<int>(k - kk));
   PAG_UNROLL
-  for (int i = 0; i < M; ++i)
-    PAG_UNROLL
-    for (int j = 0; j < N; ++j) sums[i][j] = vsum<T>(acc[i][j]);
+  for (int i = 0; i < M; ++i) PAG_UNROLL
+  for (int j = 0; j < N; ++j) sums[i][j] = vsum<T>(acc[i][j]);
 }
 
 template <class T, int M>
@@ -300,10 +309,14 @@ template <class T>
 void gemm_dot(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_col,
               T* c, int64_t c_row, int64_t c_col, GemmStart start, const T* bias) {
   switch (m) {
-    case 1: return dot_rows<T, 1>(n, k, a, a_row, b, b_col, c, c_row, c_col, start, bias);
-    case 2: return dot_rows<T, 2>(n, k, a, a_row, b, b_col, c, c_row, c_col, start, bias);
-    case 3: return dot_rows<T, 3>(n, k, a, a_row, b, b_col, c, c_row, c_col, start, bias);
-    default: return dot_rows<T, 4>(n, k, a, a_row, b, b_col, c, c_row, c_col, start, bias);
+    case 1:
+      return dot_rows<T, 1>(n, k, a, a_row, b, b_col, c, c_row, c_col, start, bias);
+    case 2:
+      return dot_rows<T, 2>(n, k, a, a_row, b, b_col, c, c_row, c_col, start, bias);
+    case 3:
+      return dot_rows<T, 3>(n, k, a, a_row, b, b_col, c, c_row, c_col, start, bias);
+    default:
+      return dot_rows<T, 4>(n, k, a, a_row, b, b_col, c, c_row, c_col, start, bias);
   }
 }
 
@@ -332,8 +345,6 @@ void gemm_axpy(int64_t n, int64_t k, const T* a, int64_t a_col, const T* b, int6
 
 }  // namespace
 
-#define PAG_GEMM_LOOPS(T)                                                                        \
-  {                                                                                              \
-    kTileRows, kTileVectors* kLanes<T>, kLanes<T>, gemm_block<T>, gemm_pack_b<T>, gemm_pack_a<T>, \
-        gemm_dot<T>, gemm_axpy<T>                                                                \
-  }
+#define PAG_GEMM_LOOPS(T)                                                \
+  {kTileRows,      kTileVectors * kLanes<T>, kLanes<T>,   gemm_block<T>, \
+   gemm_pack_b<T>, gemm_pack_a<T>,           gemm_dot<T>, gemm_axpy<T>}

@@ -12,16 +12,16 @@ namespace {
 #define PAG_ODD_8 PAG_ODD_4, 9, 11, 13, 15
 #define PAG_ODD_16 PAG_ODD_8, 17, 19, 21, 23, 25, 27, 29, 31
 #if PAG_VEC_BYTES == 64
-#define PAG_SHUFFLES(name, f, d)                                                             \
-  PAG_INLINE VecF name(VecF a, VecF b) { return PAG_SHUFFLE(VecF, VecI, a, b, f##_16); }     \
+#define PAG_SHUFFLES(name, f, d)                                                         \
+  PAG_INLINE VecF name(VecF a, VecF b) { return PAG_SHUFFLE(VecF, VecI, a, b, f##_16); } \
   PAG_INLINE VecD name(VecD a, VecD b) { return PAG_SHUFFLE(VecD, VecL, a, b, d##_8); }
 #elif PAG_VEC_BYTES == 32
-#define PAG_SHUFFLES(name, f, d)                                                             \
-  PAG_INLINE VecF name(VecF a, VecF b) { return PAG_SHUFFLE(VecF, VecI, a, b, f##_8); }      \
+#define PAG_SHUFFLES(name, f, d)                                                        \
+  PAG_INLINE VecF name(VecF a, VecF b) { return PAG_SHUFFLE(VecF, VecI, a, b, f##_8); } \
   PAG_INLINE VecD name(VecD a, VecD b) { return PAG_SHUFFLE(VecD, VecL, a, b, d##_4); }
 #else
-#define PAG_SHUFFLES(name, f, d)                                                             \
-  PAG_INLINE VecF name(VecF a, VecF b) { return PAG_SHUFFLE(VecF, VecI, a, b, f##_4); }      \
+#define PAG_SHUFFLES(name, f, d)                                                        \
+  PAG_INLINE VecF name(VecF a, VecF b) { return PAG_SHUFFLE(VecF, VecI, a, b, f##_4); } \
   PAG_INLINE VecD name(VecD a, VecD b) { return PAG_SHUFFLE(VecD, VecL, a, b, d##_2); }
 #endif
 #define PAG_EVEN_2 0, 2
@@ -154,8 +154,8 @@ void max_pool_plane(T* out, M* mask, const T* x, const pag::PoolShape& s, const 
       Vec<T> best = none;
       Vec<Lane<T>> winner = Vec<Lane<T>>{} + static_cast<Lane<T>>(r0 * s.kernel[1]);
       for (int64_t k = j; k < j + L && k * s.stride[1] < s.padding[1]; ++k)  // first tap inside
-        winner[k - j] += static_cast<Lane<T>>(
-            ceil_div(s.padding[1] - k * s.stride[1], s.dilation[1]));
+        winner[k - j] +=
+            static_cast<Lane<T>>(ceil_div(s.padding[1] - k * s.stride[1], s.dilation[1]));
       for (int64_t r = r0, slot = first; r < r1; ++r) {
         const T* row = packed + slot * p.streams * p.length + j;
         const Lane<T> tap = static_cast<Lane<T>>(r * s.kernel[1]);
@@ -227,9 +227,10 @@ void average_plane(T* out, const T* x, int64_t width, const pag::PoolWindows& ro
     const double scale = rows.factor[i];
     if (columns.count == 1 && columns.end[0] - columns.begin[0] == width) {  // whole rows
       const T* from = x + begin * width;
-      const double total = blocked_sum<T>(
-          (end - begin) * width,
-          [=](int64_t j, int lanes) __attribute__((always_inline)) { return vload_lanes(from + j, lanes); });
+      const double total = blocked_sum<T>((end - begin) * width,
+                                          [=](int64_t j, int lanes) __attribute__((always_inline)) {
+                                            return vload_lanes(from + j, lanes);
+                                          });
       out[0] = static_cast<T>(total * (scale * columns.factor[0]));
       continue;
     }
@@ -287,7 +288,8 @@ void average_plane_grad(T* out, const T* g, int64_t height, int64_t width,
       T* row = out + r * width;
       if (r < fresh)
         each_vector<T>(width, [=](int64_t j, int lanes) __attribute__((always_inline)) {
-          vstore_lanes(row + j, vload_lanes(row + j, lanes) + vload_lanes(spread + j, lanes), lanes);
+          vstore_lanes(row + j, vload_lanes(row + j, lanes) + vload_lanes(spread + j, lanes),
+                       lanes);
         });
       else
         each_vector<T>(width, [=](int64_t j, int lanes) __attribute__((always_inline)) {

@@ -43,11 +43,12 @@ template <class T, bool Log>
 void softmax_rows(T* y, const T* x, int64_t rows, int64_t n) {
   for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
     const Vec<T> top = vset(largest_number(x, n));
-    const double total = blocked_sum<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
-      const Vec<T> e = exp_normal(vload_lanes(x + i, lanes) - top);
-      if (!Log) vstore_lanes(y + i, e, lanes);
-      return vkeep_lanes<T>(e, lanes, Vec<T>{});
-    });
+    const double total =
+        blocked_sum<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
+          const Vec<T> e = exp_normal(vload_lanes(x + i, lanes) - top);
+          if (!Log) vstore_lanes(y + i, e, lanes);
+          return vkeep_lanes<T>(e, lanes, Vec<T>{});
+        });
     if (Log) {
       const Vec<T> shift = vset(static_cast<T>(log(total)));
       each_vector<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
@@ -66,10 +67,11 @@ void softmax_rows(T* y, const T* x, int64_t rows, int64_t n) {
 template <class T, bool Log>
 void softmax_grad_rows(T* out, const T* g, const T* y, int64_t rows, int64_t n) {
   for (int64_t r = 0; r < rows; ++r, g += n, y += n, out += n) {
-    const double total = blocked_sum<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
-      const Vec<T> v = vload_lanes(g + i, lanes);
-      return Log ? v : Vec<T>(v * vload_lanes(y + i, lanes));
-    });
+    const double total =
+        blocked_sum<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
+          const Vec<T> v = vload_lanes(g + i, lanes);
+          return Log ? v : Vec<T>(v * vload_lanes(y + i, lanes));
+        });
     const Vec<T> sum = vset(static_cast<T>(total));
     each_vector<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
       const Vec<T> v = vload_lanes(g + i, lanes), p = vload_lanes(y + i, lanes);

@@ -50,8 +50,7 @@ struct SoftmaxLoops {
   void (*rows[2])(T* y, const T* x, int64_t rows, int64_t n);
   void (*columns[2])(T* y, const T* x, int64_t n, int64_t stride, int64_t width);
   void (*grad_rows[2])(T* out, const T* g, const T* y, int64_t rows, int64_t n);
-  void (*grad_columns[2])(T* out, const T* g, const T* y, int64_t n, int64_t stride,
-                          int64_t width);
+  void (*grad_columns[2])(T* out, const T* g, const T* y, int64_t n, int64_t stride, int64_t width);
 };
 
 // Over n contiguous values of one channel.

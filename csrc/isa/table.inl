@@ -15,7 +15,7 @@ extern const Table PAG_TABLE;
 const Table PAG_TABLE = {
     PAG_ISA_NAME,
     {
-#define LOOPS_any(name)                                                                    \
+#define LOOPS_any(name)                                                                 \
   {loop_##name<float>, loop_##name<double>, loop_##name<int64_t>, loop_##name<int32_t>, \
    loop_##name<uint8_t>},
 #define LOOPS_real(name) {loop_##name<float>, loop_##name<double>, nullptr, nullptr, nullptr},
@@ -27,21 +27,28 @@ const Table PAG_TABLE = {
 #undef BINARY
 #undef TERNARY
     },
-#define REDUCE(T)                                                                  \
-  {sum_contiguous<T>, sum_rows<T>, {extreme_contiguous<T, false>, extreme_contiguous<T, true>}, \
-   find_contiguous<T>, {extreme_columns<T, false>, extreme_columns<T, true>}}
+#define REDUCE(T)                                                                                \
+  {                                                                                              \
+    sum_contiguous<T>, sum_rows<T>, {extreme_contiguous<T, false>, extreme_contiguous<T, true>}, \
+        find_contiguous<T>, {                                                                    \
+      extreme_columns<T, false>, extreme_columns<T, true>                                        \
+    }                                                                                            \
+  }
     {REDUCE(float), REDUCE(double)},
 #undef REDUCE
-#define SOFTMAX(T)                                                       \
-  {{softmax_rows<T, false>, softmax_rows<T, true>},                      \
-   {softmax_columns<T, false>, softmax_columns<T, true>},                \
-   {softmax_grad_rows<T, false>, softmax_grad_rows<T, true>},            \
-   {softmax_grad_columns<T, false>, softmax_grad_columns<T, true>}}
+#define SOFTMAX(T)                                                   \
+  {                                                                  \
+    {softmax_rows<T, false>, softmax_rows<T, true>},                 \
+        {softmax_columns<T, false>, softmax_columns<T, true>},       \
+        {softmax_grad_rows<T, false>, softmax_grad_rows<T, true>}, { \
+      softmax_grad_columns<T, false>, softmax_grad_columns<T, true>  \
+    }                                                                \
+  }
     {SOFTMAX(float), SOFTMAX(double)},
 #undef SOFTMAX
-#define POOL(T)                                                                          \
-  {max_pool_plane<T, uint8_t>, max_pool_plane<T, int32_t>, max_pool_2x2<T>,              \
-   max_pool_2x2_scatter<T>, average_plane<T>, average_plane_grad<T>}
+#define POOL(T)                                                             \
+  {max_pool_plane<T, uint8_t>, max_pool_plane<T, int32_t>, max_pool_2x2<T>, \
+   max_pool_2x2_scatter<T>,    average_plane<T>,           average_plane_grad<T>}
     {POOL(float), POOL(double)},
 #undef POOL
 #define NORM(T) {norm_squares<T>, norm_apply<T>, norm_grad_sums<T>, norm_grad<T>}

@@ -36,7 +36,8 @@ PAG_INLINE VecF reduce_by_ln2(VecF x, VecF* n) {
 }
 // exp(r) - 1 on |r| <= ln 2 / 2, by the Taylor polynomial of degree 7.
 PAG_INLINE VecF expm1_reduced(VecF r) {
-  const float c[] = {1.9841270e-4f, 1.3888889e-3f, 8.3333333e-3f, 4.1666667e-2f, 1.6666667e-1f, 0.5f};
+  const float c[] = {1.9841270e-4f, 1.3888889e-3f, 8.3333333e-3f,
+                     4.1666667e-2f, 1.6666667e-1f, 0.5f};
   return vfma(vpolynomial(c, r), r * r, r);
 }
 

@@ -91,18 +91,19 @@ std::vector<T> reversed_weights(const Conv2d& g, const GradPhase& rows, const Gr
                        (cols.taps - 1 - t) * cols.step);
   const int64_t block = 16;  // channels, whose lines stay in cache from one output to the next
   const int64_t blocks = divide_up(g.c, block);
-  parallel_for(g.groups * blocks, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, block * g.o * taps)),
+  parallel_for(g.groups * blocks,
+               std::max<int64_t>(1, kGrain / std::max<int64_t>(1, block * g.o * taps)),
                [&](int64_t begin, int64_t end) {
-    for (int64_t item = begin; item < end; ++item) {
-      const int64_t group = item / blocks, c0 = item % blocks * block;
-      for (int64_t o = 0; o < g.o; ++o)
-        for (int64_t c = c0; c < std::min(g.c, c0 + block); ++c) {
-          const T* from = weights + ((group * g.o + o) * g.c + c) * g.kh * g.kw;
-          T* to = reversed.data() + ((group * g.c + c) * g.o + o) * taps;
-          for (const int64_t place : places) *to++ = from[place];
-        }
-    }
-  });
+                 for (int64_t item = begin; item < end; ++item) {
+                   const int64_t group = item / blocks, c0 = item % blocks * block;
+                   for (int64_t o = 0; o < g.o; ++o)
+                     for (int64_t c = c0; c < std::min(g.c, c0 + block); ++c) {
+                       const T* from = weights + ((group * g.o + o) * g.c + c) * g.kh * g.kw;
+                       T* to = reversed.data() + ((group * g.c + c) * g.o + o) * taps;
+                       for (const int64_t place : places) *to++ = from[place];
+                     }
+                 }
+               });
   return reversed;
 }
 
@@ -135,7 +136,8 @@ void conv2d_input_grad(const Conv2d& g, const T* dy, const T* weights, T* dx) {
     return;
   }
   if (g.pointwise())
-    return pointwise(g, g.c, g.o, Matrix<T>{weights, 1, g.c}, dy, dx, static_cast<const T*>(nullptr));
+    return pointwise(g, g.c, g.o, Matrix<T>{weights, 1, g.c}, dy, dx,
+                     static_cast<const T*>(nullptr));
   const auto row_phases = grad_phases(g.h, g.kh, g.stride[0], g.dilation[0], g.padding[0]);
   const auto col_phases = grad_phases(g.w, g.kw, g.stride[1], g.dilation[1], g.padding[1]);
   const auto covered = [](const std::vector<GradPhase>& phases) {

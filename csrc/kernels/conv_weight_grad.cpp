@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <new>
+#include <optional>
 
 #include "isa/table.h"
 #include "kernels/conv.h"
@@ -17,8 +18,8 @@
 namespace pag {
 namespace {
 
-constexpr int64_t kPixels = 256;        // summed at a time
-constexpr int64_t kHeight = 96;         // rows of the column matrix at a time
+constexpr int64_t kPixels = 256;  // summed at a time
+constexpr int64_t kHeight = 96;   // rows of the column matrix at a time
 constexpr int64_t kCopyBytes = 1 << 20;
 constexpr int64_t kMinRows = 4;         // of an image in a copy
 constexpr int64_t kSumBytes = 4 << 20;  // for the sums of all image chunks
@@ -38,7 +39,8 @@ class WeightGrad {
   bool run_task(int64_t task, T* sums) const;
   void add_products(const Pixels& at, int64_t group, int64_t channel, int64_t channels,
                     const T* copy, T* memory, bool first, T* sums) const;
-  void add_tap_sums(const Pixels& at, int64_t group, int64_t channels, const T* copy, T* sums) const;
+  void add_tap_sums(const Pixels& at, int64_t group, int64_t channels, const T* copy,
+                    T* sums) const;
   int64_t work_elements() const;
 
   const Conv2d& g_;
@@ -50,6 +52,7 @@ class WeightGrad {
   int64_t pass_images_, pass_rows_, copy_image_ = 0;
   bool few_outputs_;  // vectors run along pixels, not along outputs
   int panel_;
+  std::optional<Patches> patches_;
   std::vector<int64_t> offsets_;
   std::vector<PixelRun> runs_;
 };
@@ -84,10 +87,12 @@ WeightGrad<T>::WeightGrad(const Conv2d& g, const T* dy, const T* x)
   channel_chunks_ = divide_up(g.c, chunk_channels_);
 
   const int64_t row_bytes = Patches(rows_, cols_, 1, size).row() * chunk_channels_ * size;
-  pass_rows_ = g.pointwise() ? g.oh
-                             : balanced(g.oh, std::max(kMinRows, kCopyBytes / std::max<int64_t>(1, row_bytes)), 1);
+  pass_rows_ =
+      g.pointwise()
+          ? g.oh
+          : balanced(g.oh, std::max(kMinRows, kCopyBytes / std::max<int64_t>(1, row_bytes)), 1);
   pass_images_ = pass_rows_ < g.oh ? 1 : std::min(chunk_images_, divide_up(kPixels, out_pixels_));
-  const Patches patches(rows_, cols_, pass_rows_, size);
+  const Patches& patches = patches_.emplace(rows_, cols_, pass_rows_, size);
   offsets_ = patches.offsets(chunk_channels_);
   copy_image_ = chunk_channels_ * patches.plane();
   runs_ = pixel_runs(pass_images_, copy_image_, patches, pass_rows_, g.ow,
@@ -163,12 +168,12 @@ bool WeightGrad<T>::run_task(int64_t task, T* sums) const {
   const int64_t image_end = std::min(g_.n, (chunk + 1) * chunk_images_);
   T* const to = sums + ((chunk * g_.groups + group) * g_.c + channel) * taps_ * outputs_;
 
-  const int64_t copied = g_.pointwise() && !few_outputs_ ? 0 : pass_images_ * copy_image_ + kPatchSlack;
+  const int64_t copied =
+      g_.pointwise() && !few_outputs_ ? 0 : pass_images_ * copy_image_ + kPatchSlack;
   const Scratch scratch((copied + work_elements()) * static_cast<int64_t>(sizeof(T)));
   T* const copy = scratch.as<T>();
   if (!copy) return false;
   if (few_outputs_) std::fill(to, to + channels * taps_ * outputs_, T(0));
-  const Patches patches(rows_, cols_, pass_rows_, sizeof(T));
   bool first = true;
   Pixels at;
   for (at.image = chunk * chunk_images_; at.image < image_end; at.image += pass_images_)
@@ -177,8 +182,9 @@ bool WeightGrad<T>::run_task(int64_t task, T* sums) const {
       at.rows = std::min(pass_rows_, g_.oh - at.row);
       if (copied)
         for (int64_t i = 0; i < at.images; ++i)
-          patches.copy(channels, x_ + (((at.image + i) * g_.groups + group) * g_.c + channel) * g_.h * g_.w,
-                       at.row, copy + i * copy_image_);
+          patches_->copy(channels,
+                         x_ + (((at.image + i) * g_.groups + group) * g_.c + channel) * g_.h * g_.w,
+                         at.row, copy + i * copy_image_);
       if (few_outputs_)
         add_tap_sums(at, group, channels, copy, to);
       else
@@ -189,9 +195,8 @@ bool WeightGrad<T>::run_task(int64_t task, T* sums) const {
 }
 
 template <class T>
-void WeightGrad<T>::add_products(const Pixels& at, int64_t group, int64_t channel,
-                                 int64_t channels, const T* copy, T* memory, bool first,
-                                 T* sums) const {
+void WeightGrad<T>::add_products(const Pixels& at, int64_t group, int64_t channel, int64_t channels,
+                                 const T* copy, T* memory, bool first, T* sums) const {
   const GemmLoops<T>& gemm = isa().gemm.of<T>();
   T* const packed = memory;
   T* const matrix = memory + kPixels * round_up(outputs_, panel_);
@@ -207,7 +212,8 @@ void WeightGrad<T>::add_products(const Pixels& at, int64_t group, int64_t channe
   block.rows = static_cast<int>(balanced(depth, gemm.tile_rows, 1));
 
   const PixelRun* run = runs_.data();
-  const PixelRun* const end = run + static_cast<int64_t>(runs_.size()) / (pass_images_ * pass_rows_) * at.images * at.rows;
+  const PixelRun* const end =
+      run + static_cast<int64_t>(runs_.size()) / (pass_images_ * pass_rows_) * at.images * at.rows;
   while (run < end) {
     const PixelRun* last = run;
     int64_t pixels = 0;
@@ -218,7 +224,8 @@ void WeightGrad<T>::add_products(const Pixels& at, int64_t group, int64_t channe
     for (int64_t p = 0; p < pixels;) {  // neighbouring pixels of one image
       const int64_t i = (run->to + p) / image_pixels, pixel = (run->to + p) % image_pixels;
       const int64_t count = std::min(pixels - p, image_pixels - pixel);
-      const T* from = dy_ + ((at.image + i) * g_.groups + group) * outputs_ * out_pixels_ + at.row * g_.ow + pixel;
+      const T* from = dy_ + ((at.image + i) * g_.groups + group) * outputs_ * out_pixels_ +
+                      at.row * g_.ow + pixel;
       for (int64_t o = 0; o < outputs_; o += panel_)
         gemm.pack_b(count, std::min<int64_t>(panel_, outputs_ - o), from + o * out_pixels_, 1,
                     out_pixels_, panel_, packed + o * pixels + p * panel_);
@@ -233,12 +240,14 @@ void WeightGrad<T>::add_products(const Pixels& at, int64_t group, int64_t channe
       block.m = std::min(height, depth - row);
       if (g_.pointwise()) {
         const int64_t image = at.image + run->to / image_pixels;
-        block.a = x_ + ((image * g_.groups + group) * g_.c + channel + row) * in_pixels + run->to % image_pixels;
+        block.a = x_ + ((image * g_.groups + group) * g_.c + channel + row) * in_pixels +
+                  run->to % image_pixels;
         block.a_row = in_pixels;
       } else {
         block.a = matrix;
         block.a_row = kPixels + kPatchSlack / 4;
-        isa().conv.of<T>().im2col(block.m, offsets_.data() + row, copy, run, last - run, matrix, block.a_row);
+        isa().conv.of<T>().im2col(block.m, offsets_.data() + row, copy, run, last - run, matrix,
+                                  block.a_row);
       }
       block.a_panel = block.rows * block.a_row;
       block.c = sums + row * outputs_;
@@ -256,7 +265,8 @@ void WeightGrad<T>::add_tap_sums(const Pixels& at, int64_t group, int64_t channe
     for (int64_t o = 0; o < outputs_; ++o)
       isa().conv.of<T>().tap_sums(
           channels * taps_, offsets_.data(), copy + i * copy_image_,
-          dy_ + (((at.image + i) * g_.groups + group) * outputs_ + o) * out_pixels_ + at.row * g_.ow,
+          dy_ + (((at.image + i) * g_.groups + group) * outputs_ + o) * out_pixels_ +
+              at.row * g_.ow,
           runs_.data(), runs, sums + o, outputs_);
 }
 

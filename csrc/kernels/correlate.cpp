@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <new>
+#include <optional>
 
 #include "isa/table.h"
 #include "kernels/numeric.h"
@@ -12,13 +13,13 @@
 namespace pag {
 namespace {
 
-constexpr int64_t kDirectDepth = 288;         // weights that meet a tile in one go
-constexpr int64_t kPackedDepth = 384;         // rows of the column matrix packed at a time,
-constexpr int64_t kPackedPixels = 256;        // and columns
-constexpr int64_t kHeight = 96;               // rows of weights that meet them in turn
-constexpr int64_t kFewPixels = 192;           // images smaller than this are taken together
-constexpr int64_t kCopyBytes = 1 << 20;       // of a chunk's copied inputs: they should stay in L2
-constexpr int64_t kMinRows = 4, kMinOutputs = 48;  // of a chunk
+constexpr int64_t kDirectDepth = 288;    // weights that meet a tile in one go
+constexpr int64_t kPackedDepth = 384;    // rows of the column matrix packed at a time,
+constexpr int64_t kPackedPixels = 256;   // and columns
+constexpr int64_t kHeight = 96;          // rows of weights that meet them in turn
+constexpr int64_t kFewPixels = 192;      // images smaller than this are taken together
+constexpr int64_t kCopyBytes = 1 << 20;  // of a chunk's copied inputs: they should stay in L2
+constexpr int64_t kMinRows = 4, kMinOutputs = 64;  // of a chunk
 constexpr double kChunkOperations = 1e6;
 constexpr int64_t kMaxChunks = 32;
 
@@ -48,6 +49,7 @@ class Plan {
   int64_t image_tasks_, row_tasks_ = 1, output_tasks_ = 1;
   bool direct_;     // reads images in the microkernel; otherwise the column matrix is packed first
   bool temporary_;  // results pass through a dense array
+  std::optional<Patches> patches_;
   std::vector<int64_t> offsets_;
   std::vector<PixelRun> runs_;
   int64_t copy_image_ = 0, copy_elements_ = 0;
@@ -65,7 +67,8 @@ Plan<T>::Plan(const Correlation<T>& p) : p_(p) {
       std::clamp(operations_ / kChunkOperations, 1.0, static_cast<double>(kMaxChunks)));
 
   if (pixels < kFewPixels) {
-    const int64_t most = std::max<int64_t>(1, p.images * p.groups / std::min<int64_t>(wanted, 8));
+    const int64_t shares = p.images * p.groups * std::max<int64_t>(1, p.outputs / kMinOutputs);
+    const int64_t most = std::max<int64_t>(1, shares / std::min<int64_t>(wanted, 8));
     task_images_ = std::min({divide_up(kPackedPixels, pixels), p.images, most});
   }
   image_tasks_ = divide_up(p.images, task_images_);
@@ -80,8 +83,8 @@ Plan<T>::Plan(const Correlation<T>& p) : p_(p) {
     task_rows_ = divide_up(p.rows.out, std::max<int64_t>(1, parts));
     row_tasks_ = divide_up(p.rows.out, task_rows_);
   }
-  const int64_t parts = std::min(divide_up(wanted, image_tasks_ * p.groups * row_tasks_),
-                                 p.outputs / kMinOutputs);
+  const int64_t parts =
+      std::min(divide_up(wanted, image_tasks_ * p.groups * row_tasks_), p.outputs / kMinOutputs);
   if (parts > 1) {
     task_outputs_ = round_up(divide_up(p.outputs, parts), isa().gemm.of<T>().tile_rows);
     output_tasks_ = divide_up(p.outputs, task_outputs_);
@@ -94,7 +97,7 @@ Plan<T>::Plan(const Correlation<T>& p) : p_(p) {
   direct_ = in_rows <= exact * (1.0 + 10.0 / static_cast<double>(task_outputs_));
   temporary_ = p.out_col != 1 || (!direct_ && (task_images_ > 1 || p.out_row != columns));
 
-  const Patches patches(p.rows, p.cols, task_rows_, size);
+  const Patches& patches = patches_.emplace(p.rows, p.cols, task_rows_, size);
   offsets_ = patches.offsets(p.channels);
   copy_image_ = p.channels * patches.plane();
   copy_elements_ = task_images_ * copy_image_ + kPatchSlack;
@@ -121,13 +124,13 @@ bool Plan<T>::run(int64_t task) const {
   const Scratch scratch((copy_elements_ + temporary) * static_cast<int64_t>(sizeof(T)));
   T* const copy = scratch.as<T>();
   if (!copy) return false;
-  const Patches patches(p_.rows, p_.cols, task_rows_, sizeof(T));
+  const int64_t x_image = p_.channels * p_.rows.in * p_.cols.in;
   for (int64_t i = 0; i < images; ++i)
-    patches.copy(p_.channels,
-                 p_.x + ((image + i) * p_.groups + group) * p_.channels * p_.rows.in * p_.cols.in,
-                 y, copy + i * copy_image_);
+    patches_->copy(p_.channels, p_.x + ((image + i) * p_.groups + group) * x_image, y,
+                   copy + i * copy_image_);
 
-  T* const out = p_.out + ((image * p_.groups + group) * p_.outputs + m) * p_.out_plane + y * p_.out_row;
+  T* const out =
+      p_.out + ((image * p_.groups + group) * p_.outputs + m) * p_.out_plane + y * p_.out_row;
   ConvDirect<T> d;
   d.m = outputs;
   d.k = depth_;
@@ -193,7 +196,8 @@ bool Plan<T>::run_packed(const ConvDirect<T>& whole) const {
     for (int64_t kk = 0; kk < depth_; kk += depth) {
       block.k = std::min(depth, depth_ - kk);
       block.start = kk ? GemmStart::kC : whole.start;
-      isa().conv.of<T>().im2col(block.k, whole.offsets + kk, whole.x, run, last - run, packed, stride);
+      isa().conv.of<T>().im2col(block.k, whole.offsets + kk, whole.x, run, last - run, packed,
+                                stride);
       const int64_t height = kHeight / block.rows * block.rows;
       for (int64_t i = 0; i < whole.m; i += height) {
         block.m = std::min(height, whole.m - i);
@@ -208,10 +212,11 @@ bool Plan<T>::run_packed(const ConvDirect<T>& whole) const {
   return true;
 }
 
-// from (outputs, images, rows, columns), rows of outputs from_row apart, to its place in the output.
+// from (outputs, images, rows, columns), rows of outputs from_row apart, to its place in the
+// output.
 template <class T>
-void Plan<T>::spread(const T* from, int64_t from_row, int64_t images, int64_t rows,
-                     int64_t outputs, T* out) const {
+void Plan<T>::spread(const T* from, int64_t from_row, int64_t images, int64_t rows, int64_t outputs,
+                     T* out) const {
   const int64_t columns = p_.cols.out;
   for (int64_t i = 0; i < images; ++i)
     for (int64_t m = 0; m < outputs; ++m)

@@ -82,7 +82,8 @@ void run_row(const Loop& loop, int arity, char* out, const char* const* in, cons
         at[k] = in[k] + i * stride[k];
       } else {
         at[k] = tile[k];
-        if (stride[k] != 0) gather(tile[k], in[k] + i * stride[k], stride[k], len, loop.itemsize[k]);
+        if (stride[k] != 0)
+          gather(tile[k], in[k] + i * stride[k], stride[k], len, loop.itemsize[k]);
       }
     }
     loop.run(out + i * loop.out_itemsize, at, len);

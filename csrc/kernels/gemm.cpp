@@ -17,16 +17,16 @@
 namespace pag {
 namespace {
 
-constexpr int64_t kDepth = 512;          // of a packed panel of B, which streams from the L2 cache
-constexpr int64_t kWidth = 256;          // columns of B packed before they are used
-constexpr int64_t kHeight = 96;          // rows of A that meet them in turn
-constexpr int64_t kRowsInPlace = 128;    // up to here a panel of B is used too seldom to pack it
-constexpr int64_t kDepthInPlace = 192;   // lines of a transposed A that stay in the L1 cache
-constexpr int64_t kThinRows = 4;         // up to here a product is a few dot products a column
-constexpr int64_t kStackBytes = 16384;   // packed panels of small products
+constexpr int64_t kDepth = 512;         // of a packed panel of B, which streams from the L2 cache
+constexpr int64_t kWidth = 256;         // columns of B packed before they are used
+constexpr int64_t kHeight = 96;         // rows of A that meet them in turn
+constexpr int64_t kRowsInPlace = 128;   // up to here a panel of B is used too seldom to pack it
+constexpr int64_t kDepthInPlace = 192;  // lines of a transposed A that stay in the L1 cache
+constexpr int64_t kThinRows = 4;        // up to here a product is a few dot products a column
+constexpr int64_t kStackBytes = 16384;  // packed panels of small products
 constexpr double kChunkOperations = 1e6;
 constexpr double kThinChunkOperations = 2.5e5;  // bound by memory
-constexpr int64_t kMinAxpyColumns = 512;         // shorter pieces of a row are slow to fetch
+constexpr int64_t kMinAxpyColumns = 512;        // shorter pieces of a row are slow to fetch
 constexpr int64_t kMaxChunks = 16;
 constexpr int64_t kMinChunkRows = 48;
 constexpr int64_t kMinChunkColumns = 64;  // a transposed A is packed for each chunk: kWidth there
@@ -74,8 +74,8 @@ enum class Method {
 
 struct Plan {
   Method method = Method::kTiles;
-  bool swapped = false;  // computes the transposed product
-  int64_t panel = 0;     // columns of one panel of B
+  bool swapped = false;           // computes the transposed product
+  int64_t panel = 0;              // columns of one panel of B
   int64_t rows = 0, columns = 0;  // of one chunk
   int64_t row_chunks = 1, column_chunks = 1;
 
@@ -104,9 +104,8 @@ Plan make_plan(const Gemm<T>& g, int64_t items) {
     const double most = static_cast<double>(divide_up(kMaxChunks, items));
     return static_cast<int64_t>(std::max(1.0, std::min(most, work / grain)));
   };
-  if (thin_method(g, &plan.method) ||
-      (plan.swapped = (g.n != 1 || g.c_row == 1 || g.a.col == 1) &&
-                      thin_method(transposed(g), &plan.method))) {
+  if (thin_method(g, &plan.method) || (plan.swapped = (g.n != 1 || g.c_row == 1 || g.a.col == 1) &&
+                                                      thin_method(transposed(g), &plan.method))) {
     const int64_t n = plan.swapped ? g.m : g.n;
     plan.rows = plan.swapped ? g.n : g.m;
     const int64_t least = plan.method == Method::kAxpy ? kMinAxpyColumns : lanes;
@@ -162,9 +161,8 @@ bool run_tiles(const Gemm<T>& g, int64_t panel) {
   constexpr int64_t size = sizeof(T);
   const int64_t rows = balanced(g.m, table.tile_rows, 1);
   // Rows of B that are a multiple of 4 KB apart share one set of the L1 cache.
-  const bool b_in_place =
-      g.b.col == 1 &&
-      ((g.m <= kRowsInPlace && g.b.row * size % 4096 != 0) || g.k * g.n * size <= kStackBytes);
+  const bool b_in_place = g.b.col == 1 && ((g.m <= kRowsInPlace && g.b.row * size % 4096 != 0) ||
+                                           g.k * g.n * size <= kStackBytes);
   const bool pack_a = g.a.col != 1 && g.n > panel && g.m * g.k * size > kStackBytes;
   const int64_t depth = balanced(g.k, g.a.col != 1 && !pack_a ? kDepthInPlace : kDepth, 1);
   const int64_t width = std::min(round_up(g.n, panel), std::max(panel, kWidth / panel * panel));
@@ -242,9 +240,12 @@ bool run_chunk(Gemm<T> g, const Plan& plan, int64_t chunk) {
   if (g.start == GemmStart::kRowBias) g.bias += i;
   if (g.start == GemmStart::kColumnBias) g.bias += j;
   switch (plan.method) {
-    case Method::kAxpy: return run_axpy(g);
-    case Method::kDot: return run_dot(g, c_row, c_col);
-    default: return run_tiles(g, plan.panel);
+    case Method::kAxpy:
+      return run_axpy(g);
+    case Method::kDot:
+      return run_dot(g, c_row, c_col);
+    default:
+      return run_tiles(g, plan.panel);
   }
 }
 

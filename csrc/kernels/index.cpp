@@ -125,8 +125,8 @@ void index_add_rows(const T* g, const int64_t* rows, int64_t count, int64_t n, i
   });
 }
 
-#define INSTANTIATE(T)                                                                 \
-  template void scatter_add<T>(const T*, const int64_t*, const GatherShape&, T*);      \
+#define INSTANTIATE(T)                                                            \
+  template void scatter_add<T>(const T*, const int64_t*, const GatherShape&, T*); \
   template void index_add_rows<T>(const T*, const int64_t*, int64_t, int64_t, int64_t, T*);
 INSTANTIATE(float)
 INSTANTIATE(double)

@@ -32,8 +32,8 @@ void scatter(const Rows& to, const T* row, T* x) {
     for (int64_t i = 0; i < to.length; ++i) x[r * to.stride + i] = row[r * to.length + i];
 }
 
-// Calls channel(c, rows, inputs..., output) with pointers to the channel's first row. Where rows are
-// short, the channel is gathered into one row first, and scattered afterwards.
+// Calls channel(c, rows, inputs..., output) with pointers to the channel's first row. Where rows
+// are short, the channel is gathered into one row first, and scattered afterwards.
 template <class T, int Inputs, class Channel>
 bool each_channel(const NormShape& s, const T* const (&inputs)[Inputs], T* out, Channel channel) {
   const int64_t count = s.outer * s.inner;
@@ -109,17 +109,17 @@ bool normalize_grad(const NormShape& s, double eps, const T* g, const T* x, cons
     const double scale = 1 / std::sqrt(static_cast<double>(var[c]) + eps);
     for (int64_t r = 0; r < rows.rows; ++r) {
       const int64_t from = r * rows.stride;
-      loops.grad(to + from, at[0] + from, at[1] + from, rows.length, mean[c],
-                 static_cast<T>(scale), static_cast<T>(scale * g_sum / n),
+      loops.grad(to + from, at[0] + from, at[1] + from, rows.length, mean[c], static_cast<T>(scale),
+                 static_cast<T>(scale * g_sum / n),
                  static_cast<T>(scale * scale * scale * gx_sum / n));
     }
   });
 }
 
-#define INSTANTIATE(T)                                                                          \
-  template bool normalize<T>(const NormShape&, double, const T*, T*, T*, T*);                   \
-  template bool normalize_grad<T>(const NormShape&, double, const T*, const T*, const T*, const T*, \
-                                  T*);
+#define INSTANTIATE(T)                                                                    \
+  template bool normalize<T>(const NormShape&, double, const T*, T*, T*, T*);             \
+  template bool normalize_grad<T>(const NormShape&, double, const T*, const T*, const T*, \
+                                  const T*, T*);
 INSTANTIATE(float)
 INSTANTIATE(double)
 #undef INSTANTIATE

@@ -28,17 +28,25 @@ Axis::Axis(int64_t in_, int64_t out_, int64_t kernel, int64_t stride_, int64_t d
   for (int64_t& s : shift) s -= base;
 }
 
-void Axis::valid(int64_t which, int64_t start, int64_t length, int64_t* first, int64_t* last) const {
+int64_t Axis::valid(int64_t which, int64_t start, int64_t length, int64_t* first,
+                    int64_t* last) const {
   const int64_t origin = phase[static_cast<size_t>(which)] - pad + stride * (base + start);
   *first = std::clamp<int64_t>(divide_up(-origin, stride), 0, length);
   *last = std::clamp<int64_t>(divide_down(in - 1 - origin, stride) + 1, *first, length);
+  return *first < *last ? origin + *first * stride : 0;
 }
 
 Patches::Patches(const Axis& rows, const Axis& cols, int64_t out_rows, int64_t itemsize)
     : rows_(rows), cols_(cols), height_(out_rows + rows.extra), width_(cols.out + cols.extra) {
   row_ = cols.slots() * width_;
   plane_ = rows.slots() * height_ * row_;
-  if (plane_ * itemsize % 4096 < 64) plane_ += 64 / itemsize;  // channels 4 KB apart would collide in L1
+  // Channels 4 KB apart would collide in the L1 cache.
+  if (plane_ * itemsize % 4096 < 64) plane_ += 64 / itemsize;
+  for (int64_t p = 0; p < cols.slots(); ++p) {
+    int64_t left, right;
+    const int64_t from = cols.valid(p, 0, width_, &left, &right);
+    pieces_.push_back({left, from, right - left});
+  }
 }
 
 std::vector<int64_t> Patches::offsets(int64_t channels) const {
@@ -54,30 +62,16 @@ std::vector<int64_t> Patches::offsets(int64_t channels) const {
 
 template <class T>
 void Patches::copy(int64_t channels, const T* x, int64_t first_row, T* to) const {
-  const auto gather = isa().conv.of<T>().gather;
+  const auto pad_rows = isa().conv.of<T>().pad_rows;
   for (int64_t c = 0; c < channels; ++c, x += rows_.in * cols_.in, to += plane_)
     for (int64_t q = 0; q < rows_.slots(); ++q) {
-      T* slot = to + q * height_ * row_;
+      T* const slot = to + q * height_ * row_;
       int64_t top, bottom;
-      rows_.valid(q, first_row, height_, &top, &bottom);
+      const int64_t first = rows_.valid(q, first_row, height_, &top, &bottom);
       std::fill(slot, slot + top * row_, T(0));
+      pad_rows(bottom - top, x + first * cols_.in, rows_.stride * cols_.in, cols_.stride,
+               pieces_.data(), cols_.slots(), width_, slot + top * row_);
       std::fill(slot + bottom * row_, slot + height_ * row_, T(0));
-      const int64_t y = rows_.phase[static_cast<size_t>(q)] - rows_.pad + rows_.stride * (rows_.base + first_row);
-      for (int64_t p = 0; p < cols_.slots(); ++p) {
-        int64_t left, right;
-        cols_.valid(p, 0, width_, &left, &right);
-        const int64_t from = cols_.phase[static_cast<size_t>(p)] - cols_.pad + cols_.stride * (cols_.base + left);
-        for (int64_t j = top; j < bottom; ++j) {
-          T* line = slot + j * row_ + p * width_;
-          const T* source = x + (y + j * rows_.stride) * cols_.in + from;
-          std::fill(line, line + left, T(0));
-          if (cols_.stride == 1)
-            std::copy(source, source + (right - left), line + left);
-          else
-            gather(right - left, source, cols_.stride, line + left);
-          std::fill(line + right, line + width_, T(0));
-        }
-      }
     }
 }
 

@@ -27,8 +27,9 @@ struct Axis {
 
   int64_t taps() const { return static_cast<int64_t>(tap.size()); }
   int64_t slots() const { return static_cast<int64_t>(phase.size()); }
-  // Positions [first, last) of a slot of `length` positions from `start` that lie in the image.
-  void valid(int64_t which, int64_t start, int64_t length, int64_t* first, int64_t* last) const;
+  // Positions [first, last) of a slot of `length` positions from `start` that lie in the image;
+  // returns the input at `first`.
+  int64_t valid(int64_t which, int64_t start, int64_t length, int64_t* first, int64_t* last) const;
 };
 
 // Layout of the copy of `out_rows` output rows' inputs.
@@ -49,6 +50,7 @@ class Patches {
   const Axis& rows_;
   const Axis& cols_;
   int64_t height_, width_, row_, plane_;
+  std::vector<PaddedPiece> pieces_;  // of a row
 };
 
 // The runs of `images` copies, image_step apart: rows of `columns` pixels cut into pieces of at

@@ -25,7 +25,9 @@ bool is_2x2(const PoolShape& s) {
   return 2 * s.out_height <= s.height && 2 * s.out_width <= s.width;
 }
 
-int64_t planes_a_chunk(int64_t work) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, work)); }
+int64_t planes_a_chunk(int64_t work) {
+  return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, work));
+}
 
 // Row, column and place of a tap in its window; far outside of every plane where it is no tap.
 constexpr int64_t kNoTap = -(int64_t{1} << 60);
@@ -135,8 +137,8 @@ int64_t round_up(int64_t n) { return (n + kMostLanes - 1) / kMostLanes * kMostLa
 
 }  // namespace
 
-int64_t pooled_size(int64_t size, int64_t kernel, int64_t stride, int64_t padding,
-                    int64_t dilation, bool ceil) {
+int64_t pooled_size(int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation,
+                    bool ceil) {
   const int64_t span = size + 2 * padding - dilation * (kernel - 1) - 1 + (ceil ? stride - 1 : 0);
   if (span < 0) return 0;
   const int64_t count = span / stride + 1;
@@ -166,8 +168,9 @@ void max_pool2d(const T* x, int64_t planes, const PoolShape& s, T* out, Mask* ma
   streams.length = round_up(s.out_width) + (by_tap ? 0 : (kernel - 1) * dilation / stride);
   std::vector<int64_t> taps(static_cast<size_t>(kernel));
   for (int64_t c = 0; c < kernel; ++c)
-    taps[static_cast<size_t>(c)] = by_tap ? c * streams.length
-                                          : c * dilation % stride * streams.length + c * dilation / stride;
+    taps[static_cast<size_t>(c)] =
+        by_tap ? c * streams.length
+               : c * dilation % stride * streams.length + c * dilation / stride;
   int64_t n;
   if (__builtin_mul_overflow(streams.rows, streams.streams * streams.length, &n) ||
       n > INT64_MAX / 16)
@@ -190,7 +193,8 @@ void max_pool2d_scatter(const T* g, const Mask* mask, int64_t planes, const Pool
       const PoolLoops<T>& loops = isa().pool.of<T>();
       parallel_for(planes, planes_a_chunk(plane_size(s)), [&](int64_t begin, int64_t end) {
         for (int64_t p = begin; p < end; ++p)
-          loops.max_2x2_scatter(out + p * plane_size(s), g + p * outputs(s), mask + p * outputs(s), s);
+          loops.max_2x2_scatter(out + p * plane_size(s), g + p * outputs(s), mask + p * outputs(s),
+                                s);
       });
       return;
     }
@@ -219,7 +223,8 @@ template <class Mask>
 void max_pool2d_indices(const Mask* mask, int64_t planes, const PoolShape& s, int64_t* out) {
   each_masked_plane<Mask>(planes, s, [&](const auto& taps, int64_t p) {
     int64_t* to = out + p * outputs(s);
-    each_winner(taps, mask + p * outputs(s), s, [&](int64_t i, int64_t place) { to[i] = place >= 0 ? place : -1; });
+    each_winner(taps, mask + p * outputs(s), s,
+                [&](int64_t i, int64_t place) { to[i] = place >= 0 ? place : -1; });
   });
 }
 
@@ -228,11 +233,11 @@ void avg_pool2d(const T* x, int64_t planes, int64_t height, int64_t width, const
                 const PoolWindows& columns, T* out) {
   if (planes * rows.count * columns.count == 0) return;
   const PoolLoops<T>& loops = isa().pool.of<T>();
-  each_plane_with_scratch<T>(
-      planes, height * width + rows.count * columns.count, width, [&](int64_t p, T* scratch) {
-        loops.average(out + p * rows.count * columns.count, x + p * height * width, width, rows,
-                      columns, scratch);
-      });
+  each_plane_with_scratch<T>(planes, height * width + rows.count * columns.count, width,
+                             [&](int64_t p, T* scratch) {
+                               loops.average(out + p * rows.count * columns.count,
+                                             x + p * height * width, width, rows, columns, scratch);
+                             });
 }
 
 template <class T>
@@ -247,15 +252,15 @@ void avg_pool2d_grad(const T* g, int64_t planes, int64_t height, int64_t width,
       });
 }
 
-#define INSTANTIATE_MASK(T, Mask)                                                               \
-  template void max_pool2d<T, Mask>(const T*, int64_t, const PoolShape&, T*, Mask*);            \
+#define INSTANTIATE_MASK(T, Mask)                                                                  \
+  template void max_pool2d<T, Mask>(const T*, int64_t, const PoolShape&, T*, Mask*);               \
   template void max_pool2d_scatter<T, Mask>(const T*, const Mask*, int64_t, const PoolShape&, T*); \
   template void max_pool2d_gather<T, Mask>(const T*, const Mask*, int64_t, const PoolShape&, T*);
-#define INSTANTIATE(T)                                                                     \
-  INSTANTIATE_MASK(T, uint8_t)                                                             \
-  INSTANTIATE_MASK(T, int32_t)                                                             \
-  template void avg_pool2d<T>(const T*, int64_t, int64_t, int64_t, const PoolWindows&,     \
-                              const PoolWindows&, T*);                                     \
+#define INSTANTIATE(T)                                                                      \
+  INSTANTIATE_MASK(T, uint8_t)                                                              \
+  INSTANTIATE_MASK(T, int32_t)                                                              \
+  template void avg_pool2d<T>(const T*, int64_t, int64_t, int64_t, const PoolWindows&,      \
+                              const PoolWindows&, T*);                                      \
   template void avg_pool2d_grad<T>(const T*, int64_t, int64_t, int64_t, const PoolWindows&, \
                                    const PoolWindows&, T*);
 INSTANTIATE(float)

@@ -8,8 +8,8 @@ namespace pag {
 
 // Windows along a dimension; with `ceil` also a last one that overhangs, if it starts inside the
 // input or its left padding. May be negative or zero: there is none.
-int64_t pooled_size(int64_t size, int64_t kernel, int64_t stride, int64_t padding,
-                    int64_t dilation, bool ceil);
+int64_t pooled_size(int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation,
+                    bool ceil);
 
 // Largest values, and as mask the winning tap, row * kernel width + column, in uint8_t (kernels of
 // up to 256 taps) or int32_t. The first of equal values wins; NaN does, the last one, as in

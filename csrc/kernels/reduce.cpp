@@ -87,15 +87,16 @@ void extreme_with_index(bool largest, const T* x, int64_t outer, int64_t n, int6
                  for (int64_t item = begin; item < end; ++item) {
                    const int64_t column = item % strips * kStrip, row = item / strips;
                    const int64_t at = row * inner + column;
-                   loops.extreme_columns[largest](out + at, index + at, x + row * n * inner + column,
-                                                  n, inner, std::min(kStrip, inner - column));
+                   loops.extreme_columns[largest](out + at, index + at,
+                                                  x + row * n * inner + column, n, inner,
+                                                  std::min(kStrip, inner - column));
                  }
                });
 }
 
-#define INSTANTIATE(T)                                                        \
-  template void sum<T>(const T*, int64_t, int64_t, int64_t, double*);         \
-  template void extreme<T>(bool, const T*, int64_t, int64_t, int64_t, T*);    \
+#define INSTANTIATE(T)                                                     \
+  template void sum<T>(const T*, int64_t, int64_t, int64_t, double*);      \
+  template void extreme<T>(bool, const T*, int64_t, int64_t, int64_t, T*); \
   template void extreme_with_index<T>(bool, const T*, int64_t, int64_t, int64_t, T*, int64_t*);
 INSTANTIATE(float)
 INSTANTIATE(double)

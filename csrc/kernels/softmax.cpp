@@ -8,7 +8,8 @@
 namespace pag {
 namespace {
 
-// rows(first row, count) where inner is 1, else columns(offset of the strip's first element, width).
+// rows(first row, count) where inner is 1, else columns(offset of the strip's first element,
+// width).
 template <class Rows, class Columns>
 void each_part(int64_t outer, int64_t n, int64_t inner, Rows&& rows, Columns&& columns) {
   if (outer * n * inner == 0) return;
@@ -55,8 +56,8 @@ void softmax_grad(bool logarithm, const T* g, const T* y, int64_t outer, int64_t
       });
 }
 
-#define INSTANTIATE(T)                                                             \
-  template void softmax<T>(bool, const T*, int64_t, int64_t, int64_t, T*);         \
+#define INSTANTIATE(T)                                                     \
+  template void softmax<T>(bool, const T*, int64_t, int64_t, int64_t, T*); \
   template void softmax_grad<T>(bool, const T*, const T*, int64_t, int64_t, int64_t, T*);
 INSTANTIATE(float)
 INSTANTIATE(double)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -49,23 +50,21 @@ primitive(
 
 
 def _index_add(g: Any, key: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
-    """g added into zeros of that shape at x[key]."""
-    leading = len(key)
-    if all(isinstance(k, np.ndarray) for k in key):
-        # Arrays for the leading dimensions: a list of rows.
-        rows = np.ravel_multi_index(
-            tuple(
-                np.where(k < 0, k + n, k)
-                for k, n in zip(np.broadcast_arrays(*key), shape, strict=False)
-            ),
-            shape[:leading],
-        ).reshape(-1)
-        row = shape[leading:]
-        count = int(np.prod(shape[:leading]))
-        return _C.index_add_rows(g.reshape(len(rows), *row), rows, count).reshape(shape)
-    out = np.zeros(shape, g.dtype)
-    np.add.at(out, key, g)
-    return out
+    """g added into zeros of that shape at x[key], in order."""
+    leading, count = len(shape), math.prod(shape)
+    if all(isinstance(k, np.ndarray) and k.dtype != np.bool_ for k in key):
+        # Arrays for the leading dimensions: whole rows.
+        leading = len(key)
+        count = math.prod(shape[:leading])
+        places = [
+            np.where(k < 0, k + n, k)
+            for k, n in zip(np.broadcast_arrays(*key), shape, strict=False)
+        ]
+        rows = np.ravel_multi_index(tuple(places), shape[:leading])
+    else:
+        rows = np.arange(count).reshape(shape)[key]
+    rows = rows.reshape(-1)
+    return _C.index_add_rows(g.reshape(len(rows), *shape[leading:]), rows, count).reshape(shape)
 
 
 _index = primitive(
@@ -102,7 +101,7 @@ def _plain_key(op: str, x: Tensor, key: Any) -> tuple[tuple[Any, ...], bool]:
             if k.dtype == np.bool_:
                 basic = False
                 if k.ndim == 0:
-                    parts.append(k)
+                    parts.append(k.copy())
                     continue
                 at = sum(1 for p in parts if p is not None)
                 seen = x.shape[at : at + k.ndim]
@@ -119,7 +118,7 @@ def _plain_key(op: str, x: Tensor, key: Any) -> tuple[tuple[Any, ...], bool]:
                 k = int(k)
             else:
                 basic = False
-                k = k.astype(np.int64, copy=False)
+                k = k.astype(np.int64)  # a copy: backward needs it as it is now
         elif not (k is None or k is Ellipsis or isinstance(k, (int, slice))):
             raise IndexError(
                 f"{op}: indices are integers, slices, None, ..., tensors and lists, "
