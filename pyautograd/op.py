@@ -162,9 +162,17 @@ def unary(name: str, rule: Rule, saves: int) -> Callable[[Tensor], Tensor]:
 
 
 def binary(
-    name: str, rule: Rule, saves: tuple[int, ...] = (0, 1), fresh: bool = True
+    name: str,
+    rule: Rule,
+    saves: tuple[int, ...] = (0, 1),
+    fresh: bool = True,
+    crosswise: bool = False,
 ) -> Callable[[Any, Any], Tensor]:
-    """An element-wise op of two operands, for the opcode `name`, broadcasting."""
+    """An element-wise op of two operands, for the opcode `name`, broadcasting.
+
+    `crosswise`: each operand's gradient needs the other operand alone, which is not kept where
+    there is one gradient only.
+    """
     kernel = _C.elementwise[name]
     op = Op(name, "elementwise", kernel, rule, _infer_elementwise(name), saves, 2, True, fresh)
     both, nothing = saves == (0, 1), not saves
@@ -187,9 +195,13 @@ def binary(
         out._array = z
         out.grad = None
         if (left is not None or right is not None) and (not state.grad_off or is_grad_enabled()):
-            out._node = node = Node(
-                op, (left, right), (x, y) if both else None if nothing else _save(op, (x, y), (z,))
-            )
+            if not both:
+                saved = None if nothing else _save(op, (x, y), (z,))
+            elif crosswise and (left is None or right is None):
+                saved = (None, y) if right is None else (x, None)
+            else:
+                saved = (x, y)
+            out._node = node = Node(op, (left, right), saved)
             if y is not b and not _same_layout(x, y):
                 node.layouts = ((x.shape, x.dtype), (y.shape, y.dtype))
         else:

@@ -118,3 +118,20 @@ def test_convolution_as_a_matrix_product(tmp_path):
     differences = [float(x) for x in re.findall(r"difference (\S+)$", out, re.MULTILINE)]
     assert len(differences) == 3
     assert max(differences) < 1e-12
+
+
+def test_the_first_example_of_the_readme(tmp_path):
+    text = (EXAMPLES.parent / "README.md").read_text()
+    program = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    first, last = done.stdout.splitlines()
+    assert first == "tensor([2., 4., 6.])"
+    assert float(re.search(r"accuracy ([\d.]+)%", last)[1]) > 97

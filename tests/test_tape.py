@@ -289,6 +289,19 @@ def test_nothing_that_no_rule_needs_is_kept() -> None:
     z.backward()
 
 
+def test_an_operand_is_kept_only_for_the_gradient_of_the_other() -> None:
+    x, data = leaf(1.0, 2.0), ag.tensor([3.0, 4.0])
+    y = x * 2.0
+    a, b = y * 2.0, data * x
+    kept = weakref.ref(y.numpy(force=True))
+    del y
+    assert kept() is None
+    with ag.no_grad():
+        x.zero_()  # not needed
+    (a + b).sum().backward()
+    assert equal(grad_of(x), [7.0, 8.0])
+
+
 def test_a_graph_has_no_cycles() -> None:
     gc.collect()
     gc.disable()

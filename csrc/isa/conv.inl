@@ -103,9 +103,9 @@ PAG_INLINE void tap_sums(const int64_t* offsets, const T* x, const T* g, const P
   for (int u = 0; u < U; ++u) at[u] = x + offsets[u];
   for (int64_t r = 0; r < run_count; ++r) {
     const int lanes = static_cast<int>(runs[r].length);
-    const Vec<T> gv = load_lanes(g + runs[r].to, lanes);
+    const Vec<T> gv = vload_lanes(g + runs[r].to, lanes);
     PAG_UNROLL
-    for (int u = 0; u < U; ++u) acc[u] = vfma(gv, load_lanes(at[u] + runs[r].from, lanes), acc[u]);
+    for (int u = 0; u < U; ++u) acc[u] = vfma(gv, vload_lanes(at[u] + runs[r].from, lanes), acc[u]);
   }
   PAG_UNROLL
   for (int u = 0; u < U; ++u) out[u * out_step] += vsum<T>(acc[u]);
@@ -134,11 +134,11 @@ void conv_transpose(int64_t rows, int64_t cols, const T* x, int64_t x_row, T* ou
       Vec<T> block[L];
       PAG_UNROLL
       for (int l = 0; l < L; ++l)
-        block[l] = l < height ? load_lanes(x + (i + l) * x_row + j, width) : Vec<T>{};
+        block[l] = l < height ? vload_lanes(x + (i + l) * x_row + j, width) : Vec<T>{};
       vtranspose<T>(block);
       PAG_UNROLL
       for (int l = 0; l < L; ++l)
-        if (l < width) store_lanes(out + (j + l) * out_row + i, block[l], height);
+        if (l < width) vstore_lanes(out + (j + l) * out_row + i, block[l], height);
     }
   }
 }
@@ -149,16 +149,16 @@ PAG_INLINE void gather(int64_t n, const T* x, int64_t step, T* out) {
   constexpr int L = kLanes<T>;
   if (step == 1) {
     for (int64_t i = 0; i < n; i += L)
-      vstore(out + i, load_lanes(x + i, static_cast<int>(n - i < L ? n - i : L)));
+      vstore(out + i, vload_lanes(x + i, static_cast<int>(n - i < L ? n - i : L)));
   } else if (step == 2) {
     typename LaneIndex<T>::type even;
     for (int l = 0; l < L; ++l) even[l] = 2 * l;
     for (int64_t i = 0; i < n; i += L) {
       const int64_t span = 2 * (n - i) - 1;  // elements up to the last that is wanted
-      const Vec<T> low = load_lanes(x + 2 * i, static_cast<int>(span < L ? span : L));
+      const Vec<T> low = vload_lanes(x + 2 * i, static_cast<int>(span < L ? span : L));
       const Vec<T> high =
           span <= L ? Vec<T>{}
-                    : load_lanes(x + 2 * i + L, static_cast<int>(span < 2 * L ? span - L : L));
+                    : vload_lanes(x + 2 * i + L, static_cast<int>(span < 2 * L ? span - L : L));
       vstore(out + i, Vec<T>(__builtin_shuffle(low, high, even)));
     }
   } else {

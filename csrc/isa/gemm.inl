@@ -1,7 +1,7 @@
 // Matrix product: microkernels on register tiles, and the packing that feeds them.
 #pragma once
 #include "isa/gemm.h"
-#include "isa/vec.h"
+#include "isa/vloop.h"
 
 #define PAG_UNROLL _Pragma("GCC unroll 16")
 
@@ -19,18 +19,6 @@ constexpr int kTileVectors = 4;
 constexpr int kTileVectors = 2;
 #endif
 constexpr int kDotColumns = 4;
-
-template <class T>
-PAG_INLINE Vec<T> load_lanes(const T* p, int lanes) {
-  return lanes == kLanes<T> ? vload(p) : vload(p, lanes);
-}
-template <class T>
-PAG_INLINE void store_lanes(T* p, Vec<T> v, int lanes) {
-  if (lanes == kLanes<T>)
-    vstore(p, v);
-  else
-    vstore(p, v, lanes);
-}
 
 // One tile: R rows, V vectors of which the last has `lanes` columns that belong to C.
 template <class T>
@@ -52,17 +40,17 @@ template <class T, int R, int V>
 PAG_INLINE void finish_vector(const Vec<T> (&acc)[R][V], int j, T* c, int64_t c_row, int lanes,
                               GemmStart start, const T* row_bias, const T* column_bias) {
   Vec<T> bias{};
-  if (start == GemmStart::kColumnBias) bias = load_lanes(column_bias, lanes);
+  if (start == GemmStart::kColumnBias) bias = vload_lanes(column_bias, lanes);
   PAG_UNROLL
   for (int i = 0; i < R; ++i) {
     Vec<T> v = acc[i][j];
     if (start == GemmStart::kC)
-      v += load_lanes(c + i * c_row, lanes);
+      v += vload_lanes(c + i * c_row, lanes);
     else if (start == GemmStart::kRowBias)
       v += vset(row_bias[i]);
     else if (start == GemmStart::kColumnBias)
       v += bias;
-    store_lanes(c + i * c_row, v, lanes);
+    vstore_lanes(c + i * c_row, v, lanes);
   }
 }
 
@@ -181,7 +169,7 @@ void pack_transposed(int64_t k, int columns, const T* b, int64_t b_col, int64_t 
     Vec<T> rows[L];
     PAG_UNROLL
     for (int j = 0; j < L; ++j)
-      rows[j] = j < columns ? load_lanes(b + j * b_col + kk, depth) : Vec<T>{};
+      rows[j] = j < columns ? vload_lanes(b + j * b_col + kk, depth) : Vec<T>{};
     vtranspose<T>(rows);
     PAG_UNROLL
     for (int i = 0; i < L; ++i)
@@ -267,10 +255,10 @@ PAG_INLINE void dot_tile(int64_t k, const T* a, int64_t a_row, const T* b, int64
   const auto step = [&](int64_t kk, int lanes) __attribute__((always_inline)) {
     Vec<T> bv[N];
     PAG_UNROLL
-    for (int j = 0; j < N; ++j) bv[j] = load_lanes(b + j * b_col + kk, lanes);
+    for (int j = 0; j < N; ++j) bv[j] = vload_lanes(b + j * b_col + kk, lanes);
     PAG_UNROLL
     for (int i = 0; i < M; ++i) {
-      const Vec<T> av = load_lanes(a + i * a_row + kk, lanes);
+      const Vec<T> av = vload_lanes(a + i * a_row + kk, lanes);
       PAG_UNROLL
       for (int j = 0; j < N; ++j) acc[i][j] = vfma(av, bv[j], acc[i][j]);
     }
@@ -329,10 +317,10 @@ PAG_INLINE void axpy_rows(int64_t n, const T* a, int64_t a_col, const T* b, int6
   for (int u = 0; u < U; ++u) av[u] = vset(a[u * a_col]);
   for (int64_t j = 0; j < n; j += L) {
     const int lanes = static_cast<int>(n - j < L ? n - j : L);
-    Vec<T> sum = load_lanes(c + j, lanes);
+    Vec<T> sum = vload_lanes(c + j, lanes);
     PAG_UNROLL
-    for (int u = 0; u < U; ++u) sum = vfma(av[u], load_lanes(b + u * b_row + j, lanes), sum);
-    store_lanes(c + j, sum, lanes);
+    for (int u = 0; u < U; ++u) sum = vfma(av[u], vload_lanes(b + u * b_row + j, lanes), sum);
+    vstore_lanes(c + j, sum, lanes);
   }
 }
 

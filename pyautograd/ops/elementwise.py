@@ -90,7 +90,7 @@ def _pow_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
     return ga, gb
 
 
-mul = binary("mul", _mul_rule)
+mul = binary("mul", _mul_rule, crosswise=True)
 div = binary("div", _div_rule, saves=(1, OUT))
 pow = binary("pow", _pow_rule, saves=(0, 1, OUT))
 neg = unary("neg", lambda K, g, saved, needs: (K.neg(g),), saves=OUT)
