@@ -51,7 +51,7 @@ format: $(VENV)/test.stamp
 	find csrc -name '*.cpp' -o -name '*.h' -o -name '*.inl' | xargs $(BIN)/clang-format -i
 
 wheel: $(VENV)/python.stamp
-	$(PIP) wheel . --no-deps --wheel-dir dist
+	$(PIP) wheel . --no-deps --no-build-isolation --wheel-dir dist
 
 bench: $(VENV)/train.stamp
 	for script in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python $$script $(ARGS); done

@@ -13,8 +13,8 @@ def main() -> None:
     sys.exit(run())
 
 
-def run() -> int | str:
-    """What to exit with: a status, or an error to print."""
+def run(arguments: list[str] | None = None) -> int | str:
+    """What to exit with: a status, or an error to print. The program's own arguments if None."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         return f"pyautograd: {', '.join(missing)} missing: pip install 'pyautograd[train]'"
@@ -22,7 +22,7 @@ def run() -> int | str:
     from pyautograd.training.settings import RunError
 
     try:
-        return int(app(prog_name="pyautograd", standalone_mode=False) or 0)
+        return int(app(arguments, prog_name="pyautograd", standalone_mode=False) or 0)
     except (RunError, OSError) as error:
         return f"pyautograd: {' '.join(str(error).split())}"
     except KeyboardInterrupt:

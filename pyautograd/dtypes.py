@@ -13,7 +13,8 @@ int32 = np.dtype(np.int32)
 uint8 = np.dtype(np.uint8)
 bool_ = np.dtype(np.bool_)
 
-SUPPORTED = frozenset((float32, float64, int64, int32, uint8, bool_))
+# NumPy makes several objects of one dtype; everyone here uses these.
+SUPPORTED = {dtype: dtype for dtype in (float32, float64, int64, int32, uint8, bool_)}
 _PYTHON = {float: float32, int: int64, bool: bool_}
 
 
@@ -24,9 +25,10 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
     """
     wanted: Any = _PYTHON.get(dtype, dtype) if isinstance(dtype, type) else dtype
     found: np.dtype[Any] = np.dtype(wanted)
-    if found not in SUPPORTED:
+    supported = SUPPORTED.get(found.newbyteorder("="))
+    if supported is None:
         raise TypeError(
             f"dtype {found} is not supported: expected float32, float64, int64, int32, uint8 or "
             "bool"
         )
-    return found.newbyteorder("=")
+    return supported

@@ -27,9 +27,6 @@ const OpInfo kInfo[kOpcodes] = {
 #undef TERNARY
 };
 
-PyArray_Descr* float32_descr;
-PyArray_Descr* float64_descr;
-
 PyArrayObject* as_array(PyObject* o) { return reinterpret_cast<PyArrayObject*>(o); }
 
 bool same_shape(PyObject* a, PyObject* b) {
@@ -47,8 +44,9 @@ int plain_float(PyObject* o) {
   PyArrayObject* a = as_array(o);
   const int flags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
   if ((PyArray_FLAGS(a) & flags) != flags) return -1;
-  const PyArray_Descr* descr = PyArray_DESCR(a);
-  return descr == float32_descr ? kF32 : descr == float64_descr ? kF64 : -1;
+  if (!PyArray_ISNBO(PyArray_DESCR(a)->byteorder)) return -1;
+  const int typenum = PyArray_TYPE(a);
+  return typenum == NPY_FLOAT ? kF32 : typenum == NPY_DOUBLE ? kF64 : -1;
 }
 
 // ---- the general path: promotion, casts, broadcasting ------------------------------------------
@@ -376,8 +374,6 @@ void define(py::dict& table, PyObject* module_name) {
 }  // namespace
 
 void bind_elementwise(py::module_& m) {
-  float32_descr = PyArray_DescrFromType(NPY_FLOAT);
-  float64_descr = PyArray_DescrFromType(NPY_DOUBLE);
   const py::object name = m.attr("__name__");
   py::dict table;
   define<0>(table, name.ptr());

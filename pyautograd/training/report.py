@@ -23,7 +23,7 @@ def print_table(
     isa = re.search(r"instruction set: (\S+)", ag.show_config())
 
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column(f"{images.name}, {len(history)} epochs")
+    table.add_column(f"{images.name}, {len(history)} epoch{'s' * (len(history) != 1)}")
     table.add_column("training", justify="right")
     table.add_column("test", justify="right", style="bold")
     table.add_row("images", f"{len(images.train_labels):,}", f"{len(images.test_labels):,}")
