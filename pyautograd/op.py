@@ -26,6 +26,9 @@ from pyautograd.tensor import Tensor, wrap
 
 Rule = Callable[..., Any]
 OPS: dict[str, Op] = {}
+# Ops as the methods behind operators: these leave operands that they do not know to Python, where
+# the functions raise TypeError.
+operators: dict[str, Callable[[Any, Any], Any]] = {}
 
 _same_layout = _C.same_layout
 
@@ -131,7 +134,7 @@ def _infer_elementwise(name: str) -> Callable[..., Any]:
     return infer
 
 
-def _not_an_operand(op: str, *operands: Any) -> TypeError:
+def not_an_operand(op: str, *operands: Any) -> TypeError:
     kinds = " and ".join(type(x).__name__ for x in operands)
     return TypeError(f"{op}: expected tensors (or numbers beside a tensor), got {kinds}")
 
@@ -146,7 +149,7 @@ def unary(name: str, rule: Rule, saves: int) -> Callable[[Tensor], Tensor]:
         try:
             x = a._array
         except AttributeError:
-            raise _not_an_operand(name, a) from None
+            raise not_an_operand(name, a) from None
         y = kernel(x)
         out = Tensor()
         out._array = y
@@ -177,24 +180,27 @@ def binary(
     op = Op(name, "elementwise", kernel, rule, _infer_elementwise(name), saves, 2, True, fresh)
     both, nothing = saves == (0, 1), not saves
 
-    def run(a: Any, b: Any) -> Tensor:
-        if not isinstance(a, Tensor):
-            return mixed(a, b)
-        x = a._array
-        left = a._node
-        if isinstance(b, Tensor):
-            y = b._array
-            right = b._node
-        elif type(b) is float or type(b) is int:
-            y = b
-            right = None
-        else:
-            return mixed(a, b)
-        z = kernel(x, y)
-        out = Tensor()
-        out._array = z
-        out.grad = None
-        if (left is not None or right is not None) and (not state.grad_off or is_grad_enabled()):
+    def build(otherwise: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Tensor]:
+        def run(a: Any, b: Any) -> Tensor:
+            if not isinstance(a, Tensor):
+                return otherwise(a, b)
+            x = a._array
+            left = a._node
+            if isinstance(b, Tensor):
+                y = b._array
+                right = b._node
+            elif type(b) is float or type(b) is int:
+                y = b
+                right = None
+            else:
+                return otherwise(a, b)
+            z = kernel(x, y)
+            out = Tensor()
+            out._array = z
+            out.grad = None
+            if (left is None and right is None) or (state.grad_off and not is_grad_enabled()):
+                out._node = None
+                return out
             if not both:
                 saved = None if nothing else _save(op, (x, y), (z,))
             elif crosswise and (left is None or right is None):
@@ -204,9 +210,9 @@ def binary(
             out._node = node = Node(op, (left, right), saved)
             if y is not b and not _same_layout(x, y):
                 node.layouts = ((x.shape, x.dtype), (y.shape, y.dtype))
-        else:
-            out._node = None
-        return out
+            return out
+
+        return run
 
     def mixed(a: Any, b: Any) -> Any:
         """A number on the left (kept as it is: it has neither shape nor gradient), or an array."""
@@ -215,7 +221,7 @@ def binary(
             if not isinstance(x, (int, float, np.ndarray, np.generic)):
                 return NotImplemented
         if not isinstance(a, Tensor) and not isinstance(b, Tensor):
-            raise _not_an_operand(name, a, b)
+            raise not_an_operand(name, a, b)
         z = kernel(*operands)
         nodes = tuple([x._node if isinstance(x, Tensor) else None for x in (a, b)])
         if nodes == (None, None) or not is_grad_enabled():
@@ -226,11 +232,18 @@ def binary(
             node.layouts = ((kept.shape, kept.dtype),) * 2
         return wrap(z, node)
 
-    return _register(op, run)
+    def strict(a: Any, b: Any) -> Any:
+        out = mixed(a, b)
+        if out is NotImplemented:
+            raise not_an_operand(name, a, b)
+        return out
+
+    operators[name] = build(mixed)
+    return _register(op, build(strict))
 
 
 def reflected(function: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
-    """The method for the right operand: `reflected(sub)(a, b)` is b - a."""
+    """The method for the right operand: `reflected(operators["sub"])(a, b)` is b - a."""
 
     def run(a: Any, b: Any) -> Tensor:
         return function(b, a)
@@ -296,7 +309,7 @@ def _input(name: str, value: Any) -> Tensor | None:
     if value is None or isinstance(value, Tensor):
         return value
     if isinstance(value, np.ndarray):
-        return wrap(value)
+        return wrap(np.asarray(value))
     raise TypeError(f"{name}: expected a Tensor, got {type(value).__name__}")
 
 

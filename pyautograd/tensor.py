@@ -283,7 +283,14 @@ class Tensor:
 
     def _assign(self, op: str, key: Any, value: Any) -> Tensor:
         array = self._writable(op)
-        array[key] = value._array if isinstance(value, Tensor) else value
+        if isinstance(value, Tensor):
+            value = value._array
+        elif not isinstance(value, (int, float, np.ndarray, np.generic, list, tuple)):
+            raise TypeError(f"{op}: expected a tensor or a number, got {type(value).__name__}")
+        try:
+            array[key] = value
+        except (ValueError, IndexError) as error:
+            raise type(error)(f"{op}: {error} (shape {array.shape})") from None
         mark_modified(array, op)
         return self
 
@@ -392,7 +399,7 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
         raise TypeError(f"from_numpy: expected an ndarray, got {type(array).__name__}")
     if array.dtype not in SUPPORTED or not array.dtype.isnative:
         raise TypeError(f"from_numpy: dtype {array.dtype} is not supported")
-    return wrap(array)
+    return wrap(np.asarray(array))  # the plain array of a np.matrix, np.memmap, ...
 
 
 def as_tensor(data: Any, dtype: Any = None) -> Tensor:

@@ -158,7 +158,17 @@ def run_steps(trainer, most=None):
     return done
 
 
-@pytest.mark.parametrize("stop_at", [0, 1, 17, 45, 46, 60])
+@pytest.fixture
+def one_thread():
+    """Small steps, as in ENVIRONMENT."""
+    before = ag.get_num_threads()
+    ag.set_num_threads(1)
+    yield
+    ag.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("stop_at", [0, 1, 17, 23, 24, 30])
 def test_a_state_taken_after_any_step_goes_on_to_the_same_weights(tmp_path, stop_at):
     """In one process: stops after some steps, saves, and another trainer takes over."""
     digits = load_digits()
@@ -235,6 +245,7 @@ BAD = {
 }
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("arguments", BAD)
 def test_a_bad_value_takes_one_line(tmp_path, monkeypatch, capsys, arguments):
     for name in ("empty", "old", "broken"):

@@ -799,7 +799,7 @@ def test_repr_is_fast_and_short() -> None:
     big = ag.zeros(10_000_000, requires_grad=True)
     start = time.perf_counter()
     text = repr(big)
-    assert time.perf_counter() - start < 0.1
+    assert time.perf_counter() - start < 0.5
     assert len(text) < 300
     for part in ("shape=(10000000,)", "float32", "...", "requires_grad=True"):
         assert part in text

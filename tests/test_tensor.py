@@ -54,6 +54,15 @@ def test_from_numpy_shares() -> None:
     assert not view.is_contiguous()
 
 
+def test_subclasses_of_arrays_count_as_arrays() -> None:
+    matrix = np.ones((2, 2)).view(np.matrix)
+    t = ag.from_numpy(matrix)
+    same(t * t, [[1, 1], [1, 1]])
+    assert t[0].shape == (2,)
+    assert type(t.numpy()) is np.ndarray
+    assert np.shares_memory(t.numpy(), matrix)
+
+
 def test_shape_and_size() -> None:
     t = ag.zeros(2, 3, dtype=ag.float64)
     assert (t.shape, t.size(), t.size(-1)) == ((2, 3), (2, 3), 3)
@@ -159,6 +168,18 @@ def test_unknown_operands() -> None:
             wrong * t
     assert (t == "x") is False
     assert (t != None) is True  # noqa: E711
+
+
+def test_there_is_one_object_of_each_dtype() -> None:
+    """Others are slower to compare, and NumPy makes them lightly."""
+    for dtype in (ag.float32, ag.float64, ag.int64, ag.int32, ag.uint8, ag.bool):
+        for spelled in (dtype, dtype.name, dtype.type, dtype.newbyteorder("S").newbyteorder("S")):
+            assert ag.zeros(2, dtype=spelled).dtype is dtype
+    swapped = np.arange(3.0).astype(">f8")
+    same(ag.tensor(swapped), [0, 1, 2])
+    assert ag.tensor(swapped).dtype is ag.float64
+    with pytest.raises(TypeError, match=r"byte order|>f8"):
+        ag.from_numpy(swapped)
 
 
 def test_casts() -> None:

@@ -91,6 +91,14 @@ Split split_at(const char* op, const Array& a, int64_t dim) {
 
 PYBIND11_MODULE(_C, m) {
   if (_import_array() < 0) throw pybind11::error_already_set();
+  // Elements of tuples that do not convert; pybind11 would make a RuntimeError of it.
+  pybind11::register_local_exception_translator([](std::exception_ptr p) {
+    try {
+      if (p) std::rethrow_exception(p);
+    } catch (const pybind11::cast_error&) {
+      PyErr_SetString(PyExc_TypeError, "expected integers of at most 64 bits as sizes");
+    }
+  });
   m.def("num_threads", &pag::num_threads);
   m.def("set_num_threads", &pag::set_num_threads);
   m.def("has_openmp", &pag::has_openmp);

@@ -22,7 +22,7 @@ Pair = int | Sequence[int]
 
 def pair(op: str, name: str, value: Pair, least: int = 1) -> tuple[int, int]:
     """`value` for height and width; ValueError unless both are integers of at least `least`."""
-    both: Any = (value, value) if isinstance(value, int) else tuple(value)
+    both: Any = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) != 2 or any(not isinstance(v, int) or v < least for v in both):
         raise ValueError(
             f"{op}: expected {name} as an integer or a pair, each at least {least}, got {value}"
@@ -133,6 +133,11 @@ def conv2d(
     tensor([[[[54., 63.],
               [90., 99.]]]])
     """
+    if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
+        raise TypeError(
+            f"conv2d: expected tensors as input and weight, got {type(input).__name__} and "
+            f"{type(weight).__name__}"
+        )
     stride, dilation = pair("conv2d", "stride", stride), pair("conv2d", "dilation", dilation)
     if input.ndim == 3:
         out = conv2d(
@@ -150,6 +155,8 @@ def _named_padding(
 ) -> tuple[Tensor, tuple[int, int]]:
     if name == "valid":
         return input, (0, 0)
+    if weight.ndim != 4:
+        raise ValueError(f"conv2d: expected weight (O, C/groups, kh, kw), got shape {weight.shape}")
     if name != "same":
         raise ValueError(f"conv2d: padding is numbers, 'valid' or 'same', got {name!r}")
     if stride != (1, 1):

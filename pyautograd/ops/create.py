@@ -31,25 +31,32 @@ def made(array: Any, requires_grad: bool = False) -> Tensor:
     return result.requires_grad_() if requires_grad else result
 
 
+def _shape(op: str, size: Any) -> tuple[int, ...]:
+    shape = _sizes(size)
+    if any(n < 0 for n in shape):
+        raise ValueError(f"{op}: sizes cannot be negative, got {shape}")
+    return shape
+
+
 def zeros(*size: Any, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """Zeros of a shape: `zeros(2, 3)` or `zeros((2, 3))`."""
-    return made(np.zeros(_sizes(size), as_dtype(dtype or float32)), requires_grad)
+    return made(np.zeros(_shape("zeros", size), as_dtype(dtype or float32)), requires_grad)
 
 
 def ones(*size: Any, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """Ones of a shape."""
-    return made(np.ones(_sizes(size), as_dtype(dtype or float32)), requires_grad)
+    return made(np.ones(_shape("ones", size), as_dtype(dtype or float32)), requires_grad)
 
 
 def empty(*size: Any, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """A tensor with whatever was in memory."""
-    return made(np.empty(_sizes(size), as_dtype(dtype or float32)), requires_grad)
+    return made(np.empty(_shape("empty", size), as_dtype(dtype or float32)), requires_grad)
 
 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """One value in every element; the dtype follows the value where none is given."""
     dtype = as_dtype(type(fill_value) if dtype is None else dtype)
-    return made(np.full(_sizes((size,)), fill_value, dtype), requires_grad)
+    return made(np.full(_shape("full", (size,)), fill_value, dtype), requires_grad)
 
 
 def zeros_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:

@@ -10,7 +10,17 @@ import numpy as np
 from pyautograd import _C, tape
 from pyautograd.dtypes import as_dtype
 from pyautograd.modes import is_grad_enabled
-from pyautograd.op import binary, method, primitive, reflected, result_dtype, ternary, unary
+from pyautograd.op import (
+    binary,
+    method,
+    not_an_operand,
+    operators,
+    primitive,
+    reflected,
+    result_dtype,
+    ternary,
+    unary,
+)
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor, wrap
 
@@ -168,13 +178,20 @@ def _comparison(name: str, function: Any) -> Any:
 
     run = primitive(name, "elementwise", forward, None, infer, inputs=0)
 
-    def compare(a: Any, b: Any) -> Any:
+    def operator(a: Any, b: Any) -> Any:
         operands = [x._array if isinstance(x, Tensor) else x for x in (a, b)]
         for x in operands:
             if not isinstance(x, (int, float, np.ndarray, np.generic)):
                 return NotImplemented
         return run(*operands)
 
+    def compare(a: Any, b: Any) -> Any:
+        out = operator(a, b)
+        if out is NotImplemented:
+            raise not_an_operand(name, a, b)
+        return out
+
+    operators[name] = operator
     compare.__name__ = compare.__qualname__ = name
     setattr(tape.tensors, name, compare)
     return compare
@@ -190,10 +207,25 @@ logical_and = _comparison("logical_and", np.logical_and)
 logical_or = _comparison("logical_or", np.logical_or)
 
 
-@method("logical_not", "__invert__")
+@method()
 def logical_not(a: Tensor) -> Tensor:
     """Not a, as bool."""
     return wrap(np.logical_not(a._array))
+
+
+def _of_masks(symbol: str, function: Any) -> Any:
+    """The operator: for bools alone, where the bitwise meaning and the logical one are the same."""
+
+    def run(*operands: Any) -> Any:
+        for x in operands:
+            if getattr(x, "dtype", type(x)) not in (np.bool_, bool):
+                raise TypeError(
+                    f"{symbol}: expected bool tensors, got {getattr(x, 'dtype', type(x).__name__)};"
+                    f" {function.__name__}() takes any"
+                )
+        return function(*operands)
+
+    return run
 
 
 @method()
@@ -334,29 +366,30 @@ for _name, _dtype in (
 # ---- methods -------------------------------------------------------------------------------------
 
 for _function, _names in (
-    (add, ("__add__", "__radd__", "add")),
-    (sub, ("__sub__", "sub")),
-    (mul, ("__mul__", "__rmul__", "mul")),
-    (div, ("__truediv__", "div")),
-    (pow, ("__pow__", "pow")),
-    (reflected(sub), ("__rsub__",)),
-    (reflected(div), ("__rtruediv__",)),
-    (reflected(pow), ("__rpow__",)),
+    (operators["add"], ("__add__", "__radd__")),
+    (operators["sub"], ("__sub__",)),
+    (operators["mul"], ("__mul__", "__rmul__")),
+    (operators["div"], ("__truediv__",)),
+    (operators["pow"], ("__pow__",)),
+    (reflected(operators["sub"]), ("__rsub__",)),
+    (reflected(operators["div"]), ("__rtruediv__",)),
+    (reflected(operators["pow"]), ("__rpow__",)),
     (neg, ("__neg__", "neg")),
     (abs, ("__abs__", "abs")),
-    (eq, ("__eq__", "eq")),
-    (ne, ("__ne__", "ne")),
-    (lt, ("__lt__", "lt")),
-    (le, ("__le__", "le")),
-    (gt, ("__gt__", "gt")),
-    (ge, ("__ge__", "ge")),
-    (logical_and, ("__and__", "__rand__", "logical_and")),
-    (logical_or, ("__or__", "__ror__", "logical_or")),
+    (operators["eq"], ("__eq__",)),
+    (operators["ne"], ("__ne__",)),
+    (operators["lt"], ("__lt__",)),
+    (operators["le"], ("__le__",)),
+    (operators["gt"], ("__gt__",)),
+    (operators["ge"], ("__ge__",)),
+    (_of_masks("&", logical_and), ("__and__", "__rand__")),
+    (_of_masks("|", logical_or), ("__or__", "__ror__")),
+    (_of_masks("~", logical_not), ("__invert__",)),
 ):
     method(*_names)(_function)
 for _function in (
-    sign, exp, log, sqrt, tanh, sigmoid, relu, maximum, minimum, clamp, masked_fill, square,
-    reciprocal, rsqrt,
+    add, sub, mul, div, pow, eq, ne, lt, le, gt, ge, logical_and, logical_or, sign, exp, log,
+    sqrt, tanh, sigmoid, relu, maximum, minimum, clamp, masked_fill, square, reciprocal, rsqrt,
 ):  # fmt: skip
     method()(_function)
 method("where")(lambda x, condition, other: where(condition, x, other))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from pyautograd import _C
 from pyautograd.op import method, primitive
 from pyautograd.ops.shape import reshape, unsqueeze
-from pyautograd.tensor import Tensor
+from pyautograd.tensor import Tensor, wrap
 
 __all__ = [
     "bmm",
@@ -55,7 +57,7 @@ _matmul = primitive(
 )
 
 
-@method("matmul", "__matmul__")
+@method()
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product, by the last two dimensions; the ones before broadcast.
 
@@ -67,7 +69,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     (2,)
     """
     if not isinstance(other, Tensor) or not isinstance(input, Tensor):
-        return NotImplemented
+        raise TypeError(
+            f"matmul: expected two tensors, got {type(input).__name__} and {type(other).__name__}"
+        )
     if not input.ndim or not other.ndim:
         raise ValueError(
             f"matmul: expected at least 1 dimension each, got shapes {input.shape} and "
@@ -75,6 +79,12 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         )
     if input.ndim == 2 and other.ndim == 2:
         return _matmul(input, other)
+    rows = other.shape[-2 if other.ndim > 1 else -1]
+    if input.shape[-1] != rows:
+        raise ValueError(
+            f"matmul: shapes {input.shape} and {other.shape} do not multiply: "
+            f"{input.shape[-1]} != {rows}"
+        )
     a = unsqueeze(input, 0) if input.ndim == 1 else input
     b = unsqueeze(other, 1) if other.ndim == 1 else other
     if a.ndim > 2 and b.ndim == 2:  # one matrix for the whole batch: one product
@@ -90,6 +100,18 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     if other.ndim == 1:
         shape = shape[:-1]
     return reshape(out, shape)
+
+
+@method("__matmul__")
+def _operator(a: Tensor, b: Any) -> Tensor:
+    """a @ b; an array counts as a tensor, as beside the other operators."""
+    b = wrap(b) if isinstance(b, np.ndarray) else b
+    return matmul(a, b) if isinstance(b, Tensor) else NotImplemented
+
+
+@method("__rmatmul__")
+def _reflected_operator(b: Tensor, a: Any) -> Tensor:
+    return matmul(wrap(a), b) if isinstance(a, np.ndarray) else NotImplemented
 
 
 def _rows(x: Tensor) -> int:
@@ -125,8 +147,10 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 @method()
 def dot(input: Tensor, other: Tensor) -> Tensor:
     """The inner product of two vectors."""
-    if input.ndim != 1 or other.ndim != 1:
-        raise ValueError(f"dot: expected two vectors, got shapes {input.shape} and {other.shape}")
+    if input.ndim != 1 or input.shape != other.shape:
+        raise ValueError(
+            f"dot: expected two vectors of one size, got shapes {input.shape} and {other.shape}"
+        )
     return matmul(input, other)
 
 
@@ -159,6 +183,11 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> ag.nn.functional.linear(ag.ones(2, 3), ag.ones(4, 3), ag.zeros(4)).shape
     (2, 4)
     """
+    if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
+        raise TypeError(
+            f"linear: expected tensors as input and weight, got {type(input).__name__} and "
+            f"{type(weight).__name__}"
+        )
     if weight.ndim != 2 or not input.ndim or input.shape[-1] != weight.shape[1]:
         raise ValueError(
             f"linear: expected input (..., k) and weight (n, k), got shapes {input.shape} and "

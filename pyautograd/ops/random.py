@@ -117,6 +117,8 @@ def randint(
 
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     """The numbers 0 to n-1 in random order, int64."""
+    if n < 0:
+        raise ValueError(f"randperm: expected n >= 0, got {n}")
     return made((generator or default_generator).draw("permutation", n))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,12 @@ Dims = int | Sequence[int] | None
 def index_of_dim(op: str, ndim: int, dim: int) -> int:
     """A dimension number in [0, ndim), from one in [-ndim, ndim); IndexError otherwise."""
     n = ndim or 1
-    d = int(dim)
+    try:
+        d = index(dim)
+    except TypeError:
+        raise TypeError(
+            f"{op}: expected an integer as dimension, got {type(dim).__name__}"
+        ) from None
     if not -n <= d < n:
         raise IndexError(f"{op}: dimension {dim} is out of range [-{n}, {n - 1}]")
     return d + n if d < 0 else d
@@ -49,8 +55,8 @@ def dims_of(op: str, ndim: int, dim: Dims) -> tuple[int, ...]:
     """Dimension numbers in [0, ndim), sorted; all of them for None or ()."""
     if dim is None:
         return tuple(range(ndim))
-    if isinstance(dim, int):
-        d = index_of_dim(op, ndim, dim)
+    if not isinstance(dim, (tuple, list)):
+        d = index_of_dim(op, ndim, dim)  # type: ignore[arg-type]
         return (d,) if ndim else ()
     dims = sorted([index_of_dim(op, ndim, d) for d in dim])
     if len(set(dims)) != len(dims):
@@ -60,9 +66,12 @@ def dims_of(op: str, ndim: int, dim: Dims) -> tuple[int, ...]:
 
 def _sizes(args: Any) -> tuple[int, ...]:
     """`f(2, 3)` and `f((2, 3))` mean the same."""
-    if len(args) == 1 and not isinstance(args[0], (int, np.integer, Tensor)):
+    if len(args) == 1 and isinstance(args[0], (tuple, list, range)):
         args = args[0]
-    return tuple([int(n) for n in args])
+    try:
+        return tuple([index(n) for n in args])
+    except TypeError:
+        raise TypeError(f"expected integers as sizes or dimensions, got {args!r}") from None
 
 
 # ---- views ---------------------------------------------------------------------------------------
@@ -321,12 +330,19 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     )
 
 
+def _cut(op: str, input: Tensor, dim: int) -> int:
+    """The number of the dimension to be cut."""
+    if not input.ndim:
+        raise ValueError(f"{op}: a 0-d tensor has no dimension to cut")
+    return index_of_dim(op, input.ndim, dim)
+
+
 @method()
 def split(
     tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
 ) -> tuple[Tensor, ...]:
     """Pieces along `dim`: of one size (the last may be smaller), or of the sizes given. Views."""
-    d = index_of_dim("split", tensor.ndim, dim)
+    d = _cut("split", tensor, dim)
     n = tensor.shape[d]
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
@@ -351,14 +367,14 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` pieces of equal size along `dim` (the last may be smaller). Views."""
     if chunks <= 0:
         raise ValueError(f"chunk: expected a positive number of chunks, got {chunks}")
-    n = input.shape[index_of_dim("chunk", input.ndim, dim)]
+    n = input.shape[_cut("chunk", input, dim)]
     return split(input, -(-n // chunks) or 1, dim)
 
 
 @method()
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along `dim`, without it."""
-    d = index_of_dim("unbind", input.ndim, dim)
+    d = _cut("unbind", input, dim)
     return tuple([input[(slice(None),) * d + (i,)] for i in range(input.shape[d])])
 
 

@@ -42,26 +42,21 @@ def _moments(images: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[
 
 
 def convolutional_network(images: NDArray[np.float32], classes: int) -> nn.Sequential:
-    """A network for images (N, C, H, W), its sizes derived from C, H and W.
-
-    Grey images get 16 and 32 channels, coloured ones twice as many.
-    """
+    """A network for images (N, C, H, W), its sizes derived from C, H and W."""
     _, channels, height, width = images.shape
     if min(height, width) < 4:
         raise RunError(f"images of {height} x {width} pixels are too small: two poolings need 4")
-    first = 16 if channels == 1 else 32
-    flat = 2 * first * (height // 4) * (width // 4)
-    hidden = 64 if flat < 1024 else 128
+    flat = 64 * (height // 4) * (width // 4)
     return nn.Sequential(
         Standardize(images),
-        nn.Conv2d(channels, first, 3, padding=1),
+        nn.Conv2d(channels, 32, 3, padding=1),
         nn.ReLU(),
         nn.MaxPool2d(2),
-        nn.Conv2d(first, 2 * first, 3, padding=1),
+        nn.Conv2d(32, 64, 3, padding=1),
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Flatten(),
-        nn.Linear(flat, hidden),
+        nn.Linear(flat, 128),
         nn.ReLU(),
-        nn.Linear(hidden, classes),
+        nn.Linear(128, classes),
     )

@@ -17,8 +17,8 @@ class Settings:
     data: str = ""  # a folder; the digits where it is empty
     seed: int = 0
     epochs: int = 20
-    batch_size: int = 32
-    lr: float = 0.003
+    batch_size: int = 64
+    lr: float = 0.004
 
     def __post_init__(self) -> None:
         if self.seed < 0:
