@@ -13,7 +13,6 @@ elementwise: dict[str, Callable[..., Array]]
 
 def num_threads() -> int: ...
 def set_num_threads(n: int, /) -> None: ...
-def has_openmp() -> bool: ...
 def isa() -> str: ...
 def available_isas() -> list[str]: ...
 def select_isa(name: str, /) -> None: ...
@@ -68,6 +67,8 @@ def conv2d_weight_grad(
     groups: int,
     /,
 ) -> Array: ...
+def winograd() -> bool: ...
+def set_winograd(allowed: bool, /) -> None: ...
 
 # windows
 def unfold(x: Array, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair, /) -> Array: ...
@@ -113,38 +114,35 @@ def softmax(x: Array, dim: int, /) -> Array: ...
 def log_softmax(x: Array, dim: int, /) -> Array: ...
 def softmax_grad(g: Array, y: Array, dim: int, /) -> Array: ...
 def log_softmax_grad(g: Array, y: Array, dim: int, /) -> Array: ...
+def cross_entropy(
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+    /,
+) -> tuple[Array, Array]: ...
+def cross_entropy_grad(
+    g: Array | None, x: Array, target: Array, weight: Array | None, stats: Array, /
+) -> Array: ...
 def normalize(x: Array, view: View, eps: float, /) -> tuple[Array, Array, Array]: ...
 def normalize_grad(
     g: Array, x: Array, mean: Array, var: Array, view: View, eps: float, /
 ) -> Array: ...
 
-# optimisers: in place
+# optimisers: in place, all groups at once; lists have one item a parameter
+Arrays = list[Array]
+
+# Per group: parameters, gradients, momentum (None without), whether it holds nothing yet, and
+# (lr, momentum, dampening, weight_decay, nesterov, maximize).
 def sgd_step(
-    p: Array,
-    g: Array,
-    buffer: Array | None,
-    lr: float,
-    momentum: float,
-    dampening: float,
-    weight_decay: float,
-    nesterov: bool,
-    maximize: bool,
-    first: bool,
-    /,
+    groups: list[tuple[Arrays, Arrays, Arrays | None, list[bool], tuple[Any, ...]]], /
 ) -> None: ...
+
+# Per group: parameters, gradients, exp_avg, exp_avg_sq, max_exp_avg_sq (None without), steps from
+# 1, and (lr, beta1, beta2, eps, weight_decay, decoupled, maximize).
 def adam_step(
-    p: Array,
-    g: Array,
-    exp_avg: Array,
-    exp_avg_sq: Array,
-    max_exp_avg_sq: Array | None,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    step: int,
-    decoupled: bool,
-    maximize: bool,
+    groups: list[tuple[Arrays, Arrays, Arrays, Arrays, Arrays | None, list[int], tuple[Any, ...]]],
     /,
 ) -> None: ...

@@ -68,7 +68,11 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads kernels use (1 without OpenMP, and in a child forked from a busy parent)."""
+    """How many threads kernels use (1 at first in a process forked from one that used several).
+
+    They are one team for the process: of several Python threads that run kernels at the same time,
+    one has the team, and the others work alone.
+    """
     return _C.num_threads()
 
 

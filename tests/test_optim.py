@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pyautograd as ag
-from pyautograd import nn, optim
+from pyautograd import _C, nn, optim
 
 OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {"lr": 0.1}),
@@ -136,6 +136,97 @@ def test_groups() -> None:
     assert "lr: 0.5" in repr(optimizer)
     optimizer.zero_grad()
     assert a.grad is None
+
+
+SHAPES = [(3,), (), (0, 4), (123, 457), (17,), (70001,)]
+
+
+def after_three_steps(
+    name: str, options: Any, dtypes: list[Any], split: bool, rng: np.random.Generator
+) -> list[Any]:
+    """Parameters of many shapes, in one group or in one each."""
+    params = [
+        ag.tensor(rng.standard_normal(shape).astype(dtype), requires_grad=True)
+        for shape, dtype in zip(SHAPES, dtypes, strict=True)
+    ]
+    optimizer = getattr(optim, name)(
+        [{"params": p} for p in params] if split else params, **options
+    )
+    for _ in range(3):
+        for p in params:
+            p.grad = ag.tensor(rng.standard_normal(p.shape).astype(p.dtype))
+        optimizer.step()
+    return values(params)
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS, ids=IDS)
+def test_one_call_for_all_is_as_one_each(name: str, options: Any) -> None:
+    """To the bit, for any number of threads; on every instruction set, near float64."""
+
+    def run(dtypes: list[Any], split: bool = False) -> list[Any]:
+        return after_three_steps(name, options, dtypes, split, np.random.default_rng(3))
+
+    single, double = [np.float32] * len(SHAPES), [np.float64] * len(SHAPES)
+    exact, threads = run(double), ag.get_num_threads()
+    for isa in _C.available_isas():
+        before = _C.isa()
+        _C.select_isa(isa)
+        try:
+            expected = run(single)
+            for n in (1, 2, 3):
+                ag.set_num_threads(n)
+                for got in (run(single), run(single, split=True)):
+                    for a, b in zip(got, expected, strict=True):
+                        np.testing.assert_array_equal(a, b)
+            for got in (expected, run([np.float32, np.float64] * 3), run(double)):
+                for a, b in zip(got, exact, strict=True):
+                    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+        finally:
+            _C.select_isa(before)
+            ag.set_num_threads(threads)
+
+
+def test_a_failed_step_changes_no_group() -> None:
+    params = [ag.ones(2, requires_grad=True) for _ in range(2)]
+    optimizer = optim.SGD([{"params": p} for p in params], lr=0.1, momentum=0.9)
+    params[0].grad, params[1].grad = ag.ones(2), ag.ones(3)
+    with pytest.raises(ValueError, match="parameter 1 has shape"):
+        optimizer.step()
+    assert [p.tolist() for p in params] == [[1, 1], [1, 1]]
+    assert optimizer.state_dict()["state"] == {}
+    params[1].grad = ag.ones(2)
+    optimizer.param_groups[1]["lr"] = "fast"
+    with pytest.raises(TypeError, match="str"):
+        optimizer.step()
+    assert [p.tolist() for p in params] == [[1, 1], [1, 1]]
+
+
+ONES = [np.ones(2, np.float32)]
+SIX, SEVEN = (0.1,) * 6, (0.1,) * 7
+
+
+@pytest.mark.parametrize(
+    ("step", "group"),
+    [
+        (_C.sgd_step, None),
+        (_C.sgd_step, ()),
+        (_C.sgd_step, (None,) * 5),
+        (_C.sgd_step, (ONES, ONES, ONES, [False], SEVEN)),
+        (_C.sgd_step, (None, ONES, ONES, [False], SIX)),
+        (_C.sgd_step, (ONES, ONES, tuple(ONES), [False], SIX)),
+        (_C.sgd_step, (ONES, ONES, ONES, None, SIX)),
+        (_C.sgd_step, (ONES, ONES, ONES * 2, [False], SIX)),
+        (_C.adam_step, (ONES, ONES, ONES, ONES, None, [0], SEVEN)),
+        (_C.adam_step, (ONES, ONES, ONES, ONES, None, ["1"], SEVEN)),
+        (_C.adam_step, (ONES, ONES, [None], ONES, None, [1], SEVEN)),
+        (_C.adam_step, (ONES, ONES, None, ONES, None, [1], SEVEN)),
+        (_C.adam_step, (ONES, ONES, ONES, ONES, [], [1], SEVEN)),
+    ],
+)
+def test_the_kernels_take_no_nonsense(step: Any, group: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        step([group])
+    assert ONES[0].tolist() == [1, 1]
 
 
 def test_zero_grad_in_place() -> None:

@@ -1,4 +1,4 @@
-"""Threads: how many by default (trap 2), and that fork does no harm (trap 1)."""
+"""Threads: how many by default (trap 2), fork (trap 1), and many callers at once (trap 4)."""
 
 from __future__ import annotations
 
@@ -74,8 +74,6 @@ def test_the_environment_overrides(value: str, expected: int | None) -> None:
         [sys.executable, "-c", "import pyautograd as ag; print(ag.get_num_threads())"],
         env={**os.environ, "OMP_NUM_THREADS": value}, check=True, capture_output=True, text=True,
     )  # fmt: skip
-    if not _C.has_openmp():
-        expected = 1
     assert int(out.stdout) == (available_threads() if expected is None else expected)
 
 
@@ -91,7 +89,7 @@ def work() -> float:
 
 
 def test_op_fork_op_never_hangs() -> None:
-    """libgomp waits for ever in a child whose parent had threads (GCC bug 60035)."""
+    """Threads do not survive fork: a child starts with one, and may ask for more."""
     code = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
@@ -103,15 +101,44 @@ for _ in range(1000):
     pid = os.fork()
     if pid == 0:
         ok = work() == expected and ag.get_num_threads() == 1
+        ag.set_num_threads(2)
+        ok = ok and work() == expected and ag.get_num_threads() == 2
         os._exit(0 if ok else 1)
     assert work() == expected
     assert os.waitpid(pid, 0)[1] == 0
 print("done")
 """
-    if not _C.has_openmp():
-        pytest.skip("no threads in this build")
     out = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, str(Path(__file__).parent)],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert out.stdout.strip() == "done", out.stderr
+
+
+def test_many_callers_share_one_team() -> None:
+    """Sixteen Python threads start no more than one team; when all is done, it sleeps (trap 5)."""
+    code = """
+import os, sys, time
+from concurrent.futures import ThreadPoolExecutor
+sys.path.insert(0, sys.argv[1])
+from test_threads import work
+import pyautograd as ag
+ag.set_num_threads(1)
+expected = work()
+ag.set_num_threads(3)
+tasks = lambda: len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 0
+before = tasks()
+with ThreadPoolExecutor(16) as pool:
+    assert set(pool.map(lambda _: work(), range(500))) == {expected}
+time.sleep(0.1)  # so that the callers are gone
+assert tasks() <= before + 2, (before, tasks())
+spent = time.process_time()
+time.sleep(0.5)
+assert time.process_time() - spent < 0.1
+print("done")
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent)],
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert out.stdout.strip() == "done", out.stderr

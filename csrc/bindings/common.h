@@ -40,6 +40,11 @@ class Array : public py::object {
   T* data() const {
     return static_cast<T*>(PyArray_DATA(array()));
   }
+  // Null where there is no array: see optional_array.
+  template <class T>
+  T* data_or_null() const {
+    return m_ptr ? data<T>() : nullptr;
+  }
 };
 
 // A new C-contiguous array, not initialised. Throws MemoryError.
@@ -59,8 +64,39 @@ std::string dtype_name(int typenum);
 // Kernels that take float32 and float64: all arrays must have one of the two, and the same.
 // Raises TypeError naming `op`; returns true for float32.
 bool check_float(const char* op, std::initializer_list<const Array*> arrays);
+// run(float{}) or run(double{}), as check_float said.
+template <class Run>
+decltype(auto) with_float(bool single, Run&& run) {
+  return single ? run(float{}) : run(double{});
+}
 // Raises ValueError naming `op` unless a has ndim dimensions.
 void check_ndim(const char* op, const char* argument, const Array& a, int ndim);
+
+inline bool same_shape(PyArrayObject* a, PyArrayObject* b) {
+  const int ndim = PyArray_NDIM(a);
+  if (ndim != PyArray_NDIM(b)) return false;
+  const npy_intp *x = PyArray_DIMS(a), *y = PyArray_DIMS(b);
+  for (int d = 0; d < ndim; ++d)
+    if (x[d] != y[d]) return false;
+  return true;
+}
+inline bool same_shape(const Array& a, const Array& b) { return same_shape(a.array(), b.array()); }
+// Raises ValueError naming `op` and both arguments unless the shapes are the same.
+void check_same_shape(const char* op, const char* name_a, const Array& a, const char* name_b,
+                      const Array& b);
+
+// An argument that may be None (then null); TypeError naming `op` unless it is an array.
+Array optional_array(const char* op, const char* name, const py::object& o);
+// Such an argument as a contiguous array (n,) of x's dtype.
+Array optional_vector(const char* op, const char* name, const py::object& o, const Array& x,
+                      int64_t n);
+
+// Sizes, steps and borders of windows stay below this, so that their products fit 64 bits.
+constexpr int64_t kPairLimit = int64_t{1} << 31;
+// Reads two integers of at least `least`; else raises ValueError or TypeError.
+void read_pair(const char* op, const char* name, const py::tuple& values, int64_t least,
+               int64_t (&pair)[2]);
+std::string pair_string(const int64_t (&pair)[2]);
 
 // An array seen as (outer, n, inner) around one dimension.
 struct Split {
@@ -94,6 +130,7 @@ void bind_unfold(py::module_& m);
 void bind_norm(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_softmax(py::module_& m);
+void bind_cross_entropy(py::module_& m);
 void bind_index(py::module_& m);
 void bind_pool(py::module_& m);
 void bind_matmul(py::module_& m);

@@ -4,55 +4,35 @@
 #include <algorithm>
 
 #include "bindings/common.h"
+#include "kernels/winograd.h"
 
 namespace pag {
 namespace {
 
-constexpr int64_t kLargest = int64_t{1} << 31;  // of stride, padding and dilation
-
-std::string pair_string(const int64_t (&pair)[2]) {
-  return "(" + std::to_string(pair[0]) + ", " + std::to_string(pair[1]) + ")";
-}
-
-void read_pair(const std::string& op, const char* name, const py::tuple& values, int64_t least,
-               int64_t (&pair)[2]) {
-  if (values.size() != 2)
-    throw py::value_error(op + ": expected " + name + " as 2 integers, got " +
-                          std::to_string(values.size()));
-  for (size_t d = 0; d < 2; ++d) {
-    const py::object value = values[d];
-    const Py_ssize_t number = PyNumber_AsSsize_t(value.ptr(), nullptr);  // clips
-    if (number == -1 && PyErr_Occurred()) throw py::error_already_set();
-    if (number < least || number >= kLargest)
-      throw py::value_error(op + ": expected " + name + " of at least " + std::to_string(least) +
-                            " and less than 2^31, got " + std::string(py::str(values)));
-    pair[d] = number;
-  }
-}
-
 // Fills the geometry from x (n, C, h, w) and weights (O, C / groups, kh, kw).
-Conv2d geometry(const std::string& op, const npy_intp* x, const npy_intp* w,
-                const py::tuple& stride, const py::tuple& padding, const py::tuple& dilation,
-                int64_t groups) {
+Conv2d geometry(const char* op, const npy_intp* x, const npy_intp* w, const py::tuple& stride,
+                const py::tuple& padding, const py::tuple& dilation, int64_t groups) {
   Conv2d g;
   read_pair(op, "stride", stride, 1, g.stride);
   read_pair(op, "padding", padding, 0, g.padding);
   read_pair(op, "dilation", dilation, 1, g.dilation);
   if (groups < 1)
-    throw py::value_error(op + ": expected groups of at least 1, got " + std::to_string(groups));
+    throw py::value_error(std::string(op) + ": expected groups of at least 1, got " +
+                          std::to_string(groups));
   const std::string weight = "weight " + shape_string(4, w), input = "input " + shape_string(4, x);
   for (int d = 0; d < 4; ++d)
     if (x[d] < 0 || w[d] < 0)
-      throw py::value_error(op + ": expected sizes of at least 0, got " + input + " and " + weight);
+      throw py::value_error(std::string(op) + ": expected sizes of at least 0, got " + input +
+                            " and " + weight);
   if (w[0] % groups != 0)
-    throw py::value_error(op + ": expected output channels divisible by groups=" +
+    throw py::value_error(std::string(op) + ": expected output channels divisible by groups=" +
                           std::to_string(groups) + ", got " + weight);
   if (x[1] % groups != 0 || x[1] / groups != w[1]) {
     int64_t expected;
     const bool fits = !__builtin_mul_overflow(static_cast<int64_t>(w[1]), groups, &expected);
-    throw py::value_error(op + ": expected " + (fits ? std::to_string(expected) : "more") +
-                          " input channels (" + weight + " with groups=" + std::to_string(groups) +
-                          "), got " + input);
+    throw py::value_error(std::string(op) + ": expected " +
+                          (fits ? std::to_string(expected) : "more") + " input channels (" +
+                          weight + " with groups=" + std::to_string(groups) + "), got " + input);
   }
   g.n = x[0];
   g.groups = groups;
@@ -67,10 +47,10 @@ Conv2d geometry(const std::string& op, const npy_intp* x, const npy_intp* w,
     const int64_t in = x[2 + d], kernel = w[2 + d];
     int64_t padded, extent;
     if (kernel < 1)
-      throw py::value_error(op + ": expected a kernel of at least 1x1, got " + weight);
+      throw py::value_error(std::string(op) + ": expected a kernel of at least 1x1, got " + weight);
     if (__builtin_add_overflow(in, 2 * g.padding[d], &padded) ||
         __builtin_mul_overflow(kernel - 1, g.dilation[d], &extent) || extent >= padded)
-      throw py::value_error(op + ": the kernel (" + weight + ", dilation " +
+      throw py::value_error(std::string(op) + ": the kernel (" + weight + ", dilation " +
                             pair_string(g.dilation) + ") is larger than the padded input (" +
                             input + ", padding " + pair_string(g.padding) + ")");
     out[d] = (padded - extent - 1) / g.stride[d] + 1;
@@ -80,16 +60,15 @@ Conv2d geometry(const std::string& op, const npy_intp* x, const npy_intp* w,
   return g;
 }
 
-void check_output(const std::string& op, const Conv2d& g, const Array& dy) {
+void check_output(const char* op, const Conv2d& g, const Array& dy) {
   const npy_intp expected[4] = {g.n, g.groups * g.o, g.oh, g.ow};
   if (!std::equal(expected, expected + 4, dy.shape()))
-    throw py::value_error(op + ": expected the output's gradient with shape " +
+    throw py::value_error(std::string(op) + ": expected the output's gradient with shape " +
                           shape_string(4, expected) + ", got " + shape_string(dy));
 }
 
-void read_size(const std::string& op, const char* name, const py::tuple& size, npy_intp* to) {
+void read_size(const char* op, const char* name, const py::tuple& size, npy_intp* to) {
   int64_t pair[2];
-  if (size.size() != 2) throw py::value_error(op + ": expected " + name + " as 2 integers");
   read_pair(op, name, size, 0, pair);
   to[0] = pair[0];
   to[1] = pair[1];
@@ -107,44 +86,32 @@ int64_t work(const Conv2d& g) {
 Array conv2d_forward(const Array& x_in, const Array& w_in, const py::object& bias_in,
                      const py::tuple& stride, const py::tuple& padding, const py::tuple& dilation,
                      int64_t groups) {
-  const std::string op = "conv2d";
-  const bool single = check_float("conv2d", {&x_in, &w_in});
-  check_ndim("conv2d", "input", x_in, 4);
-  check_ndim("conv2d", "weight", w_in, 4);
+  const char* op = "conv2d";
+  const bool single = check_float(op, {&x_in, &w_in});
+  check_ndim(op, "input", x_in, 4);
+  check_ndim(op, "weight", w_in, 4);
   const Conv2d g = geometry(op, x_in.shape(), w_in.shape(), stride, padding, dilation, groups);
-  Array bias;
-  if (!bias_in.is_none()) {
-    if (!PyArray_Check(bias_in.ptr()))
-      throw py::type_error("conv2d: expected bias as an array or None");
-    bias = py::reinterpret_borrow<Array>(bias_in);
-    check_float("conv2d", {&x_in, &bias});
-    if (bias.ndim() != 1 || bias.shape(0) != w_in.shape(0))
-      throw py::value_error("conv2d: expected bias of shape " + shape_string(1, w_in.shape()) +
-                            ", got " + shape_string(bias));
-    bias = contiguous(bias);
-  }
+  const Array bias = optional_vector(op, "bias", bias_in, x_in, w_in.shape(0));
   const Array x = contiguous(x_in), w = contiguous(w_in);
   const Array y = new_array(x.typenum(), {g.n, g.groups * g.o, g.oh, g.ow});
   const KernelScope scope(work(g));
-  if (single)
-    conv2d(g, x.data<const float>(), w.data<const float>(),
-           bias.ptr() ? bias.data<const float>() : nullptr, y.data<float>());
-  else
-    conv2d(g, x.data<const double>(), w.data<const double>(),
-           bias.ptr() ? bias.data<const double>() : nullptr, y.data<double>());
+  with_float(single, [&](auto t) {
+    using T = decltype(t);
+    conv2d(g, x.data<const T>(), w.data<const T>(), bias.data_or_null<const T>(), y.data<T>());
+  });
   return y;
 }
 
 Array input_grad(const Array& dy_in, const Array& w_in, const py::tuple& input_hw,
                  const py::tuple& stride, const py::tuple& padding, const py::tuple& dilation,
                  int64_t groups) {
-  const std::string op = "conv2d_input_grad";
-  const bool single = check_float(op.c_str(), {&dy_in, &w_in});
-  check_ndim(op.c_str(), "the output's gradient", dy_in, 4);
-  check_ndim(op.c_str(), "weight", w_in, 4);
+  const char* op = "conv2d_input_grad";
+  const bool single = check_float(op, {&dy_in, &w_in});
+  check_ndim(op, "the output's gradient", dy_in, 4);
+  check_ndim(op, "weight", w_in, 4);
   int64_t channels;
   if (groups < 1 || __builtin_mul_overflow(static_cast<int64_t>(w_in.shape(1)), groups, &channels))
-    throw py::value_error(op + ": expected groups of at least 1 that fit weight " +
+    throw py::value_error(std::string(op) + ": expected groups of at least 1 that fit weight " +
                           shape_string(w_in) + ", got " + std::to_string(groups));
   npy_intp shape[4] = {static_cast<npy_intp>(dy_in.shape(0)), static_cast<npy_intp>(channels), 0,
                        0};
@@ -154,22 +121,22 @@ Array input_grad(const Array& dy_in, const Array& w_in, const py::tuple& input_h
   const Array dy = contiguous(dy_in), w = contiguous(w_in);
   const Array dx = new_array(dy.typenum(), 4, shape);
   const KernelScope scope(work(g));
-  if (single)
-    conv2d_input_grad(g, dy.data<const float>(), w.data<const float>(), dx.data<float>());
-  else
-    conv2d_input_grad(g, dy.data<const double>(), w.data<const double>(), dx.data<double>());
+  with_float(single, [&](auto t) {
+    using T = decltype(t);
+    conv2d_input_grad(g, dy.data<const T>(), w.data<const T>(), dx.data<T>());
+  });
   return dx;
 }
 
 Array weight_grad(const Array& dy_in, const Array& x_in, const py::tuple& kernel_hw,
                   const py::tuple& stride, const py::tuple& padding, const py::tuple& dilation,
                   int64_t groups) {
-  const std::string op = "conv2d_weight_grad";
-  const bool single = check_float(op.c_str(), {&dy_in, &x_in});
-  check_ndim(op.c_str(), "the output's gradient", dy_in, 4);
-  check_ndim(op.c_str(), "input", x_in, 4);
+  const char* op = "conv2d_weight_grad";
+  const bool single = check_float(op, {&dy_in, &x_in});
+  check_ndim(op, "the output's gradient", dy_in, 4);
+  check_ndim(op, "input", x_in, 4);
   if (groups < 1 || x_in.shape(1) % groups != 0)
-    throw py::value_error(op + ": expected input channels divisible by groups=" +
+    throw py::value_error(std::string(op) + ": expected input channels divisible by groups=" +
                           std::to_string(groups) + ", got input " + shape_string(x_in));
   npy_intp shape[4] = {static_cast<npy_intp>(dy_in.shape(1)),
                        static_cast<npy_intp>(x_in.shape(1) / groups), 0, 0};
@@ -179,10 +146,10 @@ Array weight_grad(const Array& dy_in, const Array& x_in, const py::tuple& kernel
   const Array dy = contiguous(dy_in), x = contiguous(x_in);
   const Array dw = new_array(dy.typenum(), 4, shape);
   const KernelScope scope(work(g));
-  if (single)
-    conv2d_weight_grad(g, dy.data<const float>(), x.data<const float>(), dw.data<float>());
-  else
-    conv2d_weight_grad(g, dy.data<const double>(), x.data<const double>(), dw.data<double>());
+  with_float(single, [&](auto t) {
+    using T = decltype(t);
+    conv2d_weight_grad(g, dy.data<const T>(), x.data<const T>(), dw.data<T>());
+  });
   return dw;
 }
 
@@ -192,6 +159,8 @@ void bind_conv(py::module_& m) {
   m.def("conv2d", &conv2d_forward);
   m.def("conv2d_input_grad", &input_grad);
   m.def("conv2d_weight_grad", &weight_grad);
+  m.def("winograd", &winograd_allowed);
+  m.def("set_winograd", &allow_winograd);
 }
 
 }  // namespace pag

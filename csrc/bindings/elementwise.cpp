@@ -29,15 +29,6 @@ const OpInfo kInfo[kOpcodes] = {
 
 PyArrayObject* as_array(PyObject* o) { return reinterpret_cast<PyArrayObject*>(o); }
 
-bool same_shape(PyObject* a, PyObject* b) {
-  const int ndim = PyArray_NDIM(as_array(a));
-  if (ndim != PyArray_NDIM(as_array(b))) return false;
-  const npy_intp *x = PyArray_DIMS(as_array(a)), *y = PyArray_DIMS(as_array(b));
-  for (int d = 0; d < ndim; ++d)
-    if (x[d] != y[d]) return false;
-  return true;
-}
-
 // The DType of a plain float array that a contiguous loop can take as it is, or -1.
 int plain_float(PyObject* o) {
   if (Py_TYPE(o) != &PyArray_Type) return -1;
@@ -239,7 +230,7 @@ PyObject* call(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
       dtype = plain_float(o);
       plain = dtype >= 0;
     } else {
-      plain = plain_float(o) == dtype && same_shape(array, o);
+      plain = plain_float(o) == dtype && same_shape(as_array(array), as_array(o));
     }
   }
   const npy_intp n = plain && array ? PyArray_SIZE(as_array(array)) : -1;
@@ -282,7 +273,7 @@ PyObject* add_into(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
       throw py::type_error("add_into: expected two arrays");
     const int dtype = plain_float(inputs[0]);
     if (dtype < 0 || !PyArray_ISWRITEABLE(as_array(inputs[0])) || plain_float(inputs[1]) != dtype ||
-        !same_shape(inputs[0], inputs[1])) {
+        !same_shape(as_array(inputs[0]), as_array(inputs[1]))) {
       if (!PyNumber_InPlaceAdd(inputs[0], inputs[1])) throw py::error_already_set();
       Py_DECREF(inputs[0]);  // the result, which is the array itself
       Py_RETURN_NONE;
@@ -308,7 +299,8 @@ PyObject* same_layout(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
     return nullptr;
   }
   PyArray_Descr *x = PyArray_DESCR(as_array(inputs[0])), *y = PyArray_DESCR(as_array(inputs[1]));
-  const bool same = same_shape(inputs[0], inputs[1]) && (x == y || PyArray_EquivTypes(x, y));
+  const bool same =
+      same_shape(as_array(inputs[0]), as_array(inputs[1])) && (x == y || PyArray_EquivTypes(x, y));
   return PyBool_FromLong(same);
 }
 

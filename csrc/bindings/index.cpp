@@ -67,16 +67,14 @@ Array scatter_add_binding(const Array& gradient, int64_t dim, const Array& entri
   const int ndim = static_cast<int>(shape.size());
   for (int d = 0; d < ndim; ++d) dims[d] = shape[static_cast<size_t>(d)].cast<npy_intp>();
   const Array g = contiguous(gradient), index = contiguous(entries);
-  if (g.ndim() != index.ndim() || !PyArray_CompareLists(g.shape(), index.shape(), g.ndim()))
-    throw py::value_error("scatter_add: shapes " + shape_string(g) + " and " + shape_string(index) +
-                          " of the values and the index differ");
+  check_same_shape("scatter_add", "the values", g, "the index", index);
   const GatherShape checked = gather_shape("scatter_add", index, dim, ndim, dims);
   Array out = new_array(g.typenum(), ndim, dims);
   KernelScope scope(g.size() + out.size());
-  if (single)
-    scatter_add(g.data<const float>(), index.data<const int64_t>(), checked, out.data<float>());
-  else
-    scatter_add(g.data<const double>(), index.data<const int64_t>(), checked, out.data<double>());
+  with_float(single, [&](auto t) {
+    using T = decltype(t);
+    scatter_add(g.data<const T>(), index.data<const int64_t>(), checked, out.data<T>());
+  });
   return out;
 }
 
@@ -98,12 +96,11 @@ Array index_add_rows_binding(const Array& gradient, const Array& positions, int6
   for (int d = 1; d < g.ndim(); ++d) width *= dims[d] = g.shape(d);
   Array out = new_array(g.typenum(), g.ndim(), dims);
   KernelScope scope(g.size() + out.size());
-  if (single)
-    index_add_rows(g.data<const float>(), rows.data<const int64_t>(), rows.size(), n, width,
-                   out.data<float>());
-  else
-    index_add_rows(g.data<const double>(), rows.data<const int64_t>(), rows.size(), n, width,
-                   out.data<double>());
+  with_float(single, [&](auto t) {
+    using T = decltype(t);
+    index_add_rows(g.data<const T>(), rows.data<const int64_t>(), rows.size(), n, width,
+                   out.data<T>());
+  });
   return out;
 }
 

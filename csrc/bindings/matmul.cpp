@@ -102,10 +102,7 @@ Array matmul(const Array& a_in, const Array& b_in) {
   shape[batch.ndim + 1] = b.shape(b.ndim() - 1);
   const Array out = new_array(a.typenum(), batch.ndim + 2, shape);
   const KernelScope scope(work(out.size(), 1, 1, k));
-  if (single)
-    run_matmul<float>(a, b, batch, out);
-  else
-    run_matmul<double>(a, b, batch, out);
+  with_float(single, [&](auto t) { run_matmul<decltype(t)>(a, b, batch, out); });
   return out;
 }
 
@@ -127,7 +124,7 @@ void run_linear(const Array& x, const Array& w, const T* bias, const Array& out)
 
 // x (m, k), w (n, k), bias (n,) or None -> x w^T + bias (m, n)
 Array linear(const Array& x_in, const Array& w_in, const py::object& bias_in) {
-  bool single = check_float("linear", {&x_in, &w_in});
+  const bool single = check_float("linear", {&x_in, &w_in});
   check_ndim("linear", "x", x_in, 2);
   check_ndim("linear", "weight", w_in, 2);
   const int64_t m = x_in.shape(0), k = x_in.shape(1), n = w_in.shape(0);
@@ -135,24 +132,14 @@ Array linear(const Array& x_in, const Array& w_in, const py::object& bias_in) {
     throw py::value_error("linear: expected x with " + std::to_string(w_in.shape(1)) +
                           " features (weight " + shape_string(w_in) + "), got x " +
                           shape_string(x_in));
-  Array bias;
-  if (!bias_in.is_none()) {
-    if (!PyArray_Check(bias_in.ptr()))
-      throw py::type_error("linear: expected bias as an array or None");
-    bias = py::reinterpret_borrow<Array>(bias_in);
-    check_float("linear", {&x_in, &bias});
-    if (bias.ndim() != 1 || bias.shape(0) != n)
-      throw py::value_error("linear: expected bias of shape " + shape_string(1, w_in.shape()) +
-                            ", got " + shape_string(bias));
-    bias = contiguous(bias);
-  }
+  const Array bias = optional_vector("linear", "bias", bias_in, x_in, n);
   const Array x = readable(x_in), w = readable(w_in);
   const Array out = new_array(x.typenum(), {m, n});
   const KernelScope scope(work(1, m, n, k));
-  if (single)
-    run_linear<float>(x, w, bias.ptr() ? bias.data<const float>() : nullptr, out);
-  else
-    run_linear<double>(x, w, bias.ptr() ? bias.data<const double>() : nullptr, out);
+  with_float(single, [&](auto t) {
+    using T = decltype(t);
+    run_linear<T>(x, w, bias.data_or_null<const T>(), out);
+  });
   return out;
 }
 

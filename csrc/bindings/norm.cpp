@@ -29,10 +29,10 @@ py::tuple normalize_array(const Array& input, const View& view, double eps) {
   bool done;
   {
     KernelScope scope(x.size());
-    done = single ? normalize(shape, eps, x.data<const float>(), y.data<float>(),
-                              mean.data<float>(), var.data<float>())
-                  : normalize(shape, eps, x.data<const double>(), y.data<double>(),
-                              mean.data<double>(), var.data<double>());
+    done = with_float(single, [&](auto t) {
+      using T = decltype(t);
+      return normalize(shape, eps, x.data<const T>(), y.data<T>(), mean.data<T>(), var.data<T>());
+    });
   }
   if (!done) throw std::bad_alloc();
   return py::make_tuple(y, mean, var);
@@ -53,12 +53,11 @@ Array normalize_grad_array(const Array& gradient, const Array& input, const Arra
   bool done;
   {
     KernelScope scope(x.size());
-    done = single ? normalize_grad(shape, eps, g.data<const float>(), x.data<const float>(),
-                                   mean.data<const float>(), var.data<const float>(),
-                                   out.data<float>())
-                  : normalize_grad(shape, eps, g.data<const double>(), x.data<const double>(),
-                                   mean.data<const double>(), var.data<const double>(),
-                                   out.data<double>());
+    done = with_float(single, [&](auto t) {
+      using T = decltype(t);
+      return normalize_grad(shape, eps, g.data<const T>(), x.data<const T>(), mean.data<const T>(),
+                            var.data<const T>(), out.data<T>());
+    });
   }
   if (!done) throw std::bad_alloc();
   return out;

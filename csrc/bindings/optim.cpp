@@ -1,4 +1,5 @@
-// Optimiser steps, in place. Everything is checked before anything is written.
+// Optimiser steps, in place: one call for all parameters of all groups. Everything is checked
+// before anything is written.
 #include "kernels/optim.h"
 
 #include "bindings/common.h"
@@ -6,77 +7,166 @@
 namespace pag {
 namespace {
 
-// `state`: an array that is read or written beside the parameter, or null.
-void check_state(const char* op, const char* name, const Array& p, const Array& state,
-                 bool written) {
-  if (state.typenum() != p.typenum())
+double number(py::handle value) {
+  const double x = PyFloat_AsDouble(value.ptr());
+  if (x == -1.0 && PyErr_Occurred()) throw py::error_already_set();
+  return x;
+}
+
+bool truth(py::handle value) {
+  const int x = PyObject_IsTrue(value.ptr());
+  if (x < 0) throw py::error_already_set();
+  return x != 0;
+}
+
+// `a`: an array that is read or written beside the parameter p.
+void check_like(const char* op, const char* name, const Array& p, const Array& a, bool written) {
+  if (a.typenum() != p.typenum())
     throw py::type_error(std::string(op) + ": the parameter is " + dtype_name(p.typenum()) + ", " +
-                         name + " is " + dtype_name(state.typenum()));
-  bool same = state.ndim() == p.ndim();
-  for (int d = 0; d < p.ndim() && same; ++d) same = state.shape(d) == p.shape(d);
-  if (!same)
-    throw py::value_error(std::string(op) + ": the parameter has shape " + shape_string(p) + ", " +
-                          name + " has " + shape_string(state));
-  if (!written) return;
-  if (!state.contiguous() || !PyArray_ISBEHAVED(state.array()))
+                         name + " is " + dtype_name(a.typenum()));
+  check_same_shape(op, "the parameter", p, name, a);
+  if (written && (!a.contiguous() || !PyArray_ISBEHAVED(a.array())))
     throw py::value_error(std::string(op) + ": " + name + " must be contiguous and writeable");
 }
 
-Array optional(const py::object& o) {
-  if (o.is_none()) return py::reinterpret_steal<Array>(nullptr);
-  if (!PyArray_Check(o.ptr()))
-    throw py::type_error("expected an array or None, got " +
-                         std::string(Py_TYPE(o.ptr())->tp_name));
-  return py::reinterpret_borrow<Array>(o);
+// A group of parameters: a tuple of lists with one item a parameter, the parameters first, and last
+// a tuple of settings. None may stand for the list numbered `optional`.
+class Group {
+ public:
+  Group(const char* op, py::handle parts, size_t length, size_t optional, size_t settings)
+      : op_(op), parts_(parts.cast<py::tuple>()) {
+    if (parts_.size() != length || this->settings().size() != settings)
+      throw py::value_error(std::string(op) + ": expected groups of " + std::to_string(length) +
+                            " parts with " + std::to_string(settings) + " settings");
+    for (size_t k = 0; k + 1 < length; ++k) {
+      if (k == optional && !has(k)) continue;
+      if (!PyList_Check(list(k)))
+        throw py::type_error(std::string(op) + ": expected lists with one item a parameter");
+      if (PyList_GET_SIZE(list(k)) != PyList_GET_SIZE(list(0)))
+        throw py::value_error(std::string(op) + ": expected one item a parameter");
+    }
+  }
+  size_t size() const { return static_cast<size_t>(PyList_GET_SIZE(list(0))); }
+  bool has(size_t part) const { return list(part) != Py_None; }
+  py::handle item(size_t part, size_t i) const {
+    PyObject* const found = PyList_GetItem(list(part), static_cast<Py_ssize_t>(i));
+    if (!found) throw py::error_already_set();
+    return found;
+  }
+  py::tuple settings() const { return parts_[parts_.size() - 1]; }
+
+  Array parameter(size_t i) const {
+    const Array p = array("the parameter", 0, i);
+    check_float(op_, {&p});
+    check_like(op_, "the parameter", p, p, true);
+    return p;
+  }
+  Array gradient(const Array& p, size_t i) const {
+    const Array g = array("the gradient", 1, i);
+    check_like(op_, "the gradient", p, g, false);
+    return contiguous(g);
+  }
+  Array state(const char* name, size_t part, const Array& p, size_t i) const {
+    if (!has(part)) return Array();
+    const Array a = array(name, part, i);
+    check_like(op_, name, p, a, true);
+    return a;
+  }
+
+ private:
+  PyObject* list(size_t part) const {
+    return PyTuple_GET_ITEM(parts_.ptr(), static_cast<Py_ssize_t>(part));
+  }
+  Array array(const char* name, size_t part, size_t i) const {
+    const py::handle found = item(part, i);
+    if (!PyArray_Check(found.ptr()))
+      throw py::type_error(std::string(op_) + ": expected " + name + " as an array, got " +
+                           Py_TYPE(found.ptr())->tp_name);
+    return py::reinterpret_borrow<Array>(found);
+  }
+
+  const char* op_;
+  py::tuple parts_;
+};
+
+// The steps of all parameters by dtype, and the gradients that they read.
+template <template <class> class Step>
+class Steps {
+ public:
+  template <class T>
+  void add(Step<T> step, const Array& p, const Array& g) {
+    step.n = p.size();
+    step.p = p.data<T>();
+    step.g = g.data<const T>();
+    std::get<std::vector<Step<T>>>(steps_).push_back(step);
+    gradients_.push_back(g);
+    total_ += step.n;
+  }
+  void run() {
+    KernelScope scope(total_);
+    run_steps(std::get<0>(steps_));
+    run_steps(std::get<1>(steps_));
+  }
+
+ private:
+  std::tuple<std::vector<Step<float>>, std::vector<Step<double>>> steps_;
+  std::vector<Array> gradients_;
+  int64_t total_ = 0;
+};
+
+// groups: (parameters, gradients, momentum or None, whether it holds nothing yet,
+//          (lr, momentum, dampening, weight_decay, nesterov, maximize))
+void sgd(const py::list& groups) {
+  Steps<SgdStep> steps;
+  for (const py::handle parts : groups) {
+    const Group group("sgd_step", parts, 5, 2, 6);
+    const py::tuple s = group.settings();
+    const Sgd h = {number(s[0]), number(s[1]), number(s[2]),
+                   number(s[3]), truth(s[4]),  truth(s[5])};
+    for (size_t i = 0; i < group.size(); ++i) {
+      const Array p = group.parameter(i), g = group.gradient(p, i),
+                  buffer = group.state("the momentum", 2, p, i);
+      const bool first = truth(group.item(3, i));
+      with_float(p.typenum() == NPY_FLOAT, [&](auto t) {
+        using T = decltype(t);
+        SgdStep<T> step = sgd_settings<T>(h);
+        step.buffer = buffer.data_or_null<T>();
+        step.first = first;
+        steps.add(step, p, g);
+      });
+    }
+  }
+  steps.run();
 }
 
-template <class T>
-T* data_or_null(const Array& a) {
-  return a.ptr() ? a.data<T>() : nullptr;
-}
-
-void sgd(const Array& p, const Array& gradient, const py::object& buffer_in, double lr,
-         double momentum, double dampening, double weight_decay, bool nesterov, bool maximize,
-         bool first) {
-  const bool single = check_float("sgd_step", {&p});
-  const Array buffer = optional(buffer_in);
-  check_state("sgd_step", "the parameter", p, p, true);
-  check_state("sgd_step", "the gradient", p, gradient, false);
-  if (buffer.ptr()) check_state("sgd_step", "the momentum", p, buffer, true);
-  const Array g = contiguous(gradient);
-  const Sgd h = {lr, momentum, dampening, weight_decay, nesterov, maximize, first};
-  KernelScope scope(p.size());
-  if (single)
-    sgd_step(h, p.size(), p.data<float>(), g.data<const float>(), data_or_null<float>(buffer));
-  else
-    sgd_step(h, p.size(), p.data<double>(), g.data<const double>(), data_or_null<double>(buffer));
-}
-
-template <class T>
-void run_adam(const Adam& h, const Array& p, const Array& g, const Array& m, const Array& v,
-              const Array& largest) {
-  adam_step(h, p.size(), p.data<T>(), g.data<const T>(), m.data<T>(), v.data<T>(),
-            data_or_null<T>(largest));
-}
-
-void adam(const Array& p, const Array& gradient, const Array& exp_avg, const Array& exp_avg_sq,
-          const py::object& max_exp_avg_sq, double lr, double beta1, double beta2, double eps,
-          double weight_decay, int64_t step, bool decoupled, bool maximize) {
-  const bool single = check_float("adam_step", {&p});
-  const Array largest = optional(max_exp_avg_sq);
-  check_state("adam_step", "the parameter", p, p, true);
-  check_state("adam_step", "the gradient", p, gradient, false);
-  check_state("adam_step", "exp_avg", p, exp_avg, true);
-  check_state("adam_step", "exp_avg_sq", p, exp_avg_sq, true);
-  if (largest.ptr()) check_state("adam_step", "max_exp_avg_sq", p, largest, true);
-  if (step < 1) throw py::value_error("adam_step: steps count from 1, got " + std::to_string(step));
-  const Array g = contiguous(gradient);
-  const Adam h = {lr, beta1, beta2, eps, weight_decay, step, decoupled, maximize};
-  KernelScope scope(p.size());
-  if (single)
-    run_adam<float>(h, p, g, exp_avg, exp_avg_sq, largest);
-  else
-    run_adam<double>(h, p, g, exp_avg, exp_avg_sq, largest);
+// groups: (parameters, gradients, exp_avg, exp_avg_sq, max_exp_avg_sq or None, steps from 1,
+//          (lr, beta1, beta2, eps, weight_decay, decoupled, maximize))
+void adam(const py::list& groups) {
+  Steps<AdamStep> steps;
+  for (const py::handle parts : groups) {
+    const Group group("adam_step", parts, 7, 4, 7);
+    const py::tuple s = group.settings();
+    const Adam h = {number(s[0]), number(s[1]), number(s[2]), number(s[3]),
+                    number(s[4]), truth(s[5]),  truth(s[6])};
+    for (size_t i = 0; i < group.size(); ++i) {
+      const Array p = group.parameter(i), g = group.gradient(p, i),
+                  mean = group.state("exp_avg", 2, p, i),
+                  square = group.state("exp_avg_sq", 3, p, i),
+                  largest = group.state("max_exp_avg_sq", 4, p, i);
+      const int64_t step_number = group.item(5, i).cast<int64_t>();
+      if (step_number < 1)
+        throw py::value_error("adam_step: steps count from 1, got " + std::to_string(step_number));
+      with_float(p.typenum() == NPY_FLOAT, [&](auto t) {
+        using T = decltype(t);
+        AdamStep<T> step = adam_settings<T>(h, step_number);
+        step.exp_avg = mean.data<T>();
+        step.exp_avg_sq = square.data<T>();
+        step.max_exp_avg_sq = largest.data_or_null<T>();
+        steps.add(step, p, g);
+      });
+    }
+  }
+  steps.run();
 }
 
 }  // namespace

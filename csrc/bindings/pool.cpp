@@ -5,23 +5,6 @@
 namespace pag {
 namespace {
 
-// A pair of integers of at least `least`, and below 2^31 so that sums of products fit int64.
-void read_pair(const char* op, const char* name, const py::tuple& pair, int64_t least,
-               int64_t (&out)[2]) {
-  bool good = pair.size() == 2;
-  for (size_t d = 0; good && d < 2; ++d) {
-    if (!PyIndex_Check(pair[d].ptr())) {
-      good = false;
-      break;
-    }
-    out[d] = PyNumber_AsSsize_t(pair[d].ptr(), nullptr);  // saturates
-    good = out[d] >= least && out[d] <= INT32_MAX;
-  }
-  if (!good)
-    throw py::value_error(std::string(op) + ": expected " + name + " as two integers >= " +
-                          std::to_string(least) + ", got " + std::string(py::str(pair)));
-}
-
 PoolShape read_windows(const char* op, const py::tuple& kernel, const py::tuple& stride,
                        const py::tuple& padding, const py::tuple& dilation) {
   PoolShape s{};
@@ -33,33 +16,24 @@ PoolShape read_windows(const char* op, const py::tuple& kernel, const py::tuple&
 }
 
 // Sets out_height and out_width; raises ValueError where there is no window.
-void place_windows(const char* op, PoolShape* s, bool ceil) {
+void place_windows(const char* op, const Array& input, PoolShape* s, bool ceil) {
   int64_t* counts[2] = {&s->out_height, &s->out_width};
   const int64_t sizes[2] = {s->height, s->width};
   for (int d = 0; d < 2; ++d) {
     *counts[d] =
         pooled_size(sizes[d], s->kernel[d], s->stride[d], s->padding[d], s->dilation[d], ceil);
     if (*counts[d] < 1)
-      throw py::value_error(std::string(op) + ": a kernel of " + std::to_string(s->kernel[d]) +
-                            " (dilation " + std::to_string(s->dilation[d]) +
-                            ") does not fit into size " + std::to_string(sizes[d]) +
-                            " with padding " + std::to_string(s->padding[d]));
+      throw py::value_error(std::string(op) + ": a kernel of " + pair_string(s->kernel) +
+                            " (dilation " + pair_string(s->dilation) +
+                            ") does not fit into input " + shape_string(input) + " with padding " +
+                            pair_string(s->padding));
   }
-}
-
-void check_same_shape(const char* op, const Array& a, const Array& b) {
-  if (a.ndim() != b.ndim() || !PyArray_CompareLists(a.shape(), b.shape(), a.ndim()))
-    throw py::value_error(std::string(op) + ": shapes " + shape_string(a) + " and " +
-                          shape_string(b) + " of the values and the mask differ");
 }
 
 // run(T{}, Mask{}) with the types of the arrays.
 template <class Run>
 void with_types(bool single, bool small_mask, Run&& run) {
-  if (single)
-    small_mask ? run(float{}, uint8_t{}) : run(float{}, int32_t{});
-  else
-    small_mask ? run(double{}, uint8_t{}) : run(double{}, int32_t{});
+  with_float(single, [&](auto t) { small_mask ? run(t, uint8_t{}) : run(t, int32_t{}); });
 }
 
 // ---- max pooling --------------------------------------------------------------------------------
@@ -84,7 +58,7 @@ py::tuple max_pool2d_binding(const Array& input, const py::tuple& kernel, const 
   s.height = input.shape(2), s.width = input.shape(3);
   if (s.height == 0 || s.width == 0)
     throw py::value_error(std::string(op) + ": nothing to compare in input " + shape_string(input));
-  place_windows(op, &s, ceil);
+  place_windows(op, input, &s, ceil);
   const Array x = contiguous(input);
   const int64_t planes = x.shape(0) * x.shape(1);
   const bool small_mask = s.kernel[0] * s.kernel[1] <= 256;
@@ -138,7 +112,7 @@ Array max_pool2d_scatter_binding(const Array& gradient, const Array& mask, const
   const bool single = check_float(op, {&gradient});
   Winners w = read_winners(op, mask, kernel, stride, padding, dilation);
   read_plane(op, hw, &w.shape);
-  check_same_shape(op, gradient, mask);
+  check_same_shape(op, "the gradient", gradient, "the mask", mask);
   const Array g = contiguous(gradient);
   Array out = new_array(g.typenum(), {g.shape(0), g.shape(1), w.shape.height, w.shape.width});
   KernelScope scope(out.size() + g.size());
@@ -234,12 +208,11 @@ Array avg_pool2d_binding(const Array& input, const py::tuple& rows, const py::tu
   Array out = new_array(x.typenum(), {x.shape(0), x.shape(1), r.windows.count, c.windows.count});
   const int64_t planes = x.shape(0) * x.shape(1);
   KernelScope scope(x.size());
-  if (single)
-    avg_pool2d(x.data<const float>(), planes, x.shape(2), x.shape(3), r.windows, c.windows,
-               out.data<float>());
-  else
-    avg_pool2d(x.data<const double>(), planes, x.shape(2), x.shape(3), r.windows, c.windows,
-               out.data<double>());
+  with_float(single, [&](auto t) {
+    using T = decltype(t);
+    avg_pool2d(x.data<const T>(), planes, x.shape(2), x.shape(3), r.windows, c.windows,
+               out.data<T>());
+  });
   return out;
 }
 
@@ -260,12 +233,11 @@ Array avg_pool2d_grad_binding(const Array& gradient, const py::tuple& rows,
   Array out = new_array(g.typenum(), {g.shape(0), g.shape(1), size[0], size[1]});
   const int64_t planes = g.shape(0) * g.shape(1);
   KernelScope scope(out.size());
-  if (single)
-    avg_pool2d_grad(g.data<const float>(), planes, size[0], size[1], r.windows, c.windows,
-                    out.data<float>());
-  else
-    avg_pool2d_grad(g.data<const double>(), planes, size[0], size[1], r.windows, c.windows,
-                    out.data<double>());
+  with_float(single, [&](auto t) {
+    using T = decltype(t);
+    avg_pool2d_grad(g.data<const T>(), planes, size[0], size[1], r.windows, c.windows,
+                    out.data<T>());
+  });
   return out;
 }
 

@@ -88,10 +88,7 @@ Array reduce_sum(const Array& input, const py::tuple& dims, bool keepdim, double
   const Array x = contiguous(input);
   Array out = new_array(input.typenum(), plan.ndim, plan.shape);
   KernelScope scope(x.size());
-  if (single)
-    sum_scaled<float>(x, plan.runs, scale, out);
-  else
-    sum_scaled<double>(x, plan.runs, scale, out);
+  with_float(single, [&](auto t) { sum_scaled<decltype(t)>(x, plan.runs, scale, out); });
   return out;
 }
 
@@ -122,10 +119,10 @@ Array amax(const Array& input, const py::tuple& dims, bool keepdim, bool largest
   const Array x = contiguous(input);
   Array out = new_array(x.typenum(), plan.ndim, plan.shape);
   KernelScope scope(x.size());
-  if (single)
-    extreme_runs(largest, x.data<const float>(), plan.runs, out.data<float>());
-  else
-    extreme_runs(largest, x.data<const double>(), plan.runs, out.data<double>());
+  with_float(single, [&](auto t) {
+    using T = decltype(t);
+    extreme_runs(largest, x.data<const T>(), plan.runs, out.data<T>());
+  });
   return out;
 }
 
@@ -149,12 +146,11 @@ py::tuple max_dim(const Array& input, int64_t dim, bool largest) {
   Array values = new_array(x.typenum(), ndim, shape), indices = new_array(NPY_INT64, ndim, shape);
   {
     KernelScope scope(x.size());
-    if (single)
-      extreme_with_index(largest, x.data<const float>(), s.outer, s.n, s.inner,
-                         values.data<float>(), indices.data<int64_t>());
-    else
-      extreme_with_index(largest, x.data<const double>(), s.outer, s.n, s.inner,
-                         values.data<double>(), indices.data<int64_t>());
+    with_float(single, [&](auto t) {
+      using T = decltype(t);
+      extreme_with_index(largest, x.data<const T>(), s.outer, s.n, s.inner, values.data<T>(),
+                         indices.data<int64_t>());
+    });
   }
   return py::make_tuple(values, indices);
 }

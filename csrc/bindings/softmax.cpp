@@ -13,10 +13,10 @@ Array forward(const Array& input, int64_t dim) {
   const Array x = contiguous(input);
   Array y = new_array(x.typenum(), x.ndim(), x.shape());
   KernelScope scope(x.size());
-  if (single)
-    softmax(Log, x.data<const float>(), s.outer, s.n, s.inner, y.data<float>());
-  else
-    softmax(Log, x.data<const double>(), s.outer, s.n, s.inner, y.data<double>());
+  with_float(single, [&](auto t) {
+    using T = decltype(t);
+    softmax(Log, x.data<const T>(), s.outer, s.n, s.inner, y.data<T>());
+  });
   return y;
 }
 
@@ -25,19 +25,14 @@ Array grad(const Array& gradient, const Array& result, int64_t dim) {
   const char* op = Log ? "log_softmax_grad" : "softmax_grad";
   const bool single = check_float(op, {&gradient, &result});
   const Split s = split_at(op, result, dim);
-  if (gradient.ndim() != result.ndim() ||
-      !PyArray_CompareLists(gradient.shape(), result.shape(), result.ndim()))
-    throw py::value_error(std::string(op) + ": shapes " + shape_string(gradient) + " and " +
-                          shape_string(result) + " of the gradient and the result differ");
+  check_same_shape(op, "the gradient", gradient, "the result", result);
   const Array g = contiguous(gradient), y = contiguous(result);
   Array out = new_array(y.typenum(), y.ndim(), y.shape());
   KernelScope scope(y.size());
-  if (single)
-    softmax_grad(Log, g.data<const float>(), y.data<const float>(), s.outer, s.n, s.inner,
-                 out.data<float>());
-  else
-    softmax_grad(Log, g.data<const double>(), y.data<const double>(), s.outer, s.n, s.inner,
-                 out.data<double>());
+  with_float(single, [&](auto t) {
+    using T = decltype(t);
+    softmax_grad(Log, g.data<const T>(), y.data<const T>(), s.outer, s.n, s.inner, out.data<T>());
+  });
   return out;
 }
 

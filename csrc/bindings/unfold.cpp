@@ -1,41 +1,24 @@
 #include "kernels/unfold.h"
 
-#include <tuple>
-
 #include "bindings/common.h"
 
 namespace pag {
 namespace {
 
-using Pair = std::tuple<int64_t, int64_t>;
-constexpr int64_t kLargest = int64_t{1} << 31;  // of any size or step: products stay in 64 bits
-
-std::string pair_string(const int64_t (&p)[2]) {
-  return "(" + std::to_string(p[0]) + ", " + std::to_string(p[1]) + ")";
-}
-
-void set_pair(const char* op, const char* name, const Pair& from, int64_t least, int64_t (&to)[2]) {
-  to[0] = std::get<0>(from);
-  to[1] = std::get<1>(from);
-  for (const int64_t v : to)
-    if (v < least || v >= kLargest)
-      throw py::value_error(std::string(op) + ": expected " + name + " of at least " +
-                            std::to_string(least) + ", got " + pair_string(to));
-}
-
-Windows checked_windows(const char* op, int64_t height, int64_t width, const Pair& kernel,
-                        const Pair& dilation, const Pair& padding, const Pair& stride) {
+Windows checked_windows(const char* op, int64_t height, int64_t width, const py::tuple& kernel,
+                        const py::tuple& dilation, const py::tuple& padding,
+                        const py::tuple& stride) {
   Windows w;
   w.height = height;
   w.width = width;
-  set_pair(op, "kernel_size", kernel, 1, w.kernel);
-  set_pair(op, "dilation", dilation, 1, w.dilation);
-  set_pair(op, "padding", padding, 0, w.padding);
-  set_pair(op, "stride", stride, 1, w.stride);
+  read_pair(op, "kernel_size", kernel, 1, w.kernel);
+  read_pair(op, "dilation", dilation, 1, w.dilation);
+  read_pair(op, "padding", padding, 0, w.padding);
+  read_pair(op, "stride", stride, 1, w.stride);
   const int64_t size[2] = {height, width};
   for (int d = 0; d < 2; ++d) {
     int64_t reach, span;
-    if (size[d] >= kLargest || __builtin_mul_overflow(w.dilation[d], w.kernel[d] - 1, &reach) ||
+    if (size[d] >= kPairLimit || __builtin_mul_overflow(w.dilation[d], w.kernel[d] - 1, &reach) ||
         __builtin_sub_overflow(size[d] + 2 * w.padding[d] - 1, reach, &span) || span < 0)
       throw py::value_error(std::string(op) + ": a kernel of " + pair_string(w.kernel) +
                             " (dilation " + pair_string(w.dilation) + ") does not fit into " +
@@ -46,8 +29,8 @@ Windows checked_windows(const char* op, int64_t height, int64_t width, const Pai
 }
 
 // (N, C, H, W) -> (N, C * kh * kw, windows)
-Array unfold_array(const Array& input, const Pair& kernel, const Pair& dilation,
-                   const Pair& padding, const Pair& stride) {
+Array unfold_array(const Array& input, const py::tuple& kernel, const py::tuple& dilation,
+                   const py::tuple& padding, const py::tuple& stride) {
   const bool single = check_float("unfold", {&input});
   check_ndim("unfold", "input", input, 4);
   Windows w =
@@ -59,20 +42,20 @@ Array unfold_array(const Array& input, const Pair& kernel, const Pair& dilation,
   const Array x = contiguous(input);
   const Array out = new_array(x.typenum(), {x.shape(0), rows, w.columns()});
   KernelScope scope(out.size());
-  if (single)
-    unfold(w, x.data<const float>(), out.data<float>());
-  else
-    unfold(w, x.data<const double>(), out.data<double>());
+  with_float(single, [&](auto t) {
+    using T = decltype(t);
+    unfold(w, x.data<const T>(), out.data<T>());
+  });
   return out;
 }
 
 // (N, C * kh * kw, windows) -> (N, C, H, W)
-Array fold_array(const Array& input, const Pair& output_hw, const Pair& kernel,
-                 const Pair& dilation, const Pair& padding, const Pair& stride) {
+Array fold_array(const Array& input, const py::tuple& output_hw, const py::tuple& kernel,
+                 const py::tuple& dilation, const py::tuple& padding, const py::tuple& stride) {
   const bool single = check_float("fold", {&input});
   check_ndim("fold", "input", input, 3);
   int64_t hw[2];
-  set_pair("fold", "output_size", output_hw, 1, hw);
+  read_pair("fold", "output_size", output_hw, 1, hw);
   Windows w = checked_windows("fold", hw[0], hw[1], kernel, dilation, padding, stride);
   if (w.kernel[0] * w.kernel[1] == 0 || input.shape(1) % w.taps() != 0 ||
       input.shape(2) != w.columns())
@@ -84,10 +67,10 @@ Array fold_array(const Array& input, const Pair& output_hw, const Pair& kernel,
   const Array x = contiguous(input);
   const Array out = new_array(x.typenum(), {x.shape(0), channels, hw[0], hw[1]});
   KernelScope scope(x.size());
-  if (single)
-    fold(w, x.data<const float>(), out.data<float>());
-  else
-    fold(w, x.data<const double>(), out.data<double>());
+  with_float(single, [&](auto t) {
+    using T = decltype(t);
+    fold(w, x.data<const T>(), out.data<T>());
+  });
   return out;
 }
 

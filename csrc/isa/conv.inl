@@ -1,4 +1,5 @@
 // Convolution: the microkernel of isa/gemm.inl with B read from images, and the column matrix.
+#pragma once
 #include "isa/conv.h"
 #include "isa/gemm.inl"
 

@@ -97,15 +97,20 @@ PAG_INLINE void sum_strip(T* sum, int64_t n, int64_t width, F f) {
   }
 }
 
-template <class T, bool Log>
-void softmax_columns(T* y, const T* x, int64_t n, int64_t stride, int64_t width) {
-  T top[pag::kStrip], sum[pag::kStrip];
+template <class T>
+PAG_INLINE void largest_columns(T* top, const T* x, int64_t n, int64_t stride, int64_t width) {
   for (int64_t j = 0; j < width; ++j) top[j] = static_cast<T>(-__builtin_inff());
   for (int64_t r = 0; r < n; ++r)
     each_vector<T>(width, [&](int64_t j, int lanes) __attribute__((always_inline)) {
       const Vec<T> v = vload_lanes(x + r * stride + j, lanes);
       vstore_lanes(top + j, vlarger<T>(v, vload_lanes(top + j, lanes)), lanes);
     });
+}
+
+template <class T, bool Log>
+void softmax_columns(T* y, const T* x, int64_t n, int64_t stride, int64_t width) {
+  T top[pag::kStrip], sum[pag::kStrip];
+  largest_columns(top, x, n, stride, width);
   sum_strip(sum, n, width, [&](int64_t r, int64_t j, int lanes) __attribute__((always_inline)) {
     const int64_t at = r * stride + j;
     const Vec<T> e = exp_normal(vload_lanes(x + at, lanes) - vload_lanes(top + j, lanes));

@@ -4,6 +4,7 @@
 
 #include "isa/conv.h"
 #include "isa/gemm.h"
+#include "isa/winograd.h"
 
 namespace pag {
 
@@ -53,6 +54,18 @@ struct SoftmaxLoops {
   void (*grad_columns[2])(T* out, const T* g, const T* y, int64_t n, int64_t stride, int64_t width);
 };
 
+// Rows and columns as in SoftmaxLoops.
+template <class T>
+struct CrossEntropyLoops {
+  // Per row: its largest value, and the sum of exp(x - top).
+  void (*rows)(T* top, T* total, const T* x, int64_t rows, int64_t n);
+  void (*columns)(T* top, T* total, const T* x, int64_t n, int64_t stride, int64_t width);
+  // out = factor * exp(x - top); out may be x.
+  void (*grad_rows)(T* out, const T* x, const T* top, const T* factor, int64_t rows, int64_t n);
+  void (*grad_columns)(T* out, const T* x, const T* top, const T* factor, int64_t n, int64_t stride,
+                       int64_t width);
+};
+
 // Over n contiguous values of one channel.
 template <class T>
 struct NormLoops {
@@ -64,6 +77,35 @@ struct NormLoops {
   void (*grad_sums)(const T* g, const T* x, int64_t n, T mean, double* g_sum, double* gx_sum);
   // out = scale * g - shift - (x - mean) * slope
   void (*grad)(T* out, const T* g, const T* x, int64_t n, T mean, T scale, T shift, T slope);
+};
+
+// What a step of SGD does to one parameter of n elements: see kernels/optim.h.
+template <class T>
+struct SgdStep {
+  T lr, momentum, fresh, decay, sign;
+  bool nesterov;
+  bool first;  // the buffer holds nothing yet: it becomes the gradient
+  int64_t n;
+  T* p;
+  const T* g;
+  T* buffer;  // null without momentum
+};
+
+template <class T>
+struct AdamStep {
+  T rate, correction, keep1, fresh1, keep2, fresh2, eps, sign, shrink, decay;
+  int64_t n;
+  T* p;
+  const T* g;
+  T *exp_avg, *exp_avg_sq;
+  T* max_exp_avg_sq;  // null unless the largest second moment so far is used (AMSGrad)
+};
+
+// Over the elements [begin, end).
+template <class T>
+struct OptimLoops {
+  void (*sgd)(const SgdStep<T>& step, int64_t begin, int64_t end);
+  void (*adam)(const AdamStep<T>& step, int64_t begin, int64_t end);
 };
 
 // Windows over a plane; of the pairs, [0] concerns rows and [1] columns.
@@ -128,10 +170,13 @@ struct Table {
   ElementwiseLoop elementwise[kOpcodes][kDTypes];
   FloatLoops<ReduceLoops> reduce;
   FloatLoops<SoftmaxLoops> softmax;
+  FloatLoops<CrossEntropyLoops> cross_entropy;
   FloatLoops<PoolLoops> pool;
   FloatLoops<NormLoops> norm;
+  FloatLoops<OptimLoops> optim;
   FloatLoops<GemmLoops> gemm;
   FloatLoops<ConvLoops> conv;
+  WinogradLoops winograd;
 };
 
 // The table in use: the best this processor runs, or the one that PYAUTOGRAD_ISA names.

@@ -5,9 +5,13 @@
 #include "isa/elementwise.inl"
 #include "isa/gemm.inl"
 #include "isa/norm.inl"
+#include "isa/optim.inl"
 #include "isa/pool.inl"
 #include "isa/reduce.inl"
 #include "isa/softmax.inl"
+#include "isa/winograd.inl"
+
+#include "isa/cross_entropy.inl"  // after softmax.inl
 
 namespace pag {
 
@@ -46,6 +50,10 @@ const Table PAG_TABLE = {
   }
     {SOFTMAX(float), SOFTMAX(double)},
 #undef SOFTMAX
+#define CROSS_ENTROPY(T) \
+  {exp_sum_rows<T>, exp_sum_columns<T>, scaled_exp_rows<T>, scaled_exp_columns<T>}
+    {CROSS_ENTROPY(float), CROSS_ENTROPY(double)},
+#undef CROSS_ENTROPY
 #define POOL(T)                                                             \
   {max_pool_plane<T, uint8_t>, max_pool_plane<T, int32_t>, max_pool_2x2<T>, \
    max_pool_2x2_scatter<T>,    average_plane<T>,           average_plane_grad<T>}
@@ -54,8 +62,10 @@ const Table PAG_TABLE = {
 #define NORM(T) {norm_squares<T>, norm_apply<T>, norm_grad_sums<T>, norm_grad<T>}
     {NORM(float), NORM(double)},
 #undef NORM
+    {{sgd_step<float>, adam_step<float>}, {sgd_step<double>, adam_step<double>}},
     {PAG_GEMM_LOOPS(float), PAG_GEMM_LOOPS(double)},
     {PAG_CONV_LOOPS(float), PAG_CONV_LOOPS(double)},
+    PAG_WINOGRAD_LOOPS,
 };
 
 }  // namespace pag

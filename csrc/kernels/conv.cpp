@@ -8,6 +8,7 @@
 #include "kernels/gemm.h"
 #include "kernels/numeric.h"
 #include "kernels/parallel.h"
+#include "kernels/winograd.h"
 
 namespace pag {
 namespace {
@@ -107,6 +108,45 @@ std::vector<T> reversed_weights(const Conv2d& g, const GradPhase& rows, const Gr
   return reversed;
 }
 
+// What Winograd's form covers: the forward and, its weights rotated, the input gradient. False if
+// it has no advantage.
+bool try_winograd(const Conv2d& g, const float* x, const float* weights, const float* bias,
+                  float* y) {
+  if (!g.small_steps_3x3()) return false;
+  const WinogradConv p{
+      g.n, g.groups, g.c,           g.o,     {g.h, g.w}, {g.oh, g.ow}, {g.padding[0], g.padding[1]},
+      x,   weights,  g.o * g.c * 9, g.c * 9, 9,          false,        bias,
+      y};
+  if (!winograd_wins(p)) return false;
+  winograd(p);
+  return true;
+}
+bool try_winograd_input_grad(const Conv2d& g, const float* dy, const float* weights, float* dx) {
+  if (!g.small_steps_3x3()) return false;
+  const WinogradConv p{g.n,
+                       g.groups,
+                       g.o,
+                       g.c,
+                       {g.oh, g.ow},
+                       {g.h, g.w},
+                       {2 - g.padding[0], 2 - g.padding[1]},
+                       dy,
+                       weights,
+                       g.o * g.c * 9,
+                       9,
+                       g.c * 9,
+                       true,
+                       nullptr,
+                       dx};
+  if (!winograd_wins(p)) return false;
+  winograd(p);
+  return true;
+}
+bool try_winograd(const Conv2d&, const double*, const double*, const double*, double*) {
+  return false;
+}
+bool try_winograd_input_grad(const Conv2d&, const double*, const double*, double*) { return false; }
+
 }  // namespace
 
 template <class T>
@@ -118,6 +158,7 @@ void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y) 
     return;
   }
   if (g.pointwise()) return pointwise(g, g.o, g.c, Matrix<T>{weights, g.c, 1}, x, y, bias);
+  if (try_winograd(g, x, weights, bias, y)) return;
   const Axis rows(g.h, g.oh, g.kh, g.stride[0], g.dilation[0], g.padding[0]);
   const Axis cols(g.w, g.ow, g.kw, g.stride[1], g.dilation[1], g.padding[1]);
   std::vector<T> kept;
@@ -138,6 +179,7 @@ void conv2d_input_grad(const Conv2d& g, const T* dy, const T* weights, T* dx) {
   if (g.pointwise())
     return pointwise(g, g.c, g.o, Matrix<T>{weights, 1, g.c}, dy, dx,
                      static_cast<const T*>(nullptr));
+  if (try_winograd_input_grad(g, dy, weights, dx)) return;
   const auto row_phases = grad_phases(g.h, g.kh, g.stride[0], g.dilation[0], g.padding[0]);
   const auto col_phases = grad_phases(g.w, g.kw, g.stride[1], g.dilation[1], g.padding[1]);
   const auto covered = [](const std::vector<GradPhase>& phases) {

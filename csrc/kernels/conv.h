@@ -18,6 +18,11 @@ struct Conv2d {
   bool pointwise() const {
     return kh == 1 && kw == 1 && stride[0] == 1 && stride[1] == 1 && !padding[0] && !padding[1];
   }
+  // 3x3 kernels that move a pixel at a time.
+  bool small_steps_3x3() const {
+    return kh == 3 && kw == 3 && stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 &&
+           dilation[1] == 1;
+  }
 };
 
 // All throw std::bad_alloc where there is no working memory; never from a worker thread.

@@ -1,29 +1,33 @@
-// One step of an optimiser over one parameter, in place, in one pass over memory.
+// One step of an optimiser over many parameters, in place, in one pass over memory.
 #pragma once
 #include <cstdint>
+#include <vector>
+
+#include "isa/table.h"
 
 namespace pag {
 
 struct Sgd {
   double lr, momentum, dampening, weight_decay;
   bool nesterov, maximize;
-  bool first;  // the buffer holds nothing yet: it becomes the gradient
 };
 
 struct Adam {
   double lr, beta1, beta2, eps, weight_decay;
-  int64_t step;    // from 1
   bool decoupled;  // weight decay acts on the parameter, not through the gradient (AdamW)
   bool maximize;
 };
 
-// buffer: null without momentum.
+// The settings as the loops take them; the arrays are left to the caller.
 template <class T>
-void sgd_step(const Sgd& h, int64_t n, T* p, const T* g, T* buffer);
+SgdStep<T> sgd_settings(const Sgd& h);
+template <class T>
+AdamStep<T> adam_settings(const Adam& h, int64_t step);  // steps count from 1
 
-// max_exp_avg_sq: null unless the largest second moment so far is used (AMSGrad).
+// All parameters as if they were one vector.
 template <class T>
-void adam_step(const Adam& h, int64_t n, T* p, const T* g, T* exp_avg, T* exp_avg_sq,
-               T* max_exp_avg_sq);
+void run_steps(const std::vector<SgdStep<T>>& steps);
+template <class T>
+void run_steps(const std::vector<AdamStep<T>>& steps);
 
 }  // namespace pag

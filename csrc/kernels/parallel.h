@@ -8,12 +8,13 @@
 
 namespace pag {
 
-// Threads used by the next kernel calls of this process (1 without OpenMP).
+// Threads used by the next kernel calls of this process.
 int num_threads();
 void set_num_threads(int n);
-bool has_openmp();
 
-// Runs task(context, chunk) for every chunk in [0, chunks). Tasks must not throw.
+// Runs task(context, chunk) for every chunk in [0, chunks). Tasks must not throw. Of several
+// threads that call at the same time, one has the team, and the others run all their chunks
+// themselves; so does a task that calls.
 void parallel_run(int64_t chunks, void (*task)(void*, int64_t), void* context);
 
 template <class Body>
@@ -36,8 +37,8 @@ void parallel_for(int64_t n, int64_t grain, Body&& body) {
   });
 }
 
-// Element operations below which work is not worth waking a second thread. Waking libgomp's pool
-// costs 2-5 us; simple element-wise work runs at 2-8 elements a nanosecond.
+// Element operations below which work is not worth waking a second thread. Waking a thread
+// that sleeps costs 2-5 us; simple element-wise work runs at 2-8 elements a nanosecond.
 constexpr int64_t kGrain = 32768;
 
 }  // namespace pag

@@ -7,8 +7,8 @@ namespace pag {
 namespace {
 
 constexpr int64_t kAlignment = 64;
-constexpr int kKept = 4;                     // blocks a thread keeps
-constexpr int64_t kLargestKept = 8ll << 20;  // bytes
+constexpr int kKept = 4;                      // blocks a thread keeps
+constexpr int64_t kLargestKept = 16ll << 20;  // bytes
 
 struct Block {
   void* data = nullptr;

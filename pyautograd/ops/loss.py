@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from pyautograd import _C
+from pyautograd.op import primitive
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.index import gather
 from pyautograd.ops.reduce import mean, sum
+from pyautograd.ops.shape import reshape
 from pyautograd.ops.softmax import log_softmax
+from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor, wrap
 
 __all__ = [
@@ -105,23 +109,18 @@ def nll_loss(
     weight: Tensor | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
-    label_smoothing: float = 0.0,
 ) -> Tensor:
     """-weight[c] input[c] for the target class c of each sample.
 
     input: log-probabilities (N, C, ...) or (C,); target: class numbers (N, ...) or ().
     The mean is weighted: over the sum of the weights of the classes met. Samples of the class
-    `ignore_index` count nowhere. With label smoothing s, the target is 1 - s of the class and s
-    spread over all classes (Szegedy et al., 2016).
+    `ignore_index` count nowhere.
     """
     op = "nll_loss"
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{op}: reduction is mean, sum or none, got {reduction!r}")
     if input.ndim == 1:
-        loss = nll_loss(
-            input.reshape(1, -1), target.reshape(1), weight, ignore_index, reduction,
-            label_smoothing,
-        )  # fmt: skip
+        loss = nll_loss(input.reshape(1, -1), target.reshape(1), weight, ignore_index, reduction)
         return loss.reshape(()) if reduction == "none" else loss
     if input.ndim == 0:
         raise ValueError(f"{op}: expected input (N, C, ...), got shape {input.shape}")
@@ -136,12 +135,6 @@ def nll_loss(
     if share is not None:
         loss = ew.mul(loss, wrap(share))
     total = classes.size if share is None else share.sum(dtype=np.float64)
-    if label_smoothing:
-        spread = ew.neg(input if weights is None else ew.mul(input, _per_class(weights, input)))
-        smooth = ew.div(sum(spread, 1), input.shape[1])
-        if counted is not None:
-            smooth = ew.mul(smooth, wrap(counted.astype(input.dtype)))
-        loss = ew.add(ew.mul(loss, 1.0 - label_smoothing), ew.mul(smooth, label_smoothing))
     if reduction == "mean" and share is not None:
         return ew.div(sum(loss), wrap(np.asarray(total, input.dtype)))
     return _reduce(op, loss, reduction)
@@ -150,6 +143,59 @@ def nll_loss(
 def _per_class(weights: Any, input: Tensor) -> Tensor:
     """Weights (C,) as (1, C, 1, ...) beside input (N, C, ...)."""
     return wrap(weights.reshape(1, -1, *(1,) * (input.ndim - 2)))
+
+
+# ---- cross-entropy of classes, in one pass over the logits ---------------------------------------
+
+# What the forward pass leaves beside the loss: arrays of the targets' shape, in one. Here the rules
+# need two of them: the factor of the target's logit, and that of every logit.
+_PULL, _SPREAD = 2, 3
+
+
+def _cross_entropy_grad_rule(K: Any, u: Any, saved: Any, needs: Any) -> Any:
+    """Of d = g (a p - target), p = softmax(x): sum(u d / g), and g a p (u - sum(u p)).
+
+    a = pull + spread sum(weight) is what all targets of a sample come to. No g counts as 1.
+    """
+    g, x, classes, weight, stats = saved
+    gg = gx = None
+    if needs[0] is not None:
+        slope = K.cross_entropy_grad(None, x, classes, weight, stats)
+        dims = (1,) if g.shape else tuple(range(len(x.shape)))
+        gg = K.sum(K.mul(u, slope), dims, False, 1.0)
+    if needs[1] is not None:
+        weights = float(x.shape[1]) if weight is None else K.sum(weight, (0,), False, 1.0)
+        a = K.add(K.slice(stats, (_PULL, ...)), K.mul(K.slice(stats, (_SPREAD, ...)), weights))
+        ga = K.reshape(a if g is None else K.mul(a, g), (x.shape[0], 1, *x.shape[2:]))
+        gx = K.softmax_grad(K.mul(u, ga), K.softmax(x, 1), 1)
+    return gg, gx, None, None, None
+
+
+# cross_entropy(x, classes, weight, ignore_index, reduction, smoothing) -> (loss, stats)
+_cross_entropy = primitive(
+    "cross_entropy",
+    "normalisation",
+    _C.cross_entropy,
+    lambda K, g, saved, needs, *attrs: (K.cross_entropy_grad(g, *saved), None, None),
+    lambda x, classes, weight, ignore_index, reduction, smoothing: (
+        classes.shape if reduction == "none" else (),
+        x.dtype,
+    ),
+    saves=(0, 1, 2, OUT - 1),
+    inputs=3,
+    fresh=True,
+)
+# cross_entropy_grad(g, x, classes, weight, stats), g of the loss's shape or None for 1
+primitive(
+    "cross_entropy_grad",
+    "normalisation",
+    _C.cross_entropy_grad,
+    _cross_entropy_grad_rule,
+    lambda g, x, classes, weight, stats: (x.shape, x.dtype),
+    saves=(0, 1, 2, 3, 4),
+    inputs=5,
+    fresh=True,
+)
 
 
 def cross_entropy(
@@ -163,7 +209,9 @@ def cross_entropy(
     """The cross-entropy of softmax(input) against classes: nll_loss(log_softmax(input), target).
 
     input: logits (N, C, ...) or (C,). target: class numbers (N, ...) or (), or probabilities in
-    the shape of the input.
+    the shape of the input. `weight` (C,) and `ignore_index` as in nll_loss. With label smoothing
+    s, the target is 1 - s of the class and s spread over all classes (Szegedy et al., 2016).
+    Raises IndexError for a class that is not among the C.
 
     >>> import pyautograd as ag
     >>> ag.nn.functional.cross_entropy(ag.zeros(1, 4), ag.tensor([2]))
@@ -173,11 +221,17 @@ def cross_entropy(
         raise ValueError("cross_entropy: expected input (N, C, ...) or (C,), got a scalar")
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"cross_entropy: label_smoothing lies in [0, 1], got {label_smoothing}")
+    if target.dtype.kind != "f":
+        one = input.ndim == 1
+        if one:
+            input, target = reshape(input, (1, -1)), reshape(target, (1,))
+        if weight is not None:
+            weight = weight.detach()
+        loss, _ = _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+        return reshape(loss, ()) if one and reduction == "none" else loss
+    _same_shape("cross_entropy", input, target)
     dim = 0 if input.ndim == 1 else 1
     log_p = log_softmax(input, dim)
-    if target.dtype.kind != "f":
-        return nll_loss(log_p, target, weight, ignore_index, reduction, label_smoothing)
-    _same_shape("cross_entropy", input, target)
     if label_smoothing:
         target = ew.add(ew.mul(target, 1.0 - label_smoothing), label_smoothing / input.shape[dim])
     share = ew.mul(target, log_p)

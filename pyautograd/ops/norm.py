@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from pyautograd import _C
-from pyautograd.modes import mark_modified
 from pyautograd.op import primitive
 from pyautograd.ops import elementwise as ew
+from pyautograd.ops.inplace import changed_in_place, writable
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor
 
@@ -125,10 +125,11 @@ def batch_norm(
             (running_mean, mean, 1.0), (running_var, var, count / (count - 1)),
         ):  # fmt: skip
             if running is not None:
-                array = running._writable("batch_norm")
+                step = (momentum * factor) * batch.detach().numpy()
+                array = writable(running, "batch_norm", recorded=False)
                 array *= 1 - momentum
-                array += (momentum * factor) * batch._array
-                mark_modified(array, "batch_norm")
+                array += step
+                changed_in_place(running, "batch_norm")
     else:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: evaluation needs running_mean and running_var")

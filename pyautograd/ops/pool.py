@@ -10,10 +10,10 @@ import numpy as np
 
 from pyautograd import _C
 from pyautograd.op import primitive
-from pyautograd.ops.conv import Pair, pair
+from pyautograd.ops.conv import Pair, pair, window_count
 from pyautograd.ops.shape import reshape
 from pyautograd.tape import OUT, SHAPE
-from pyautograd.tensor import Tensor, wrap
+from pyautograd.tensor import Tensor
 
 __all__ = [
     "adaptive_avg_pool2d",
@@ -24,8 +24,7 @@ __all__ = [
 
 def _pooled(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil: bool) -> int:
     """How many windows; with `ceil` also a last one that overhangs, if it starts inside."""
-    span = size + 2 * padding - dilation * (kernel - 1) - 1
-    count = (span + (stride - 1 if ceil else 0)) // stride + 1
+    count = window_count(size + (stride - 1 if ceil else 0), kernel, stride, padding, dilation)
     if ceil and (count - 1) * stride >= size + padding:
         count -= 1
     return count
@@ -48,7 +47,7 @@ def _images(op: str, input: Tensor) -> Tensor:
 
 
 def _counts(
-    op: str, input: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
+    op: str, input: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
 ) -> Any:
     counts = [
         _pooled(input.shape[2 + i], kernel[i], stride[i], padding[i], dilation[i], ceil)
@@ -73,13 +72,7 @@ _max_pool2d = primitive(
         K.max_pool2d_scatter(g, saved[0], tuple(saved[1][2:]), kernel, stride, padding, dilation),
     ),
     lambda x, kernel, stride, padding, dilation, ceil: (
-        (
-            *x.shape[:2],
-            *[
-                _pooled(x.shape[2 + i], kernel[i], stride[i], padding[i], dilation[i], ceil)
-                for i in range(2)
-            ],
-        ),
+        (*x.shape[:2], *_counts("max_pool2d", x, kernel, stride, padding, dilation, ceil)),
         x.dtype,
     ),
     saves=(OUT - 1, SHAPE),
@@ -109,6 +102,14 @@ primitive(
     inputs=2,
     fresh=True,
 )
+# max_pool2d_indices(mask, (H, W), ...): the winners' positions in the plane, int64.
+_indices = primitive(
+    "max_pool2d_indices",
+    "window",
+    _C.max_pool2d_indices,
+    None,
+    lambda mask, *geometry: (mask.shape, np.dtype(np.int64)),
+)
 
 
 def max_pool2d(
@@ -134,14 +135,12 @@ def max_pool2d(
     x = _images("max_pool2d", input)
     kernel, steps, border = _geometry("max_pool2d", kernel_size, stride, padding)
     geometry = kernel, steps, border, pair("max_pool2d", "dilation", dilation)
-    _counts("max_pool2d", x, *geometry, ceil_mode)
     out, mask = _max_pool2d(x, *geometry, bool(ceil_mode))
     shape = out.shape[4 - input.ndim :]
     out = out if input.ndim == 4 else reshape(out, shape)
     if not return_indices:
         return out
-    found = _C.max_pool2d_indices(mask._array, (x.shape[2], x.shape[3]), *geometry)
-    return out, wrap(found.reshape(shape))
+    return out, reshape(_indices(mask, (x.shape[2], x.shape[3]), *geometry), shape)
 
 
 # ---- average -------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Optimisers: one kernel call a parameter. Names, defaults and state dicts as in PyTorch."""
+"""Optimisers: one kernel call a step. Names, defaults and state dicts as in PyTorch."""
 
 from pyautograd.optim import lr_scheduler
 from pyautograd.optim.adam import Adam, AdamW

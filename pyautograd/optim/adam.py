@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.modes import mark_modified
-from pyautograd.optim.optimizer import Optimizer, _same_layout, check_at_least_0
-from pyautograd.tensor import wrap
+from pyautograd.optim.optimizer import Optimizer, check_at_least_0
+from pyautograd.tensor import Tensor, wrap
 
-_adam_step = _C.adam_step
+_NEW: dict[str, Any] = {"step": 0}  # the state of a parameter before its first step
 
 
 class Adam(Optimizer):
@@ -57,7 +56,6 @@ class Adam(Optimizer):
                 "maximize": maximize,
             },
         )
-        self._where = f"{type(self).__name__}.step"
 
     def _check_group(self, group: Mapping[str, Any]) -> None:
         check_at_least_0(self, group, "lr", "eps", "weight_decay")
@@ -65,52 +63,38 @@ class Adam(Optimizer):
         if len(betas) != 2 or not all(0.0 <= float(beta) < 1.0 for beta in betas):
             raise ValueError(f"{type(self).__name__}: expected two betas in [0, 1), got {betas}")
 
-    def _prepare(self, group: dict[str, Any]) -> list[Any]:
-        amsgrad = group["amsgrad"]
-        work = []
-        for p in group["params"]:
-            grad = p.grad
-            if grad is None:
-                continue
-            x, g = p._array, grad._array
-            if not _same_layout(x, g) or not x.flags.carray:
-                raise self._misfit(p)
-            known = self.state.get(p)
-            largest = None
-            if known:
-                mean, square = known["exp_avg"]._array, known["exp_avg_sq"]._array
-                step = known["step"] + 1
-                if amsgrad:
-                    kept = known.get("max_exp_avg_sq")
-                    largest = np.zeros(x.shape, x.dtype) if kept is None else kept._array
-                    if not _same_layout(x, largest):
-                        raise self._misfit(p)
-                if not _same_layout(x, mean) or not _same_layout(x, square):
-                    raise self._misfit(p)
-            else:
-                mean, square = np.zeros(x.shape, x.dtype), np.zeros(x.shape, x.dtype)
-                step = 1
-                if amsgrad:
-                    largest = np.zeros(x.shape, x.dtype)
-            work.append((p, x, g, mean, square, largest, step))
-        return work
+    _kernel = staticmethod(_C.adam_step)
 
-    def _update(self, group: dict[str, Any], work: list[Any]) -> None:
-        lr, eps, decay = float(group["lr"]), float(group["eps"]), float(group["weight_decay"])
-        beta1, beta2 = (float(beta) for beta in group["betas"])
-        decoupled, maximize = self._decoupled, bool(group["maximize"])
-        state, where = self.state, self._where
-        for p, x, g, mean, square, largest, step in work:
-            _adam_step(
-                x, g, mean, square, largest, lr, beta1, beta2, eps, decay, step, decoupled, maximize
-            )
-            mark_modified(x, where)
+    def _prepare(self, group: dict[str, Any], params: list[Tensor]) -> Any:
+        arrays = [p._array for p in params]
+        grads: list[Any] = [p.grad._array for p in params]  # type: ignore[union-attr]
+        get = self.state.get
+        kept = [get(p) or _NEW for p in params]
+
+        def moments(name: str) -> list[Any]:
+            return [
+                known[name]._array if name in known else np.zeros(x.shape, x.dtype)
+                for known, x in zip(kept, arrays, strict=True)
+            ]
+
+        largest = moments("max_exp_avg_sq") if group["amsgrad"] else None
+        steps = [known["step"] + 1 for known in kept]
+        settings = (
+            group["lr"], *group["betas"], group["eps"], group["weight_decay"], self._decoupled,
+            group["maximize"],
+        )  # fmt: skip
+        return arrays, grads, moments("exp_avg"), moments("exp_avg_sq"), largest, steps, settings
+
+    def _keep(self, params: list[Tensor], work: Any) -> None:
+        _, _, means, squares, largest, steps, _ = work
+        state = self.state
+        for i, p in enumerate(params):
             known = state[p]
-            known["step"] = step
+            known["step"] = steps[i]
             if "exp_avg" not in known:
-                known["exp_avg"], known["exp_avg_sq"] = wrap(mean), wrap(square)
+                known["exp_avg"], known["exp_avg_sq"] = wrap(means[i]), wrap(squares[i])
             if largest is not None and "max_exp_avg_sq" not in known:
-                known["max_exp_avg_sq"] = wrap(largest)
+                known["max_exp_avg_sq"] = wrap(largest[i])
 
 
 class AdamW(Adam):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.modes import enable_grad
+from pyautograd.modes import enable_grad, mark_all_modified
 from pyautograd.nn.module import zero_grads
 from pyautograd.tensor import Tensor, wrap
 
@@ -21,8 +21,8 @@ class Optimizer:
     """The base of optimisers.
 
     params: tensors, or dicts with "params" and settings that differ from the `defaults`.
-    A step first checks all parameters and gradients and makes what state is missing, then runs
-    one kernel a parameter: a step that raises has changed nothing.
+    A step is one call of a kernel for all parameters, which checks them all before it writes: a
+    step that raises has changed nothing.
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
@@ -32,6 +32,7 @@ class Optimizer:
                 f"{type(params).__name__}"
             )
         self.defaults = defaults
+        self._where = f"{type(self).__name__}.step"
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         groups = list(params)
@@ -48,12 +49,18 @@ class Optimizer:
         """Raises ValueError for settings that make no sense."""
         raise NotImplementedError
 
-    def _prepare(self, group: dict[str, Any]) -> list[Any]:
-        """What `_update` needs for each parameter of the group; changes no parameter or state."""
+    def _prepare(self, group: dict[str, Any], params: list[Tensor]) -> Any:
+        """What the kernel takes for these parameters of the group; changes no parameter or state.
+
+        State that is missing is made, but not kept yet.
+        """
         raise NotImplementedError
 
-    def _update(self, group: dict[str, Any], work: list[Any]) -> None:
-        """Changes the parameters and their state; does not raise."""
+    # The kernel that takes what was prepared for all groups, checks it, and runs.
+    _kernel: Callable[[list[Any]], None]
+
+    def _keep(self, params: list[Tensor], work: Any) -> None:
+        """Takes over the state after a step: called with what was prepared for a group."""
         raise NotImplementedError
 
     # Entries that a loaded state must have for each parameter it knows.
@@ -109,31 +116,43 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        groups = self.param_groups
-        work = [self._prepare(group) for group in groups]
-        for i in range(len(groups)):
-            self._update(groups[i], work[i])
+        chosen = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
+        work = list(map(self._prepare, self.param_groups, chosen))
+        try:
+            self._kernel(work)
+        except (TypeError, ValueError) as error:
+            raise self._misfit() or error from None
+        for params, done in zip(chosen, work, strict=True):
+            mark_all_modified(done[0], self._where)
+            self._keep(params, done)
         return loss
 
-    def _misfit(self, p: Tensor) -> Exception:
-        """Why a parameter cannot be updated: called once a quick check has failed."""
-        params = [q for group in self.param_groups for q in group["params"]]
-        which = f"{type(self).__name__}.step: parameter {[q is p for q in params].index(True)}"
-        array, grad = p._array, p.grad
-        if grad is not None and grad.shape != p.shape:
-            return ValueError(f"{which} has shape {p.shape}, its gradient {grad.shape}")
-        if grad is not None and grad.dtype != p.dtype:
-            return TypeError(f"{which} is {p.dtype}, its gradient {grad.dtype}")
-        if not array.flags.writeable:
-            return ValueError(f"{which} of shape {p.shape} is read-only")
-        if not array.flags.carray:
-            return ValueError(
-                f"{which} of shape {p.shape} has strides {p.stride()}: expected contiguous memory"
-            )
-        return ValueError(
-            f"{which} is {p.dtype} of shape {p.shape}, and its state is not: was the parameter "
-            "changed after the first step?"
-        )
+    def _misfit(self) -> Exception | None:
+        """Which parameter cannot be updated, and why: called once the kernel has refused."""
+        params = [p for group in self.param_groups for p in group["params"]]
+        for i, p in enumerate(params):
+            which = f"{self._where}: parameter {i}"
+            array, grad = p._array, p.grad
+            if grad is None:
+                continue
+            if grad.shape != p.shape:
+                return ValueError(f"{which} has shape {p.shape}, its gradient {grad.shape}")
+            if grad.dtype != p.dtype:
+                return TypeError(f"{which} is {p.dtype}, its gradient {grad.dtype}")
+            if not array.flags.writeable:
+                return ValueError(f"{which} of shape {p.shape} is read-only")
+            if not array.flags.carray:
+                return ValueError(
+                    f"{which} of shape {p.shape} has strides {p.stride()}: expected contiguous "
+                    "memory"
+                )
+            for value in self.state.get(p, {}).values():
+                if isinstance(value, Tensor) and not _same_layout(array, value._array):
+                    return ValueError(
+                        f"{which} is {p.dtype} of shape {p.shape}, and its state is not: was the "
+                        "parameter changed after the first step?"
+                    )
+        return None
 
     # ---- the state -------------------------------------------------------------------------------
 

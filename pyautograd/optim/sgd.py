@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.modes import mark_modified
-from pyautograd.optim.optimizer import Optimizer, _same_layout, check_at_least_0
-from pyautograd.tensor import wrap
+from pyautograd.optim.optimizer import Optimizer, check_at_least_0
+from pyautograd.tensor import Tensor, wrap
 
-_sgd_step = _C.sgd_step
+_NEW: dict[str, Any] = {}  # the state of a parameter before its first step
+_settings = itemgetter("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
 
 
 class SGD(Optimizer):
@@ -59,35 +60,25 @@ class SGD(Optimizer):
         if group["nesterov"] and (not group["momentum"] or group["dampening"]):
             raise ValueError("SGD: nesterov needs momentum above 0 and no dampening")
 
-    def _prepare(self, group: dict[str, Any]) -> list[Any]:
-        momentum = group["momentum"] != 0
-        work = []
-        for p in group["params"]:
-            grad = p.grad
-            if grad is None:
-                continue
-            x, g = p._array, grad._array
-            if not _same_layout(x, g) or not x.flags.carray:
-                raise self._misfit(p)
-            buffer, first = None, False
-            if momentum:
-                known = self.state.get(p)
-                first = known is None or "momentum_buffer" not in known
-                if known is None or first:
-                    buffer = np.empty(x.shape, x.dtype)
-                else:
-                    buffer = known["momentum_buffer"]._array
-                    if not _same_layout(x, buffer):
-                        raise self._misfit(p)
-            work.append((p, x, g, buffer, first))
-        return work
+    _kernel = staticmethod(_C.sgd_step)
 
-    def _update(self, group: dict[str, Any], work: list[Any]) -> None:
-        lr, momentum = float(group["lr"]), float(group["momentum"])
-        dampening, decay = float(group["dampening"]), float(group["weight_decay"])
-        nesterov, maximize = bool(group["nesterov"]), bool(group["maximize"])
-        for p, x, g, buffer, first in work:
-            _sgd_step(x, g, buffer, lr, momentum, dampening, decay, nesterov, maximize, first)
-            mark_modified(x, "SGD.step")
-            if first:
-                self.state[p]["momentum_buffer"] = wrap(buffer)
+    def _prepare(self, group: dict[str, Any], params: list[Tensor]) -> Any:
+        arrays = [p._array for p in params]
+        grads: list[Any] = [p.grad._array for p in params]  # type: ignore[union-attr]
+        settings = _settings(group)
+        if not group["momentum"]:
+            return arrays, grads, None, [False] * len(params), settings
+        get = self.state.get
+        kept = [(get(p) or _NEW).get("momentum_buffer") for p in params]
+        buffers = [
+            np.empty(p.shape, p.dtype) if b is None else b._array
+            for p, b in zip(params, kept, strict=True)
+        ]
+        return arrays, grads, buffers, [b is None for b in kept], settings
+
+    def _keep(self, params: list[Tensor], work: Any) -> None:
+        _, _, buffers, first, _ = work
+        if True in first:
+            for p, buffer, new in zip(params, buffers, first, strict=True):
+                if new:
+                    self.state[p]["momentum_buffer"] = wrap(buffer)

@@ -1,0 +1,34 @@
+// Winograd's fast correlation with 3x3 weights, float32 only.
+#pragma once
+#include <cstdint>
+
+namespace pag {
+
+// out[n, g, m, y, x] = bias[g, m] + sum over c, r, s of
+//     weight(g, m, c, r, s) * x[n, g, c, y + r - pad[0], x + s - pad[1]],
+// inputs outside the image being zero; a negative pad crops it.
+struct WinogradConv {
+  int64_t images, groups, channels, outputs;  // channels and outputs of one group
+  int64_t in[2], out[2], pad[2];              // height and width
+  const float* x;                             // (images, groups, channels, in[0], in[1])
+  const float* weights;  // 9 taps at the steps below, in reverse order if `rotated`
+  int64_t group_step, output_step, channel_step;
+  bool rotated;
+  const float* bias;  // (groups, outputs) or null
+  float* y;           // (images, groups, outputs, out[0], out[1])
+};
+
+// Whether `winograd` is allowed, and expected to be faster than `correlate`. It is less exact (an
+// rms error about 2 to 4 times as large), and an infinity makes NaN of outputs next to those it
+// reaches.
+bool winograd_wins(const WinogradConv& p);
+
+// Working memory in bytes: for transformed weights, 4 times as large as the weights but at most 12
+// MB in all, or else 144 a channel and output of its task in each thread; and in each thread, 9.3
+// KB a channel and 0.5 MB. Throws std::bad_alloc.
+void winograd(const WinogradConv& p);
+
+bool winograd_allowed();
+void allow_winograd(bool allowed);
+
+}  // namespace pag
