@@ -46,20 +46,23 @@ def _serve(rows: Mapping[str, Row]) -> None:
     ready: dict[str, Work] = {}
     for line in sys.stdin:
         name = line.strip()
+        if name not in rows:  # this side has no such program
+            print("inf", flush=True)
+            continue
         if name not in ready:
             ready = {name: rows[name]()}  # one row's data at a time
         print(one_round(ready[name]), flush=True)
 
 
 class _Worker:
-    def __init__(self, side: str, threads: int, extra: list[str]) -> None:
+    def __init__(self, side: str, threads: int) -> None:
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         env = {**os.environ, **dict.fromkeys(names, str(threads))}
         # Some machines pin OpenBLAS to an old kernel, which would flatter us.
         for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
             env.pop(name, None)
         self.process = subprocess.Popen(
-            [sys.executable, sys.argv[0], "--side", side, "--threads", str(threads), *extra],
+            [sys.executable, sys.argv[0], "--side", side, "--threads", str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env,
         )  # fmt: skip
 
@@ -75,10 +78,10 @@ class _Worker:
 
 
 def measure(
-    sides: list[str], rows: list[str], threads: int, rounds: int, extra: list[str]
+    sides: list[str], rows: list[str], threads: int, rounds: int
 ) -> dict[str, dict[str, float]]:
     """Best seconds by row and side."""
-    workers = {side: _Worker(side, threads, extra) for side in sides}
+    workers = {side: _Worker(side, threads) for side in sides}
     best: dict[str, dict[str, float]] = {}
     for row in rows:
         best[row] = dict.fromkeys(sides, float("inf"))
@@ -132,7 +135,7 @@ def main(
         _serve(rows_of(args.side))
         return
     names = [name for name in rows_of(sides[0]) if args.only in name]
-    best = measure(sides, names, args.threads, args.rounds, [])
+    best = measure(sides, names, args.threads, args.rounds)
     if args.json:
         with open(args.json, "w") as file:
             json.dump(best, file, indent=1)

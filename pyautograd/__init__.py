@@ -13,10 +13,17 @@ import importlib as _importlib
 import os as _os
 from typing import TYPE_CHECKING, Any
 
-from pyautograd import _C
+from pyautograd import _C, backends
 from pyautograd.dtypes import bool_ as bool
 from pyautograd.dtypes import float32, float64, int32, int64, uint8
-from pyautograd.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from pyautograd.modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from pyautograd.ops import loss, norm, pool
 from pyautograd.ops.conv import *
 from pyautograd.ops.create import *
@@ -27,23 +34,25 @@ from pyautograd.ops.random import *
 from pyautograd.ops.reduce import *
 from pyautograd.ops.shape import *
 from pyautograd.ops.softmax import *
-from pyautograd.tensor import Tensor, as_tensor, from_numpy, tensor
+from pyautograd.tensor import Tensor, as_tensor, from_dlpack, from_numpy, tensor
 from pyautograd.threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
     from pyautograd import autograd as autograd
     from pyautograd import data as data
+    from pyautograd import func as func
     from pyautograd import nn as nn
     from pyautograd import optim as optim
     from pyautograd import utils as utils
+    from pyautograd.func import vmap as vmap
     from pyautograd.serialization import load as load
     from pyautograd.serialization import save as save
 
 __version__ = "0.1.0"
 
 # Loaded at first use: `import pyautograd` alone stays fast.
-_SUBMODULES = ("autograd", "data", "nn", "optim", "utils")
-_LAZY = {"load": "serialization", "save": "serialization"}
+_SUBMODULES = ("autograd", "data", "func", "nn", "optim", "utils")
+_LAZY = {"load": "serialization", "save": "serialization", "vmap": "func"}
 
 
 def __getattr__(name: str) -> Any:
@@ -60,8 +69,7 @@ def show_config() -> str:
         (
             f"pyautograd {__version__}",
             f"instruction set: {_C.isa()} of {', '.join(_C.available_isas())}",
-            f"threads: {get_num_threads()}"
-            + ("" if _C.has_openmp() else " (built without OpenMP: kernels run on one thread)"),
+            f"threads: {get_num_threads()}",
         )
     )
 

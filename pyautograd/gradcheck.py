@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pyautograd import tape
+from pyautograd.gradcheck_parts import (
+    GradcheckError,
+    Settings,
+    as_tuple,
+    by_differences,
+    compare,
+    place,
+)
+from pyautograd.op import Stand
 from pyautograd.tensor import Tensor, wrap
-
-
-class GradcheckError(RuntimeError):
-    """A gradient that does not agree with finite differences."""
 
 
 def gradcheck(
@@ -25,6 +29,14 @@ def gradcheck(
     rtol: float = 1e-3,
     raise_exception: bool = True,
     nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
+    fast_mode: bool = False,
+    masked: bool | None = None,
 ) -> bool:
     """Compares the gradients of `func(*inputs)` with central differences.
 
@@ -35,8 +47,15 @@ def gradcheck(
 
     Such inputs are float64 (float32 has too few digits for differences); `func` returns a Tensor
     or a sequence of them, of which those with a gradient are checked. It is called with each input
-    shifted in place, so it may also reach the inputs on another way than by its arguments. A
-    second backward must repeat the gradients up to `nondet_tol`.
+    shifted in place, so it may also reach the inputs on another way than by its arguments (but not
+    where forward mode is checked). A second backward must repeat the gradients up to `nondet_tol`.
+
+    check_undefined_grad: with several outputs, that leaving one out is the same as zeros for it.
+    check_backward_ad, check_forward_ad: backward, and `func.jvp`.
+    check_batched_grad, check_batched_forward_grad: that these give the same in `vmap`.
+    fast_mode: compares uᵀJv alone, for random unit vectors u and v, instead of every element of J.
+    check_grad_dtypes, masked: taken as PyTorch does. The dtypes of gradients are checked always,
+        and there are no sparse tensors to mask.
 
     Returns True. Raises GradcheckError, naming the place and both values, or returns False if not
     `raise_exception`. Raises TypeError for inputs of another dtype, ValueError if no input
@@ -44,13 +63,17 @@ def gradcheck(
 
     >>> import pyautograd as ag
     >>> x = ag.tensor([0.5, -2.0], dtype=ag.float64, requires_grad=True)
-    >>> ag.autograd.gradcheck(lambda x: (x * x).tanh(), x)
+    >>> ag.autograd.gradcheck(lambda x: (x * x).tanh(), x, check_forward_ad=True)
     True
     """
-    given = _as_tuple(inputs)
+    settings = Settings(
+        eps, atol, rtol, nondet_tol, check_undefined_grad, check_batched_grad,
+        check_batched_forward_grad, check_forward_ad, check_backward_ad, fast_mode,
+    )  # fmt: skip
+    given = as_tuple(inputs)
     _check_inputs("gradcheck", given)
     try:
-        _check(func, given, eps, atol, rtol, nondet_tol)
+        _check(func, given, settings)
     except GradcheckError:
         if raise_exception:
             raise
@@ -69,25 +92,33 @@ def gradgradcheck(
     gen_non_contig_grad_outputs: bool = False,
     raise_exception: bool = True,
     nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
+    fast_mode: bool = False,
+    masked: bool = False,
 ) -> bool:
     """Compares the gradients of the gradients of `func` with central differences, as `gradcheck`.
 
     The function checked is (inputs, v) -> gradients of sum(func(*inputs) * v) with respect to the
     inputs; it is checked by the inputs and by v. `grad_outputs` gives v, one tensor an output with
     a gradient; by default it is normal (with gaps in memory if `gen_non_contig_grad_outputs`).
+    `check_fwd_over_rev` checks its derivative by forward mode too.
 
     >>> import pyautograd as ag
     >>> x = ag.tensor([0.5, -2.0], dtype=ag.float64, requires_grad=True)
     >>> ag.autograd.gradgradcheck(lambda x: (x * x).tanh(), x)
     True
     """
-    given = _as_tuple(inputs)
+    given = as_tuple(inputs)
     _check_inputs("gradgradcheck", given)
     outputs = _with_gradient(func(*given))
     if grad_outputs is None:
         vectors = _random_like(outputs, gen_non_contig_grad_outputs)
     else:
-        vectors = _as_tuple(grad_outputs)
+        vectors = as_tuple(grad_outputs)
         if len(vectors) != len(outputs):
             raise ValueError(
                 f"gradgradcheck: got {len(vectors)} grad_outputs for {len(outputs)} outputs with "
@@ -96,6 +127,10 @@ def gradgradcheck(
 
     def gradients(*args: Any) -> tuple[Tensor, ...]:
         xs, vs = args[: len(given)], args[len(given) :]
+        if any(isinstance(x, Stand) for x in args):
+            from pyautograd.gradcheck_modes import gradients_by_vjp
+
+            return gradients_by_vjp(func, given, xs, vs)
         wanted = [x for x in xs if _requires_grad(x)]
         found = tape.grad(
             _with_gradient(func(*xs)), wanted, vs, create_graph=True, allow_unused=True
@@ -110,14 +145,17 @@ def gradgradcheck(
         rtol=rtol,
         raise_exception=raise_exception,
         nondet_tol=nondet_tol,
+        check_undefined_grad=check_undefined_grad,
+        check_grad_dtypes=check_grad_dtypes,
+        check_batched_grad=check_batched_grad,
+        check_forward_ad=check_fwd_over_rev,
+        check_backward_ad=check_rev_over_rev,
+        fast_mode=fast_mode,
+        masked=masked,
     )
 
 
 # ---- what is given -------------------------------------------------------------------------------
-
-
-def _as_tuple(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
 
 
 def _requires_grad(value: Any) -> bool:
@@ -125,7 +163,7 @@ def _requires_grad(value: Any) -> bool:
 
 
 def _with_gradient(outputs: Any) -> list[Tensor]:
-    return [y for y in _as_tuple(outputs) if _requires_grad(y)]
+    return [y for y in as_tuple(outputs) if _requires_grad(y)]
 
 
 def _random_like(outputs: Sequence[Tensor], gaps: bool) -> tuple[Tensor, ...]:
@@ -161,26 +199,36 @@ def _check_inputs(op: str, inputs: tuple[Any, ...]) -> None:
 # ---- the check -----------------------------------------------------------------------------------
 
 
-def _check(
-    func: Callable[..., Any],
-    inputs: tuple[Any, ...],
-    eps: float,
-    atol: float,
-    rtol: float,
-    nondet_tol: float,
-) -> None:
+def _check(func: Callable[..., Any], inputs: tuple[Any, ...], s: Settings) -> None:
     positions = [j for j, x in enumerate(inputs) if _requires_grad(x)]
     xs = [inputs[j] for j in positions]
-    every = _as_tuple(func(*inputs))
+    every = as_tuple(func(*inputs))
     # Where no output has a gradient, none may depend on the inputs.
     chosen = [i for i, y in enumerate(every) if _requires_grad(y)] or [
         i for i, y in enumerate(every) if isinstance(y, Tensor) and y.is_floating_point()
     ]
-    analytical = {i: _by_backward(i, every[i], xs, positions, nondet_tol) for i in chosen}
+    if s.fast:
+        from pyautograd.gradcheck_modes import check_fast
+
+        check_fast(func, inputs, every, chosen, s)
+        return
+    backward = {}
+    if s.backward:
+        backward = {i: _by_backward(i, every[i], xs, positions, s.nondet_tol) for i in chosen}
     for j, x in zip(positions, xs, strict=True):
-        numerical = _by_differences(func, inputs, x, chosen, eps)
-        for i in chosen:
-            _compare(i, j, every[i].shape, x.shape, analytical[i][j], numerical[i], atol, rtol)
+        numerical = by_differences(func, inputs, x, chosen, s.eps)
+        for i in chosen if s.backward else ():
+            compare("backward", i, j, every[i].shape, x.shape, backward[i][j], numerical[i], s)
+        if s.forward:
+            from pyautograd.gradcheck_modes import by_jvp
+
+            forward = by_jvp(func, inputs, j, chosen)
+            for i in chosen:
+                compare("jvp", i, j, every[i].shape, x.shape, forward[i], numerical[i], s)
+    if s.undefined or s.batched or s.batched_forward:
+        from pyautograd import gradcheck_modes
+
+        gradcheck_modes.check_others(func, inputs, every, chosen, backward, s)
 
 
 def _by_backward(
@@ -197,7 +245,7 @@ def _by_backward(
             if not (away <= nondet_tol).all() and not np.array_equal(a, b, equal_nan=True):
                 raise GradcheckError(
                     f"gradcheck: backward is not deterministic: two runs from element "
-                    f"{_place(k, y.shape)} of output {i} give gradients of input {j} that differ "
+                    f"{place(k, y.shape)} of output {i} give gradients of input {j} that differ "
                     f"by up to {away.max():.6g} (nondet_tol is {nondet_tol:.6g})"
                 )
             rows[j][k] = a.reshape(-1)
@@ -219,60 +267,3 @@ def _gradients(i: int, y: Tensor, k: int, xs: list[Tensor], positions: list[int]
             )
         out.append(np.zeros(x.shape) if g is None else g.numpy(force=True))
     return out
-
-
-def _shifted(func: Callable[..., Any], inputs: Any, chosen: list[int]) -> list[Any]:
-    outputs = _as_tuple(func(*inputs))
-    return [outputs[i].numpy(force=True).reshape(-1).copy() for i in chosen]
-
-
-def _by_differences(
-    func: Callable[..., Any], inputs: tuple[Any, ...], x: Tensor, chosen: list[int], eps: float
-) -> dict[int, Any]:
-    """By output: its Jacobian by x, (y.numel(), x.numel()), two calls of func a column."""
-    array = x._array
-    columns: dict[int, list[Any]] = {i: [] for i in chosen}
-    for place in np.ndindex(array.shape):
-        value = array[place]
-        try:
-            array[place] = value + eps
-            above = _shifted(func, inputs, chosen)
-            array[place] = value - eps
-            below = _shifted(func, inputs, chosen)
-        finally:
-            array[place] = value
-        for i, up, down in zip(chosen, above, below, strict=True):
-            columns[i].append((up.astype(np.float64) - down) / (2 * eps))
-    return {i: np.stack(c, 1) if c else np.zeros((0, 0)) for i, c in columns.items()}
-
-
-def _compare(
-    i: int,
-    j: int,
-    y_shape: tuple[int, ...],
-    x_shape: tuple[int, ...],
-    analytical: Any,
-    numerical: Any,
-    atol: float,
-    rtol: float,
-) -> None:
-    if not analytical.size:
-        return
-    with np.errstate(invalid="ignore"):
-        away = np.abs(analytical - numerical)
-        good = away <= atol + rtol * np.abs(numerical)  # false for NaN
-    if good.all():
-        return
-    worst = int(np.argmax(np.where(good, -1.0, np.where(np.isnan(away), math.inf, away))))
-    k, m = divmod(worst, analytical.shape[1])
-    raise GradcheckError(
-        f"gradcheck: the gradient of output {i} with respect to input {j} is wrong in "
-        f"{int((~good).sum())} of {good.size} places; the worst is element {_place(k, y_shape)} of "
-        f"the output by element {_place(m, x_shape)} of the input: backward gives "
-        f"{analytical[k, m]:.9g}, differences give {numerical[k, m]:.9g} "
-        f"(atol={atol:g}, rtol={rtol:g})"
-    )
-
-
-def _place(k: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(int(n) for n in np.unravel_index(k, shape)) if shape else ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,11 +19,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _State:
-    __slots__ = ("clock", "grad_off")
+    __slots__ = ("clock", "grad_off", "watching")
 
     def __init__(self) -> None:
         self.grad_off = 0  # threads that have recording switched off; 0 makes the usual test short
         self.clock = 0  # moves at each in-place change
+        self.watching = 0  # watchers, in all threads, of what is recorded
 
 
 state = _State()
@@ -78,16 +79,12 @@ class no_grad(GradMode):
     False
     """
 
-    def __init__(self, function: Callable[..., Any] | None = None) -> None:
-        super().__init__(False)
-
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         """`@no_grad` works as `@no_grad()` does."""
-        mode = super().__new__(cls)
-        if function is None:
-            return mode
-        GradMode.__init__(mode, False)
-        return GradMode.__call__(mode, function)
+        return super().__new__(cls) if function is None else cls()(function)
+
+    def __init__(self, function: None = None) -> None:
+        super().__init__(False)
 
 
 class enable_grad(GradMode):
@@ -109,11 +106,37 @@ class set_grad_enabled(GradMode):
         pass
 
 
-# Arrays changed in place: id of the owning array -> [weak reference, clock, name of the op].
+class inference_mode(GradMode):
+    """As `no_grad`, for code that has nothing to do with gradients; `inference_mode(False)` undoes.
+
+    >>> import pyautograd as ag
+    >>> x = ag.ones(2, requires_grad=True)
+    >>> with ag.inference_mode():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+
+    def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
+        """`@inference_mode` works as `@inference_mode()` does."""
+        return cls()(mode) if callable(mode) else super().__new__(cls)
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__(not mode)
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether recording is off in this thread: there is no other difference between the modes."""
+    return not is_grad_enabled()
+
+
+# Arrays changed in place, by the id of the array that owns the memory:
+# [weak reference, clock, name of the op, how often].
 _modified: dict[int, list[Any]] = {}
 
 
-def _owner(array: Any) -> Any:
+def owner(array: Any) -> Any:
+    """The array whose memory this one shares."""
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array
@@ -121,22 +144,38 @@ def _owner(array: Any) -> Any:
 
 def mark_modified(array: Any, op: str) -> None:
     """Notes that `op` has changed `array` in place, so that backward can refuse stale values."""
-    owner = _owner(array)
-    key = id(owner)
+    mark_all_modified((array,), op)
+
+
+def mark_all_modified(arrays: Iterable[Any], op: str) -> None:
+    """Notes that `op` has changed all of them, as `mark_modified` does for one."""
     with lock:
-        state.clock += 1
-        entry = _modified.get(key)
-        if entry is None or entry[0]() is not owner:
-            gone = lambda _, key=key: _modified.pop(key, None)  # noqa: E731
-            _modified[key] = [weakref.ref(owner, gone), state.clock, op]
-        else:
-            entry[1:] = state.clock, op
+        state.clock = clock = state.clock + 1
+        for array in arrays:
+            if array.base is not None:
+                array = owner(array)
+            key = id(array)
+            entry = _modified.get(key)
+            if entry is not None and entry[0]() is array:
+                entry[1] = clock
+                entry[2] = op
+                entry[3] += 1
+            else:
+                gone = lambda _, key=key: _modified.pop(key, None)  # noqa: E731
+                _modified[key] = [weakref.ref(array, gone), clock, op, 1]
 
 
 def modified_since(array: Any, clock: int) -> str | None:
     """The op that has changed the array in place since that reading of `state.clock`, if any."""
-    owner = _owner(array)
-    entry = _modified.get(id(owner))
-    if entry is not None and entry[1] > clock and entry[0]() is owner:
+    array = owner(array)
+    entry = _modified.get(id(array))
+    if entry is not None and entry[1] > clock and entry[0]() is array:
         return str(entry[2])
     return None
+
+
+def version(array: Any) -> int:
+    """How often the array's memory has been changed in place."""
+    array = owner(array)
+    entry = _modified.get(id(array))
+    return entry[3] if entry is not None and entry[0]() is array else 0

@@ -8,29 +8,41 @@ A rule is `rule(K, g, saved, needs, *attrs)`, written in the ops of the space K.
 gradient per input, None where `needs` has None (or where there is none). It never undoes
 broadcasting: the engine does. Constants are Python numbers.
 
+A Tensor without an array of its own (a batch under vmap, a symbol of a static graph) is a subclass
+of `Stand`: reading `_array` fails, and the op hands itself to `Stand.run_op`. Ordinary tensors pay
+nothing for that.
+
 Budget of a recorded 4x4 multiply (ns): frame 45, loading the arrays 10, kernel 100 (65 of it the
 result's memory), Tensor 100, test of the grad mode 10, Node 100, tuples 70, comparing layouts 20.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from pyautograd import _C, tape
+from pyautograd.graph import OUT, SHAPE, Node, record
 from pyautograd.modes import is_grad_enabled, state
-from pyautograd.tape import OUT, SHAPE, Node
-from pyautograd.tensor import Tensor, wrap
+from pyautograd.tensor import Tensor, link_view, wrap
 
 Rule = Callable[..., Any]
 OPS: dict[str, Op] = {}
 # Ops as the methods behind operators: these leave operands that they do not know to Python, where
 # the functions raise TypeError.
 operators: dict[str, Callable[[Any, Any], Any]] = {}
+reflected_operators: dict[str, Callable[[Any, Any], Any]] = {}  # of the right operand: (b, a)
 
 _same_layout = _C.same_layout
+
+
+def _linear_inputs(kind: str, inputs: int) -> tuple[int, ...]:
+    if kind == "contraction":
+        return (0, 1)
+    return (0,) if kind == "movement" and inputs == 1 else ()
 
 
 class Op:
@@ -46,20 +58,27 @@ class Op:
     saves: what the rule needs: numbers of inputs, tape.OUT, tape.SHAPE + number of an input.
     inputs: how many of the arguments are arrays; the others are attributes.
     broadcasts: whether inputs may have other shapes or dtypes than the output.
+    view: whether the output shares the memory of the input.
+    exchange: puts another function in the place of `forward` wherever it is called: see watch.py.
     fresh: whether the rule returns new arrays only, never `g`, a saved array or a view of one.
+    linear: the inputs in each of which the op is linear, with the others as they are. Unless given,
+        the only one of a movement op, and the first two of a contraction (without its bias).
     """
 
     __slots__ = (
         "broadcasts",
+        "exchange",
         "forward",
         "fresh",
         "holds_arrays",
         "infer",
         "inputs",
         "kind",
+        "linear",
         "name",
         "rule",
         "saves",
+        "view",
     )
 
     def __init__(
@@ -73,9 +92,12 @@ class Op:
         inputs: int = 1,
         broadcasts: bool = False,
         fresh: bool = False,
+        view: bool = False,
+        linear: tuple[int, ...] | None = None,
     ) -> None:
         self.name = name
         self.kind = kind
+        self.exchange: Callable[[Callable[..., Any]], None]
         self.forward = forward
         self.rule = rule
         self.infer = infer
@@ -83,36 +105,126 @@ class Op:
         self.inputs = inputs
         self.broadcasts = broadcasts
         self.fresh = fresh
+        self.view = view
+        self.linear = _linear_inputs(kind, inputs) if linear is None else linear
         self.holds_arrays = any(where < SHAPE for where in saves)
+
+    def source(self, node: Node, i: int) -> Node | None:
+        """The node that computed the i-th value that `node` saved."""
+        where = self.saves[i]
+        return node.edges[where] if 0 <= where < SHAPE else node if where == OUT else None
 
     def __repr__(self) -> str:
         return f"Op({self.name!r}, {self.kind!r})"
 
 
-def _register(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
+def _register(
+    op: Op, function: Callable[..., Any], exchange: Callable[[Callable[..., Any]], None]
+) -> Callable[..., Any]:
+    def exchange_everywhere(forward: Callable[..., Any]) -> None:
+        exchange(forward)
+        setattr(tape.arrays, op.name, forward)
+
     if op.name in OPS:
         raise ValueError(f"op {op.name!r} is defined twice")
     function.__name__ = function.__qualname__ = op.name
     OPS[op.name] = op
+    op.exchange = exchange_everywhere
     setattr(tape.arrays, op.name, op.forward)
     setattr(tape.tensors, op.name, function)
     return function
 
 
-def _save(op: Op, inputs: Any, outputs: Any) -> tuple[Any, ...] | None:
-    return (
-        tuple(
-            [
-                inputs[where - SHAPE].shape
-                if where >= SHAPE
-                else inputs[where]
-                if where >= 0
-                else outputs[OUT - where]
-                for where in op.saves
-            ]
-        )
-        or None
+def _keeper(saves: tuple[int, ...]) -> Callable[[Any, Any], tuple[Any, ...] | None]:
+    """What picks the values to save from the inputs and the outputs of a call."""
+    if not saves:
+        return lambda inputs, outputs: None
+    if len(saves) == 1:
+        (where,) = saves
+        if where >= SHAPE:
+            return lambda inputs, outputs: (inputs[where - SHAPE].shape,)
+        if where >= 0:
+            return lambda inputs, outputs: (inputs[where],)
+        return lambda inputs, outputs: (outputs[OUT - where],)
+    return lambda inputs, outputs: tuple(
+        [
+            inputs[where - SHAPE].shape
+            if where >= SHAPE
+            else inputs[where]
+            if where >= 0
+            else outputs[OUT - where]
+            for where in saves
+        ]
     )
+
+
+# ---- tensors without arrays ----------------------------------------------------------------------
+
+
+class Stand(Tensor):
+    """A Tensor that stands for values which are not here: subclasses run the ops on it.
+
+    They set `_node` to None and answer `shape` and `dtype`. Of several kinds in one call, that of
+    the largest `level` runs it.
+    """
+
+    __slots__ = ()
+    level = 0
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def dim(self) -> int:
+        return len(self.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
+
+    def numel(self) -> int:
+        return math.prod(self.shape)
+
+    def element_size(self) -> int:
+        return self.dtype.itemsize
+
+    def is_floating_point(self) -> bool:
+        return self.dtype.kind == "f"
+
+    def is_contiguous(self) -> bool:
+        return True
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def detach(self) -> Tensor:
+        return tape.tensors.detach(self)
+
+    @property
+    def _array(self) -> Any:
+        raise NoArrayError(f"a {type(self).__name__} has no values that Python could read here")
+
+    @classmethod
+    def run_op(cls, op: Op, run: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """What `run(*args)` means; `run` is the function of `op` on Tensors."""
+        raise NotImplementedError
+
+
+class NoArrayError(AttributeError):
+    """The values of a `Stand` were asked for."""
+
+
+def stand_in(op: Op, run: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Hands a call to the operands that stand for others; TypeError where there are none."""
+    given = args[0] if op.inputs < 0 else args
+    stands = [x for x in given if isinstance(x, Stand)]
+    if not stands:
+        raise not_an_operand(op.name, *given) from None
+    return max(stands, key=lambda x: x.level).run_op(op, run, args)
 
 
 # ---- element-wise ops ----------------------------------------------------------------------------
@@ -149,19 +261,23 @@ def unary(name: str, rule: Rule, saves: int) -> Callable[[Tensor], Tensor]:
         try:
             x = a._array
         except AttributeError:
-            raise not_an_operand(name, a) from None
+            return stand_in(op, run, (a,))
         y = kernel(x)
         out = Tensor()
         out._array = y
         out.grad = None
         edge = a._node
         if edge is not None and (not state.grad_off or is_grad_enabled()):
-            out._node = Node(op, (edge,), (y if saves_output else x,))
+            out._node = record(op, (edge,), (y if saves_output else x,))
         else:
             out._node = None
         return out
 
-    return _register(op, run)
+    def exchange(new: Callable[..., Any]) -> None:
+        nonlocal kernel
+        kernel = new
+
+    return _register(op, run, exchange)
 
 
 def binary(
@@ -178,21 +294,22 @@ def binary(
     """
     kernel = _C.elementwise[name]
     op = Op(name, "elementwise", kernel, rule, _infer_elementwise(name), saves, 2, True, fresh)
-    both, nothing = saves == (0, 1), not saves
+    both, nothing, keep = saves == (0, 1), not saves, _keeper(saves)
 
     def build(otherwise: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Tensor]:
         def run(a: Any, b: Any) -> Tensor:
-            if not isinstance(a, Tensor):
-                return otherwise(a, b)
-            x = a._array
-            left = a._node
-            if isinstance(b, Tensor):
-                y = b._array
-                right = b._node
-            elif type(b) is float or type(b) is int:
-                y = b
-                right = None
-            else:
+            try:
+                x = a._array
+                left = a._node
+                if isinstance(b, Tensor):
+                    y = b._array
+                    right = b._node
+                elif type(b) is float or type(b) is int:
+                    y = b
+                    right = None
+                else:
+                    return otherwise(a, b)
+            except AttributeError:
                 return otherwise(a, b)
             z = kernel(x, y)
             out = Tensor()
@@ -202,12 +319,12 @@ def binary(
                 out._node = None
                 return out
             if not both:
-                saved = None if nothing else _save(op, (x, y), (z,))
+                saved = None if nothing else keep((x, y), (z,))
             elif crosswise and (left is None or right is None):
                 saved = (None, y) if right is None else (x, None)
             else:
                 saved = (x, y)
-            out._node = node = Node(op, (left, right), saved)
+            out._node = node = record(op, (left, right), saved)
             if y is not b and not _same_layout(x, y):
                 node.layouts = ((x.shape, x.dtype), (y.shape, y.dtype))
             return out
@@ -216,6 +333,8 @@ def binary(
 
     def mixed(a: Any, b: Any) -> Any:
         """A number on the left (kept as it is: it has neither shape nor gradient), or an array."""
+        if isinstance(a, Stand) or isinstance(b, Stand):
+            return stand_in(op, tape.tensors.__dict__[name], (a, b))
         operands = [x._array if isinstance(x, Tensor) else x for x in (a, b)]
         for x in operands:
             if not isinstance(x, (int, float, np.ndarray, np.generic)):
@@ -226,7 +345,7 @@ def binary(
         nodes = tuple([x._node if isinstance(x, Tensor) else None for x in (a, b)])
         if nodes == (None, None) or not is_grad_enabled():
             return wrap(z)
-        node = Node(op, nodes, _save(op, operands, (z,)))
+        node = record(op, nodes, keep(operands, (z,)))
         kept = operands[0] if nodes[0] is not None else operands[1]
         if not _same_layout(kept, z):
             node.layouts = ((kept.shape, kept.dtype),) * 2
@@ -238,18 +357,58 @@ def binary(
             raise not_an_operand(name, a, b)
         return out
 
+    def reflected(b: Any, a: Any) -> Any:
+        if (type(a) is not float and type(a) is not int) or isinstance(b, Stand):
+            return mixed(a, b)
+        y = b._array
+        right = b._node
+        z = kernel(a, y)
+        out = Tensor()
+        out._array = z
+        out.grad = None
+        if right is None or (state.grad_off and not is_grad_enabled()):
+            out._node = None
+        else:
+            out._node = record(op, (None, right), keep((a, y), (z,)))
+        return out
+
+    def exchange(new: Callable[..., Any]) -> None:
+        nonlocal kernel
+        kernel = new
+
     operators[name] = build(mixed)
-    return _register(op, build(strict))
+    reflected_operators[name] = reflected
+    return _register(op, build(strict), exchange)
 
 
-def reflected(function: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
-    """The method for the right operand: `reflected(operators["sub"])(a, b)` is b - a."""
+def comparison(
+    name: str, forward: Callable[[Any, Any], Any], infer: Callable[..., Any]
+) -> Callable[[Any, Any], Tensor]:
+    """An element-wise op of two operands that gives bools, hence no gradient."""
+    op = Op(name, "elementwise", forward, None, infer, inputs=2)
 
-    def run(a: Any, b: Any) -> Tensor:
-        return function(b, a)
+    def run(a: Any, b: Any) -> Any:
+        try:
+            operands = [x._array if isinstance(x, Tensor) else x for x in (a, b)]
+        except AttributeError:
+            return stand_in(op, tape.tensors.__dict__[name], (a, b))
+        for x in operands:
+            if not isinstance(x, (int, float, np.ndarray, np.generic)):
+                return NotImplemented
+        return wrap(forward(*operands))
 
-    run.__name__ = run.__qualname__ = f"r{function.__name__}"
-    return run
+    def strict(a: Any, b: Any) -> Any:
+        out = run(a, b)
+        if out is NotImplemented:
+            raise not_an_operand(name, a, b)
+        return out
+
+    def exchange(new: Callable[..., Any]) -> None:
+        nonlocal forward
+        forward = new
+
+    operators[name] = run
+    return _register(op, strict, exchange)
 
 
 # ---- all others ----------------------------------------------------------------------------------
@@ -266,13 +425,39 @@ def primitive(
     inputs: int = 1,
     broadcasts: bool = False,
     fresh: bool = False,
+    view: bool = False,
+    linear: tuple[int, ...] | None = None,
 ) -> Callable[..., Any]:
     """An op with any number of inputs, then attributes: `run(*tensors, *attrs)`.
 
     An input may be None where the forward allows it. `inputs=-1` takes one sequence of tensors.
     If the forward returns a tuple, so does the function; only its first item is on the tape.
     """
-    op = Op(name, kind, forward, rule, infer, saves, inputs, broadcasts, fresh)
+    op = Op(name, kind, forward, rule, infer, saves, inputs, broadcasts, fresh, view, linear)
+    keep = _keeper(saves)
+
+    def run_one(a: Any, *attrs: Any) -> Any:
+        """The usual case of one input, with less to unpack."""
+        try:
+            x = a._array
+        except AttributeError:
+            return run(a, *attrs)
+        y = forward(x, *attrs)
+        several = type(y) is tuple
+        out = Tensor()
+        out._array = y[0] if several else y
+        out.grad = None
+        edge = a._node
+        if edge is None or rule is None or (state.grad_off and not is_grad_enabled()):
+            out._node = None
+        else:
+            out._node = node = record(op, (edge,), keep((x,), y if several else (y,)))
+            node.attrs = attrs
+            if broadcasts:
+                node.layouts = ((x.shape, x.dtype),)
+        if view:
+            link_view(out, a)
+        return (out, *[wrap(z) for z in y[1:]]) if several else out
 
     def run(*args: Any) -> Any:
         if inputs < 0:
@@ -282,6 +467,8 @@ def primitive(
         try:
             values = [None if t is None else t._array for t in given]
         except AttributeError:
+            if any(isinstance(t, Stand) for t in given):
+                return stand_in(op, tape.tensors.__dict__[name], args)
             given = [_input(name, t) for t in given]
             values = [None if t is None else t._array for t in given]
         result = forward(values, *attrs) if inputs < 0 else forward(*values, *attrs)
@@ -293,16 +480,19 @@ def primitive(
             and edges.count(None) != len(edges)
             and (not state.grad_off or is_grad_enabled())
         ):
-            outputs = result if several else (result,)
-            first._node = node = Node(op, edges, _save(op, values, outputs) if saves else None)
+            first._node = node = record(op, edges, keep(values, result if several else (result,)))
             node.attrs = attrs
             if broadcasts:
                 node.layouts = [None if x is None else (x.shape, x.dtype) for x in values]
-        if several:
-            return (first, *[wrap(x) for x in result[1:]])
-        return first
+        if view:
+            link_view(first, given[0])
+        return (first, *[wrap(x) for x in result[1:]]) if several else first
 
-    return _register(op, run)
+    def exchange(new: Callable[..., Any]) -> None:
+        nonlocal forward
+        forward = new
+
+    return _register(op, run_one if inputs == 1 else run, exchange)
 
 
 def _input(name: str, value: Any) -> Tensor | None:

@@ -1,85 +1,27 @@
-"""The tape: nodes, the order of backward, `backward` and `grad`. Knows no op.
-
-A `Node` is one recorded call. Its `edges` are the nodes of its inputs (None where an input needs
-no gradient); a leaf that requires a gradient has a node of its own, with no edges.
+"""The tape: the order of backward, `backward` and `grad`. Knows no op.
 
 Backward counts how often each node is an input of another, then visits nodes whose consumers are
 all done, last found first. The order is fixed by the graph, hence so is the order of additions.
 Counts and pending gradients live in the nodes' slots: dictionaries would cost 290 ns a node.
 
 Gradient rules run in a *space*: `arrays` (kernels on plain arrays, nothing recorded) or `tensors`
-(the same ops on Tensors, recorded) under `create_graph=True`. op.py fills both.
+(the same ops on Tensors, recorded) under `create_graph=True`.
+
+Threads: any number may record and call backward, on graphs of their own or shared ones; backward
+runs in one thread at a time, in the order in which they come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from types import SimpleNamespace
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from pyautograd.graph import FREED, OUT, SHAPE, Node, arrays, kept_values, record, tensors
 from pyautograd.modes import GradMode, lock, modified_since, state
 
-arrays = SimpleNamespace()
-tensors = SimpleNamespace()
-
-# What an op saves for backward, beside an input by its position (0, 1, ...).
-OUT = -1  # the output; -2, -3, ... are the second, third, ... output
-SHAPE = 1000  # SHAPE + i: the shape of input i
-
-
-class Node:
-    """One recorded call: what backward needs to know of it."""
-
-    __slots__ = (
-        "__weakref__",
-        "attrs",  # arguments of the call that are no arrays, handed to the rule
-        "clock",  # state.clock when the call was recorded
-        "edges",
-        "grad",  # during backward: the gradient so far
-        "hooks",
-        "layouts",  # per input (shape, dtype), where the op may have broadcast or cast it
-        "op",
-        "owned",  # during backward: grad is a buffer of the engine, to be added into
-        "pending",  # during backward: consumers not yet visited
-        "saved",
-    )
-
-    def __init__(self, op: Any, edges: tuple[Node | None, ...], saved: Any) -> None:
-        self.op = op
-        self.edges = edges
-        self.saved = saved
-        self.attrs: tuple[Any, ...] = ()
-        self.layouts: Any = None
-        self.hooks: list[Callable[[Any], Any]] | None = None
-        self.clock = state.clock
-        self.pending = 0
-        self.grad: Any = None
-        self.owned = False
-
-    def name(self) -> str:
-        """The op's name as people know it: `MulBackward`."""
-        if not self.edges:
-            return "AccumulateGrad"
-        return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward"
-
-    @property
-    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
-        """The nodes of the inputs, each with the number of its output (always 0)."""
-        return tuple((edge, 0) for edge in self.edges)
-
-    def __repr__(self) -> str:
-        return f"<{self.name()}>"
-
-
-class _Freed:
-    def __repr__(self) -> str:
-        return "<freed>"
-
-
-FREED = _Freed()
-
+__all__ = ["OUT", "SHAPE", "Node", "arrays", "backward", "grad", "run_backward", "tensors"]
 
 # ---- the walk ------------------------------------------------------------------------------------
 
@@ -87,7 +29,7 @@ _depth = 0  # walks under way in the thread that holds the lock
 
 
 def _check_unmodified(node: Node) -> None:
-    for value in node.saved:
+    for value in node.kept:
         if isinstance(value, np.ndarray) and (op := modified_since(value, node.clock)):
             raise RuntimeError(
                 f"backward: {node.op.name} saved a tensor of shape {value.shape} that {op} has "
@@ -126,7 +68,7 @@ def run_backward(
     if len(roots) == 1:
         root, seed = roots[0], seeds[0]
     else:
-        root, seed = Node(_Roots(seeds), tuple(roots), None), seeds[0]
+        root, seed = record(_Roots(seeds), tuple(roots), None), seeds[0]
     captured: dict[Node, Any] | None = None if wanted is None else dict.fromkeys(wanted)
     global _depth
     with lock:
@@ -135,18 +77,31 @@ def run_backward(
         try:
             if create_graph:
                 with GradMode(True):
-                    _run(root, seed, True, retain_graph, captured)
+                    run_nodes(root, seed, True, retain_graph, captured)
             else:
-                _run(root, seed, False, retain_graph, captured)
-        except BaseException:
+                run_nodes(root, seed, False, retain_graph, captured)
+        except BaseException as error:
             for node in _reachable(root):
                 node.pending, node.grad, node.owned = 0, None, False
+            _note_origin(error)
             raise
         finally:
             _depth -= 1
             for node, *slots in stashed:
                 node.pending, node.grad, node.owned = slots
     return captured or {}
+
+
+def _note_origin(error: BaseException) -> None:
+    """Says which line recorded the node whose rule failed, where anomaly mode knows it."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code is run_nodes.__code__:
+            node: Any = trace.tb_frame.f_locals.get("node")
+            where = getattr(node, "where", None)
+            if where is not None and where not in str(error) and hasattr(error, "add_note"):
+                error.add_note(f"in the backward of {node.op.name}, recorded at {where}")
+        trace = trace.tb_next
 
 
 def _reachable(root: Node) -> Iterable[Node]:
@@ -166,7 +121,7 @@ def _stash(root: Node) -> list[tuple[Node, int, Any, bool]]:
     stashed = []
     for node in _reachable(root):
         if node.pending or node.grad is not None:
-            stashed.append((node, node.pending, node.grad, node.owned))
+            stashed.append((node, node.pending, node.grad, getattr(node, "owned", False)))
             node.pending, node.grad, node.owned = 0, None, False
     return stashed
 
@@ -188,10 +143,11 @@ def _leading_to(root: Node, wanted: Iterable[Node]) -> set[Node]:
     return needed
 
 
-def _run(
+def run_nodes(
     root: Node, seed: Any, create_graph: bool, retain_graph: bool, captured: dict[Node, Any] | None
 ) -> None:
     K = tensors if create_graph else arrays
+    wrap = None if create_graph else tensors.wrap  # for hooks, which see Tensors
     add_into = arrays.add_into
     needed = None if captured is None else _leading_to(root, captured)
     stack = [root]
@@ -206,49 +162,56 @@ def _run(
                     push(edge)
 
     root.grad = seed
+    root.owned = False
     push(root)
     while stack:  # visit
         node = pop()
-        g, owned, edges, op = node.grad, node.owned, node.edges, node.op
+        g = node.grad
         node.grad = None
-        node.owned = False
-        if node.hooks is not None and g is not None:
-            g, owned = _run_hooks(node, g, create_graph), False
+        edges = node.edges
+        op = node.op
+        hooks = node.hooks
+        if hooks is not None and g is not None and (hooks.tensor or hooks.retain):
+            g = hooks.on_tensor(g, wrap)
+            node.owned = False
         if captured is not None:
             if node in captured:
                 # Rules may hand one array to several inputs, or a view: copied, as at leaves.
-                captured[node] = g if g is None or owned or create_graph else g.copy()
+                captured[node] = g if g is None or node.owned or create_graph else g.copy()
             edges = tuple([edge if edge in needed else None for edge in edges])  # type: ignore[operator]
             if not any(edges):
                 continue
         elif not edges:
             if g is not None:
-                _accumulate(node, g, owned, create_graph)
+                _accumulate(node, g, create_graph)
             continue
 
         grads: Any
         if g is None:
             grads = (None,) * len(edges)
         else:
-            saved = node.saved
+            if hooks is not None:
+                g = hooks.before(g, wrap)
+            saved = node.kept
             if saved is not None and op.holds_arrays:
-                if saved is FREED:
-                    raise RuntimeError(
-                        f"backward: the values that {op.name} saved are freed already; "
-                        "pass retain_graph=True to the first backward to go through a graph twice"
-                    )
-                if node.clock != state.clock:
+                if type(saved) is not tuple:
+                    saved = kept_values(node)
+                elif node.clock != state.clock:
                     _check_unmodified(node)
                 if create_graph:
                     saved = _on_tape(node, saved)
-            grads = op.rule(K, g, saved, edges, *node.attrs)
+            attrs = node.attrs
+            # An empty * would cost 80 ns.
+            grads = op.rule(K, g, saved, edges, *attrs) if attrs else op.rule(K, g, saved, edges)
             if node.layouts is not None:
                 grads = [
                     None if x is None or edge is None else K.to_layout(x, *layout)
                     for x, edge, layout in zip(grads, edges, node.layouts, strict=True)
                 ]
+            if hooks is not None:
+                grads = hooks.after(grads, g, wrap)
             if not retain_graph and op.holds_arrays:
-                node.saved = FREED
+                node.kept = FREED
 
         fresh = op.fresh and not create_graph
         i = 0
@@ -275,38 +238,37 @@ def _run(
 def _on_tape(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
     """Saved arrays as Tensors on the tape, so that a rule run on them is recorded."""
     out = []
-    for where, value in zip(node.op.saves, saved, strict=True):
+    for i, value in enumerate(saved):
         if isinstance(value, np.ndarray):
-            source = node.edges[where] if where >= 0 else node if where == OUT else None
-            value = tensors.wrap(value, source)
+            value = tensors.wrap(value, node.op.source(node, i))
         out.append(value)
     return tuple(out)
 
 
-def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
-    with GradMode(create_graph):
-        for hook in tuple(node.hooks or ()):
-            result = hook(g if create_graph else tensors.wrap(g, None))
-            if result is not None:
-                g = result if create_graph else result._array
-    return g
-
-
-def _accumulate(leaf: Node, g: Any, owned: bool, create_graph: bool) -> None:
-    tensor = leaf.saved()
-    if tensor is not None:  # else the leaf is gone, and its gradient with it
-        _add_to_grad(tensor, g, owned, create_graph)
+def _accumulate(leaf: Node, g: Any, create_graph: bool) -> None:
+    tensor = leaf.kept()
+    if tensor is None:  # the leaf is gone, and its gradient with it
+        return
+    hooks = leaf.hooks
+    if hooks is None:
+        _add_to_grad(tensor, g, leaf.owned, create_graph)
+        return
+    wrap = None if create_graph else tensors.wrap
+    _add_to_grad(tensor, hooks.before(g, wrap), False, create_graph)
+    hooks.after((), g, wrap)
+    for hook in tuple(hooks.accumulated.values()):
+        hook(tensor)
 
 
 def _add_to_grad(tensor: Any, g: Any, owned: bool, create_graph: bool) -> None:
     old = tensor.grad
     if create_graph:
         tensor.grad = g if old is None else tensors.add(old, g)
-    elif old is None:
-        # Rules may hand one array to several inputs, or a view: a leaf has an array of its own.
-        tensor.grad = tensors.wrap(g if owned else g.copy(), None)
+    elif old is not None:
+        tensor.grad = tensors.wrap(arrays.add(old._array, g))
     else:
-        tensor.grad = tensors.wrap(arrays.add(old._array, g), None)
+        # Rules may hand one array to several inputs, or a view: a leaf has an array of its own.
+        tensor.grad = tensors.wrap(g if owned else g.copy())
 
 
 # ---- the public face -----------------------------------------------------------------------------
@@ -314,6 +276,12 @@ def _add_to_grad(tensor: Any, g: Any, owned: bool, create_graph: bool) -> None:
 
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (tuple, list)) else [value]
+
+
+# Gradients that start a backward; nothing writes into a gradient that the engine does not own.
+_ONE = {dtype: np.ones((), dtype) for dtype in (np.dtype("float32"), np.dtype("float64"))}
+for _array in _ONE.values():
+    _array.flags.writeable = False
 
 
 def _seeds(op: str, outputs: list[Any], given: Any, create_graph: bool) -> list[Any]:
@@ -336,7 +304,7 @@ def _seeds(op: str, outputs: list[Any], given: Any, create_graph: bool) -> list[
                     f"{op}: an output of shape {array.shape} is no scalar: "
                     "reduce it (sum, mean, ...) or pass the gradient to start from"
                 )
-            seed = np.ones(array.shape, array.dtype)
+            seed = _ONE[array.dtype].reshape(array.shape) if array.ndim else _ONE[array.dtype]
         else:
             seed = seed if hasattr(seed, "_array") else tensors.wrap(np.asarray(seed), None)
             if seed._array.shape != array.shape:

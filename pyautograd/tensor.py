@@ -10,8 +10,9 @@ import numpy as np
 
 from pyautograd import tape
 from pyautograd.dtypes import SUPPORTED, as_dtype
-from pyautograd.modes import is_grad_enabled, mark_modified
-from pyautograd.tape import Node
+from pyautograd.graph import Node, record
+from pyautograd.hooks import RemovableHandle
+from pyautograd.modes import version
 
 
 class _AccumulateGrad:
@@ -44,12 +45,15 @@ class Tensor:
     `requires_grad` is true for leaves marked so and for whatever is computed from them.
     """
 
-    __slots__ = ("__weakref__", "_array", "_node", "grad")
+    # _base and _views are set where a tensor is a view, or has views: see `link_view`.
+    __slots__ = ("__weakref__", "_array", "_base", "_node", "_views", "grad")
     # NumPy leaves `array * tensor` to Tensor.__rmul__.
     __array_ufunc__ = None
     # Made without __init__, which would cost a frame per op: see `wrap`.
     _array: Any
+    _base: Tensor
     _node: Node | None
+    _views: list[weakref.ref[Tensor]]
     grad: Tensor | None
 
     # ---- what it holds ---------------------------------------------------------------------------
@@ -125,6 +129,23 @@ class Tensor:
             return array.astype(dtype)
         return array.copy() if copy else array
 
+    def __dlpack__(self, *, copy: bool | None = None, **options: Any) -> Any:
+        """Hands the memory to another library, shared unless `copy`; read-only stays read-only."""
+        if self._node is not None:
+            raise BufferError(
+                "__dlpack__: the tensor requires a gradient, which another library would not "
+                "track; use t.detach()"
+            )
+        array = self._array.copy() if copy else self._array
+        try:
+            return array.__dlpack__(**options)
+        except TypeError:  # NumPy before 2.1 knows none of the newer options
+            return array.__dlpack__(stream=options.get("stream"))
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """The CPU, as DLPack numbers devices."""
+        return self._array.__dlpack_device__()
+
     def __len__(self) -> int:
         if not self._array.ndim:
             raise TypeError("len() of a 0-d tensor")
@@ -189,7 +210,7 @@ class Tensor:
                     f"requires_grad: only float32 and float64 tensors have gradients, "
                     f"this one is {self.dtype}"
                 )
-            self._node = Node(_AccumulateGrad, (), weakref.ref(self))
+            self._node = record(_AccumulateGrad, (), weakref.ref(self))
         elif not requires_grad and self._node is not None:
             if not self.is_leaf:
                 raise RuntimeError(
@@ -231,13 +252,44 @@ class Tensor:
         if self._node is None:
             raise RuntimeError("retain_grad: the tensor requires no gradient")
         if not self.is_leaf and not self.retains_grad:
-            self._node.hooks = [*(self._node.hooks or ()), _RetainGrad(self)]
+            self._node._hooks().add("retain", _RetainGrad(self))
 
     @property
     def retains_grad(self) -> bool:
         """Whether `retain_grad` was called on this tensor, and it is no leaf."""
-        hooks = () if self.is_leaf or self._node is None else self._node.hooks or ()
-        return any(isinstance(h, _RetainGrad) and h.tensor() is self for h in hooks)
+        hooks = None if self.is_leaf or self._node is None else self._node.hooks
+        return hooks is not None and any(h.tensor() is self for h in hooks.retain.values())
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Calls `hook(grad)` when backward has this tensor's gradient, before anything uses it.
+
+        The hook may return another gradient in its place; it must not change its argument.
+
+        >>> import pyautograd as ag
+        >>> x = ag.tensor([1.0, 2.0], requires_grad=True)
+        >>> handle = x.register_hook(lambda grad: grad * 10)
+        >>> x.sum().backward()
+        >>> x.grad
+        tensor([10., 10.])
+        >>> handle.remove()
+        """
+        if self._node is None:
+            raise RuntimeError("register_hook: the tensor requires no gradient")
+        return self._node._hooks().add("tensor", hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Calls `hook(tensor)` each time that backward has added to `grad` of this leaf."""
+        if self._node is None or not self.is_leaf:
+            raise RuntimeError(
+                "register_post_accumulate_grad_hook: only leaves that require a gradient have one "
+                "accumulated"
+            )
+        return self._node._hooks().add("accumulated", hook)
+
+    @property
+    def _version(self) -> int:
+        """How often its memory has been changed in place, by it or by what shares the memory."""
+        return version(self._array)
 
     def detach(self) -> Tensor:
         """The same memory, off the tape."""
@@ -267,44 +319,6 @@ class Tensor:
         if not self.is_leaf:
             raise RuntimeError("pickle: only leaves can be pickled; use detach()")
         return _rebuild, (type(self), self._array, self.requires_grad)
-
-    # ---- in-place change -------------------------------------------------------------------------
-
-    def _writable(self, op: str) -> np.ndarray[Any, Any]:
-        """The array, to be changed by `op`: refuses where the tape would not see the change."""
-        if self._node is not None and is_grad_enabled():
-            raise RuntimeError(
-                f"{op}: a tensor that requires a gradient cannot be changed in place while ops "
-                "are recorded; do it under no_grad(), or use the op that makes a new tensor"
-            )
-        if not self._array.flags.writeable:
-            raise ValueError(f"{op}: the tensor's memory is read-only")
-        return self._array
-
-    def _assign(self, op: str, key: Any, value: Any) -> Tensor:
-        array = self._writable(op)
-        if isinstance(value, Tensor):
-            value = value._array
-        elif not isinstance(value, (int, float, np.ndarray, np.generic, list, tuple)):
-            raise TypeError(f"{op}: expected a tensor or a number, got {type(value).__name__}")
-        try:
-            array[key] = value
-        except (ValueError, IndexError) as error:
-            raise type(error)(f"{op}: {error} (shape {array.shape})") from None
-        mark_modified(array, op)
-        return self
-
-    def copy_(self, source: Tensor) -> Tensor:
-        """Takes over the values of `source`, broadcast and cast to this shape and dtype."""
-        return self._assign("copy_", ..., source)
-
-    def fill_(self, value: float) -> Tensor:
-        """Sets every element to a number."""
-        return self._assign("fill_", ..., value)
-
-    def zero_(self) -> Tensor:
-        """Sets every element to 0."""
-        return self._assign("zero_", ..., 0)
 
     if TYPE_CHECKING:  # attached by ops/
 
@@ -345,6 +359,19 @@ def wrap(array: Any, node: Node | None = None, kind: type[Tensor] = Tensor) -> T
 
 
 tape.tensors.wrap = wrap
+
+
+def link_view(view: Tensor, source: Tensor) -> None:
+    """Notes that `view` shares the memory of `source`, for changes in place of either."""
+    base = view._base = getattr(source, "_base", source)
+    try:
+        views = base._views
+    except AttributeError:
+        views = base._views = []
+    views.append(weakref.ref(view))
+    count = len(views)
+    if not count & (count - 1):  # now and then, those that are gone are dropped
+        views[:] = [reference for reference in views if reference() is not None]
 
 
 def _rebuild(kind: type[Tensor], array: Any, requires_grad: bool) -> Tensor:
@@ -400,6 +427,24 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     if array.dtype not in SUPPORTED or not array.dtype.isnative:
         raise TypeError(f"from_numpy: dtype {array.dtype} is not supported")
     return wrap(np.asarray(array))  # the plain array of a np.matrix, np.memmap, ...
+
+
+def from_dlpack(source: Any) -> Tensor:
+    """A tensor that shares the memory of another library's array or tensor on the CPU.
+
+    Raises TypeError for what has no `__dlpack__`, or a dtype without kernels.
+
+    >>> import numpy as np
+    >>> import pyautograd as ag
+    >>> a = np.zeros(2, np.float32)
+    >>> t = ag.from_dlpack(a)
+    >>> a[0] = 5.0
+    >>> t
+    tensor([5., 0.])
+    """
+    if not hasattr(source, "__dlpack__"):
+        raise TypeError(f"from_dlpack: {type(source).__name__} has no __dlpack__")
+    return from_numpy(np.from_dlpack(source))
 
 
 def as_tensor(data: Any, dtype: Any = None) -> Tensor:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import references as ref
 
+from pyautograd import tape
+
 # ---- inputs --------------------------------------------------------------------------------------
 
 
@@ -221,6 +223,9 @@ CASES += [
     Case("comparison operators", lambda K, x, y: (x < y, x <= y, x > y, x >= y, x == y, x != y),
          [integers(0, 3, 4), integers(0, 3, 4)],
          lambda x, y: (x < y, x <= y, x > y, x >= y, x == y, x != y), order=0),
+    Case("to integers", lambda K, x: (x.long(), x.bool()), [nonzero(4)],
+         lambda x: (x.astype(np.int64), x != 0), order=0),
+    Case("detach", op("detach"), [(2, 3)], lambda x: x, order=0),
     Case("logical_and", op("logical_and"), [mask(4), mask(3, 1)], np.logical_and, order=0),
     Case("logical_or", op("logical_or"), [mask(4), mask(3, 1)], np.logical_or, order=0),
     Case("logical_not", op("logical_not"), [mask(4)], np.logical_not, order=0),
@@ -507,6 +512,11 @@ for name, function in (("softmax", ref.softmax), ("log_softmax", ref.log_softmax
              order=0),
     ]  # fmt: skip
 
+
+def reduced_of_nothing(reduction: str) -> Any:
+    return {"mean": np.asarray(np.nan), "sum": np.asarray(0.0), "none": np.zeros(0)}[reduction]
+
+
 CLASSES = integers(0, 3, 4)
 IGNORED = fixed([1, -100, 2, 0])
 WEIGHT = constant(positive(3))
@@ -536,6 +546,34 @@ CASES += [
          [(4, 3), CLASSES], lambda x, t: ref.cross_entropy(x, t, label_smoothing=0.1)),
     Case("cross_entropy images", op("cross_entropy"), [(2, 3, 2, 2), integers(0, 3, 2, 2, 2)],
          ref.cross_entropy),
+    *[Case(f"cross_entropy images {r}",  # all that it can do, down columns
+           lambda K, x, t, w, r=r: K.cross_entropy(
+               x, t, w, ignore_index=1, reduction=r, label_smoothing=0.2),
+           [(2, 3, 2, 3), integers(0, 3, 2, 2, 3), WEIGHT],
+           lambda x, t, w, r=r: ref.cross_entropy(
+               x, t, weight=w, ignore_index=1, reduction=r, label_smoothing=0.2),
+           large=[(7, 3, 50, 61), integers(0, 3, 7, 50, 61), WEIGHT])
+      for r in ("mean", "none")],
+    Case("cross_entropy many classes", op("cross_entropy"), [(3, 40), integers(0, 40, 3)],
+         ref.cross_entropy, large=[(300, 700), integers(0, 700, 300)]),
+    Case("cross_entropy few classes", op("cross_entropy"), [(5, 2), integers(0, 2, 5)],
+         ref.cross_entropy, large=[(40000, 3), integers(0, 3, 40000)]),
+    Case("cross_entropy smoothing, many classes",
+         lambda K, x, t: K.cross_entropy(x, t, label_smoothing=0.1), [(2, 20), integers(0, 20, 2)],
+         lambda x, t: ref.cross_entropy(x, t, label_smoothing=0.1)),
+    *[Case(f"cross_entropy empty {r}", lambda K, x, t, r=r: K.cross_entropy(x, t, reduction=r),
+           [(0, 3), integers(0, 3, 0)], lambda x, t, r=r: reduced_of_nothing(r),
+           smooth=r != "mean", order=1)
+      for r in ("mean", "sum", "none")],
+    *[Case(f"cross_entropy all ignored {r}",
+           lambda K, x, t, r=r: K.cross_entropy(x, t, reduction=r),
+           [(2, 3), fixed([-100, -100])],
+           lambda x, t, r=r: np.zeros(2) if r == "none" else reduced_of_nothing(r),
+           smooth=r != "mean", order=1)
+      for r in ("mean", "sum", "none")],
+    Case("cross_entropy sure", op("cross_entropy"),  # no digits lost where the loss is small
+         [fixed([[30.0, 15.0, 1.0], [-90.0, 5.0, -70.0]]), fixed([0, 1])],
+         lambda x, t: np.log1p(np.exp([-15.0, -95.0]) + np.exp([-29.0, -75.0])).mean(), order=0),
     Case("cross_entropy one", op("cross_entropy"), [(3,), fixed(1)],
          lambda x, t: -ref.log_softmax(x, 0)[t]),
     Case("cross_entropy int32", lambda K, x, t: K.cross_entropy(x, t.long()), [(4, 3), CLASSES],
@@ -748,6 +786,43 @@ CASES += [
     Case("ones_like", lambda K, x: K.ones_like(x), [(2, 3)], np.ones_like, order=0),
     Case("full_like", lambda K, x: K.full_like(x, 2.5), [(2, 3)], lambda x: np.full_like(x, 2.5),
          order=0),
+]  # fmt: skip
+
+# ---- in place ------------------------------------------------------------------------------------
+
+
+def changed(x: Any, change: Callable[..., Any], *others: Any) -> Any:
+    """The base of what `change` has changed a part of."""
+    x = x.clone() if hasattr(x, "clone") else x.copy()
+    change(x, *others)
+    return x
+
+
+def set_row(x: Any, v: Any) -> None:
+    x[1] = v
+
+
+def set_places(x: Any, v: Any) -> None:
+    x[[2, 0]] = v
+
+
+def scale_columns(x: Any, v: Any) -> None:
+    columns = x.T[1:]
+    columns *= v
+
+
+CASES += [
+    Case(f"in place {change.__name__.replace('_', ' ')} {shape}",
+         lambda K, x, v, f=change: changed(x, f, v), [(3, 4), shape],
+         lambda x, v, f=change: changed(x, f, v))
+    for change, shape in (
+        (set_row, (4,)), (set_row, ()), (set_places, (2, 4)), (set_places, (4,)),
+        (scale_columns, (3, 3)), (scale_columns, (3,)),
+    )
+]  # fmt: skip
+CASES += [
+    Case("assign", lambda K, x, v: tape.tensors.assign(x, v, (slice(1, 3), ...)), [(3, 4), (4,)],
+         lambda x, v: changed(x, lambda y, v: y.__setitem__(slice(1, 3), v), v), torch=False),
 ]  # fmt: skip
 
 NAMES = [case.name for case in CASES]

@@ -27,6 +27,7 @@ def _modes() -> dict[str, object]:
         "threads with recording off": modes.state.grad_off,
         "number of threads": ag.get_num_threads(),
         "instruction set": _C.isa(),
+        "winograd": ag.backends.winograd,
         "NumPy's error state": np.geterr(),
     }
 
@@ -42,6 +43,7 @@ def _isolated() -> Iterator[None]:
     modes.state.grad_off = 0
     ag.set_num_threads(before["number of threads"])  # type: ignore[arg-type]
     _C.select_isa(str(before["instruction set"]))
+    ag.backends.winograd = before["winograd"]  # type: ignore[assignment]
     np.seterr(**before["NumPy's error state"])  # type: ignore[arg-type]
     left = {name: value for name, value in after.items() if value != before[name]}
     assert not left, f"left switched by the test: {left}"

@@ -135,3 +135,13 @@ def test_the_first_example_of_the_readme(tmp_path):
     first, last = done.stdout.splitlines()
     assert first == "tensor([2., 4., 6.])"
     assert float(re.search(r"accuracy ([\d.]+)%", last)[1]) > 97
+
+
+def test_save_on_disk(tmp_path):
+    status, out, err = run("save_on_disk.py", folder=tmp_path)
+    assert status == 0, err
+    same, memory, files = out.splitlines()
+    assert same == "same gradient: True"
+    in_memory, on_disk = (int(n) for n in re.findall(r"\d+", memory))
+    assert on_disk < in_memory / 3
+    assert files == "files while the graph is there: 20, after backward: 0"

@@ -196,3 +196,90 @@ def test_scalars_and_empty_inputs(x: ag.Tensor) -> None:
     assert gradcheck(lambda x: x.exp().sum(), x)
     assert gradcheck(lambda x: x.exp(), ag.tensor(1.5, dtype=ag.float64, requires_grad=True))
     assert gradcheck(lambda x: x.exp(), ag.zeros(0, 3, dtype=ag.float64, requires_grad=True))
+
+
+# ---- the other checks ----------------------------------------------------------------------------
+
+EVERYTHING = {
+    "check_forward_ad": True,
+    "check_batched_grad": True,
+    "check_batched_forward_grad": True,
+    "check_undefined_grad": True,
+    "check_grad_dtypes": True,
+    "masked": False,
+}
+
+
+def test_everything_passes_for_right_rules(x: ag.Tensor) -> None:
+    for fast in (False, True):
+        for f in (
+            lambda x: (x * x).tanh(),
+            lambda x: (x.softmax(1), x.sum(), x > 1, x.max(1)),
+            lambda x: x @ x.t(),
+        ):
+            assert gradcheck(f, x, fast_mode=fast, **EVERYTHING)
+            assert gradgradcheck(
+                f, x, check_fwd_over_rev=True, check_batched_grad=True, fast_mode=fast
+            )
+    index = ag.tensor([[0], [1]])
+    w = ag.tensor([1.5, 2.0], dtype=ag.float64, requires_grad=True)
+    f = lambda x, i, n, w: (x.gather(1, i) ** n * w, x.exp())  # noqa: E731
+    assert gradcheck(f, (x, index, 3, w), **EVERYTHING)
+    assert gradgradcheck(f, (x, index, 3, w), check_fwd_over_rev=True)
+
+
+def test_forward_mode_is_checked(define: Any, x: ag.Tensor) -> None:
+    wrong = define(lambda x: 2 * x, lambda K, g, saved, needs: (K.mul(g, 2.5),))
+    with pytest.raises(GradcheckError, match=r"jvp gives 2.5, differences give 2"):
+        gradcheck(wrong, x, check_forward_ad=True, check_backward_ad=False)
+    with pytest.raises(GradcheckError, match=r"backward gives 2.5"):
+        gradcheck(wrong, x, check_forward_ad=True)
+
+
+def test_fast_mode_catches_wrong_rules(define: Any, x: ag.Tensor) -> None:
+    double = define(lambda x: 2 * x, lambda K, g, saved, needs: (K.mul(g, 2.1),))
+    before = x.numpy(force=True).copy()
+    with pytest.raises(GradcheckError, match=r"backward \(along random vectors\)"):
+        gradcheck(double, x, fast_mode=True)
+    with pytest.raises(GradcheckError, match=r"jvp \(along random vectors\)"):
+        gradcheck(double, x, fast_mode=True, check_forward_ad=True, check_backward_ad=False)
+    np.testing.assert_array_equal(x.numpy(force=True), before)
+
+
+def test_rules_that_break_under_vmap(define: Any, x: ag.Tensor) -> None:
+    def rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
+        return (K.mul(g, 2.0 if isinstance(g, np.ndarray) else 3.0),)
+
+    double = define(lambda x: 2 * x, rule)
+    assert gradcheck(double, x)
+    with pytest.raises(GradcheckError, match="backward in vmap gives 3, backward alone gives 2"):
+        gradcheck(double, x, check_batched_grad=True)
+
+
+def test_options_that_do_not_go_together(x: ag.Tensor) -> None:
+    for options in (
+        {"check_backward_ad": False},
+        {"check_backward_ad": False, "check_forward_ad": True, "check_batched_grad": True},
+        {"check_batched_forward_grad": True},
+    ):
+        with pytest.raises(ValueError, match="gradcheck: "):
+            gradcheck(lambda x: x, x, **options)  # type: ignore[arg-type]
+
+
+def test_an_output_left_out(x: ag.Tensor) -> None:
+    """A function that goes wrong where one gradient of three is not defined."""
+
+    class Wrong(ag.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.set_materialize_grads(False)
+            return x * 2, x * 3, x * 4
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Any:
+            given = [g * n for g, n in zip(grads, (2, 3, 4), strict=True) if g is not None]
+            return given[0] if len(given) == 2 else sum(given)
+
+    with pytest.raises(GradcheckError, match="without a gradient of output 0"):
+        gradcheck(Wrong.apply, x)
+    assert gradcheck(Wrong.apply, x, check_undefined_grad=False)

@@ -519,6 +519,52 @@ def test_losses_follow_pytorch(make: Any, kind: str, rng: np.random.Generator) -
 # ---- the rest ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("dtype", [ag.int32, ag.uint8])
+def test_classes_of_any_integer_dtype(dtype: Any, rng: np.random.Generator) -> None:
+    x, t = rng.standard_normal((4, 3)), [0, 2, 1, 2]
+    results = []
+    for target in (ag.tensor(t), ag.tensor(t, dtype=dtype)):
+        logits = ag.tensor(x, requires_grad=True)
+        loss = nn.functional.cross_entropy(logits, target)
+        loss.backward()
+        results.append([loss.item(), logits.grad.tolist()])
+    assert results[0] == results[1]
+
+
+def test_third_derivatives_of_cross_entropy(rng: np.random.Generator) -> None:
+    t = ag.tensor([1, 0, -100])
+    w = ag.tensor([0.5, 2.0, 1.0], dtype=ag.float64)
+    start = rng.standard_normal((3, 3))
+
+    def third(loss: Callable[[Any], Any]) -> Any:
+        x = ag.tensor(start, requires_grad=True)
+        y = loss(x)
+        for power in (2, 3):
+            (g,) = ag.autograd.grad(y, x, create_graph=True)
+            y = (g**power).sum()
+        return ag.autograd.grad(y, x)[0].numpy()
+
+    F = nn.functional
+    fused = third(lambda x: F.cross_entropy(x, t, w))
+    composed = third(lambda x: F.nll_loss(x.log_softmax(1), t, w))
+    np.testing.assert_allclose(fused, composed, rtol=1e-9, atol=1e-12)
+
+
+def test_classes_changed_behind_the_tape_do_no_harm() -> None:
+    """Writing through NumPy is not noticed; memory outside the gradient stays untouched."""
+    x, t = ag.zeros(2, 3, requires_grad=True), ag.tensor([0, 1])
+    loss = nn.functional.cross_entropy(x, t)
+    t.numpy()[:] = [1 << 40, -5]
+    loss.backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.full((2, 3), 1 / 6), rtol=1e-6)
+
+
+def test_cross_entropy_of_what_is_not_finite() -> None:
+    x = ag.tensor([[np.nan, 0.0], [np.inf, 0.0], [-np.inf, 0.0], [-np.inf, 0.0]])
+    loss = nn.functional.cross_entropy(x, ag.tensor([1, 1, 0, 1]), reduction="none")
+    np.testing.assert_array_equal(loss.numpy(), [np.nan, np.nan, np.inf, 0.0])
+
+
 def test_dropout_in_training() -> None:
     x = ag.ones(100, 100, requires_grad=True)
     y = nn.Dropout(0.25)(x)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -13,10 +12,11 @@ import pytest
 from cases import CASES, Case, as_draw
 
 import pyautograd as ag
-from pyautograd import _C, tape
+from pyautograd import _C
 from pyautograd.autograd import gradcheck, gradgradcheck
 from pyautograd.op import OPS, Op
 from pyautograd.tensor import Tensor
+from pyautograd.watch import watch_ops
 
 FLOATS = (np.float32, np.float64)
 SMOOTH = [case for case in CASES if case.smooth]
@@ -299,56 +299,23 @@ def test_expanded(case: Case, rng: np.random.Generator) -> None:
 # ---- the record of an op -------------------------------------------------------------------------
 
 
-def _forward_cells() -> dict[str, list[Any]]:
-    """The closure cells in which the factories' functions keep each op's forward."""
-    found: dict[str, list[Any]] = {}
-    seen: set[int] = set()
-
-    def visit(function: Any) -> None:
-        if not isinstance(function, types.FunctionType) or id(function) in seen:
-            return
-        seen.add(id(function))
-        cells = function.__closure__ or ()
-        held = [cell.cell_contents for cell in cells]
-        ops = [x for x in held if isinstance(x, Op)]
-        for cell, content in zip(cells, held, strict=True):
-            if ops and content is ops[0].forward and cell not in found.get(ops[0].name, ()):
-                found.setdefault(ops[0].name, []).append(cell)
-            visit(content)
-
-    for module in vars(ag.ops).values():
-        if isinstance(module, types.ModuleType):
-            for function in vars(module).values():
-                visit(function)
-    for function in vars(tape.tensors).values():
-        visit(function)
-    return found
-
-
-FORWARD_CELLS = _forward_cells()
 INFERRED: set[str] = set()
 
 
 @pytest.fixture
-def inferring(monkeypatch: pytest.MonkeyPatch) -> None:
+def inferring() -> Iterator[None]:
     """Checks each call of a forward, while the test runs, against the op's shape rule."""
 
-    def checked(op: Op, forward: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*args: Any) -> Any:
-            result = forward(*args)
-            first = result[0] if type(result) is tuple else result
-            shape, dtype = op.infer(*args)
-            assert (tuple(shape), np.dtype(dtype)) == (first.shape, first.dtype), op
-            INFERRED.add(op.name)
-            return result
+    def check(op: Op, args: Any, run: Callable[[], Any]) -> Any:
+        result = run()
+        first = result[0] if type(result) is tuple else result
+        shape, dtype = op.infer(*args)
+        assert (tuple(shape), np.dtype(dtype)) == (first.shape, first.dtype), op
+        INFERRED.add(op.name)
+        return result
 
-        return run
-
-    for name, cells in FORWARD_CELLS.items():
-        for cell in cells:
-            monkeypatch.setattr(cell, "cell_contents", checked(OPS[name], OPS[name].forward))
-    for name, op in OPS.items():
-        monkeypatch.setattr(tape.arrays, name, checked(op, op.forward))
+    with watch_ops(check):
+        yield
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=["float32", "float64"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from pyautograd.op import Stand
 from pyautograd.ops.conv import conv2d, fold, unfold
 from pyautograd.ops.elementwise import relu, sigmoid, softplus, tanh
 from pyautograd.ops.loss import (
@@ -32,22 +35,27 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     tensor([[1, 0, 0],
             [0, 0, 1]])
     """
-    classes = tensor._array
-    if classes.dtype.kind not in "iu":
-        raise TypeError(f"one_hot: expected class numbers of an integer dtype, got {classes.dtype}")
+    if tensor.dtype.kind not in "iu":
+        raise TypeError(f"one_hot: expected class numbers of an integer dtype, got {tensor.dtype}")
+    if num_classes == -1 or not isinstance(tensor, Stand):
+        num_classes = _class_count(tensor.numpy(), num_classes)
+    if num_classes < 1:
+        raise ValueError(f"one_hot: expected a positive num_classes, got {num_classes}")
+    return (tensor.unsqueeze(-1) == wrap(np.arange(num_classes))).to(np.int64)
+
+
+def _class_count(classes: np.ndarray[Any, Any], num_classes: int) -> int:
     if classes.size and classes.min() < 0:
         raise IndexError(f"one_hot: class {classes.min()} is negative")
     if num_classes == -1:
         if not classes.size:
             raise ValueError("one_hot: an empty tensor does not tell num_classes")
-        num_classes = int(classes.max()) + 1
-    if num_classes < 1:
-        raise ValueError(f"one_hot: expected a positive num_classes, got {num_classes}")
-    if classes.size and classes.max() >= num_classes:
+        return int(classes.max()) + 1
+    if classes.size and classes.max() >= num_classes >= 1:
         raise IndexError(
             f"one_hot: class {classes.max()} is out of range for {num_classes} classes"
         )
-    return wrap((classes[..., None] == np.arange(num_classes)).astype(np.int64))
+    return num_classes
 
 
 __all__ = [

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd.modes import no_grad
+from pyautograd.ops.inplace import assign
 from pyautograd.ops.random import Generator, default_generator
 from pyautograd.tensor import Tensor
 
@@ -43,7 +44,7 @@ def fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
 
 def _fill(name: str, tensor: Tensor, values: Any) -> Tensor:
     with no_grad():
-        return tensor._assign(name, ..., values)
+        return assign(tensor, name, (...,), values)
 
 
 def _draw(tensor: Tensor, name: str, generator: Generator | None) -> Any:

@@ -11,6 +11,10 @@ from pyautograd.dtypes import as_dtype, float32, float64
 from pyautograd.modes import mark_modified
 from pyautograd.tensor import Tensor, as_tensor, wrap
 
+if TYPE_CHECKING:
+    from pyautograd.hooks import RemovableHandle
+    from pyautograd.nn.hooks import ModuleHooks
+
 M = TypeVar("M", bound="Module")
 
 
@@ -75,6 +79,7 @@ class Module:
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
     _non_persistent: set[str]
+    _hooks: ModuleHooks | None = None
     training: bool
 
     def __init__(self) -> None:
@@ -92,7 +97,71 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
+        if self._hooks is None:
+            return self.forward(*args, **kwargs)
+        return self._hooks.call(self, args, kwargs)
+
+    # ---- hooks -----------------------------------------------------------------------------------
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Calls `hook(module, args)` before forward; other arguments that it returns replace these.
+
+        `with_kwargs`: `hook(module, args, kwargs)`, which returns None or a pair of both. `prepend`
+        puts the hook before the others.
+        """
+        return self._hooked().add("forward_pre", hook, prepend, with_kwargs=with_kwargs)
+
+    def register_forward_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
+        """Calls `hook(module, args, output)` after forward; what it returns replaces the output.
+
+        `with_kwargs`: `hook(module, args, kwargs, output)`. `always_call`: also, with None as the
+        output, where forward raised.
+
+        >>> import pyautograd as ag
+        >>> layer = ag.nn.Linear(3, 2)
+        >>> with layer.register_forward_hook(lambda module, args, out: print(out.shape)):
+        ...     _ = layer(ag.ones(4, 3))
+        (4, 2)
+        """
+        return self._hooked().add(
+            "forward", hook, prepend, with_kwargs=with_kwargs, always=always_call
+        )
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Calls `hook(module, grad_output)` when backward reaches the module's outputs.
+
+        `grad_output` is a tuple; another one that the hook returns replaces it.
+        """
+        return self._hooked().add("backward_pre", hook, prepend)
+
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Calls `hook(module, grad_input, grad_output)` when backward has both.
+
+        Both are tuples, with one gradient for each positional argument and each output, None for
+        those without; another `grad_input` that the hook returns replaces it.
+        """
+        return self._hooked().add("backward", hook, prepend)
+
+    def _hooked(self) -> ModuleHooks:
+        if self._hooks is None:
+            from pyautograd.nn.hooks import ModuleHooks
+
+            object.__setattr__(self, "_hooks", ModuleHooks())
+        assert self._hooks is not None
+        return self._hooks
 
     # ---- registration ----------------------------------------------------------------------------
 

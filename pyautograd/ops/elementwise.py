@@ -9,14 +9,13 @@ import numpy as np
 
 from pyautograd import _C, tape
 from pyautograd.dtypes import as_dtype
-from pyautograd.modes import is_grad_enabled
 from pyautograd.op import (
     binary,
+    comparison,
     method,
-    not_an_operand,
     operators,
     primitive,
-    reflected,
+    reflected_operators,
     result_dtype,
     ternary,
     unary,
@@ -176,25 +175,7 @@ def _comparison(name: str, function: Any) -> Any:
         shapes = getattr(a, "shape", ()), getattr(b, "shape", ())
         return _C.broadcast_shapes(name, *shapes), np.dtype(bool)
 
-    run = primitive(name, "elementwise", forward, None, infer, inputs=0)
-
-    def operator(a: Any, b: Any) -> Any:
-        operands = [x._array if isinstance(x, Tensor) else x for x in (a, b)]
-        for x in operands:
-            if not isinstance(x, (int, float, np.ndarray, np.generic)):
-                return NotImplemented
-        return run(*operands)
-
-    def compare(a: Any, b: Any) -> Any:
-        out = operator(a, b)
-        if out is NotImplemented:
-            raise not_an_operand(name, a, b)
-        return out
-
-    operators[name] = operator
-    compare.__name__ = compare.__qualname__ = name
-    setattr(tape.tensors, name, compare)
-    return compare
+    return comparison(name, forward, infer)
 
 
 eq = _comparison("eq", np.equal)
@@ -207,10 +188,24 @@ logical_and = _comparison("logical_and", np.logical_and)
 logical_or = _comparison("logical_or", np.logical_or)
 
 
+def _test(name: str, function: Any) -> Any:
+    """A question to each element."""
+
+    def forward(x: Any) -> Any:
+        return np.asarray(function(x))
+
+    return primitive(name, "elementwise", forward, None, lambda x: (x.shape, np.dtype(bool)))
+
+
+_logical_not = _test("logical_not", np.logical_not)
+_isnan = _test("isnan", np.isnan)
+_isfinite = _test("isfinite", np.isfinite)
+
+
 @method()
 def logical_not(a: Tensor) -> Tensor:
     """Not a, as bool."""
-    return wrap(np.logical_not(a._array))
+    return _logical_not(a)
 
 
 def _of_masks(symbol: str, function: Any) -> Any:
@@ -231,13 +226,13 @@ def _of_masks(symbol: str, function: Any) -> Any:
 @method()
 def isnan(a: Tensor) -> Tensor:
     """Where a is NaN."""
-    return wrap(np.isnan(a._array))
+    return _isnan(a)
 
 
 @method()
 def isfinite(a: Tensor) -> Tensor:
     """Where a is neither NaN nor infinite."""
-    return wrap(np.isfinite(a._array))
+    return _isfinite(a)
 
 
 # ---- selection -----------------------------------------------------------------------------------
@@ -340,6 +335,14 @@ _cast = primitive(
     lambda x, dtype: (x.shape, dtype),
     broadcasts=True,
 )
+# To integers and bools, which have no gradient.
+_cast_discrete = primitive(
+    "cast_discrete",
+    "elementwise",
+    lambda x, dtype: x.astype(dtype),
+    None,
+    lambda x, dtype: (x.shape, dtype),
+)
 
 
 @method()
@@ -348,9 +351,7 @@ def to(input: Tensor, dtype: Any) -> Tensor:
     dtype = as_dtype(dtype)
     if input.dtype == dtype:
         return input
-    if dtype.kind != "f":  # integers have no gradient
-        return wrap(input._array.astype(dtype))
-    return _cast(input, dtype)
+    return (_cast if dtype.kind == "f" else _cast_discrete)(input, dtype)
 
 
 for _name, _dtype in (
@@ -371,9 +372,9 @@ for _function, _names in (
     (operators["mul"], ("__mul__", "__rmul__")),
     (operators["div"], ("__truediv__",)),
     (operators["pow"], ("__pow__",)),
-    (reflected(operators["sub"]), ("__rsub__",)),
-    (reflected(operators["div"]), ("__rtruediv__",)),
-    (reflected(operators["pow"]), ("__rpow__",)),
+    (reflected_operators["sub"], ("__rsub__",)),
+    (reflected_operators["div"], ("__rtruediv__",)),
+    (reflected_operators["pow"], ("__rpow__",)),
     (neg, ("__neg__", "neg")),
     (abs, ("__abs__", "abs")),
     (operators["eq"], ("__eq__",)),
@@ -394,45 +395,5 @@ for _function in (
     method()(_function)
 method("where")(lambda x, condition, other: where(condition, x, other))
 
-
-def _recorded(self: Tensor, args: Any) -> bool:
-    return is_grad_enabled() and any(
-        isinstance(x, Tensor) and x.requires_grad for x in (self, *args)
-    )
-
-
-def _in_place(function: Any) -> None:
-    name = f"{function.__name__}_"
-
-    def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if _recorded(self, args):
-            raise RuntimeError(
-                f"{name}: a value that the tape follows cannot be changed in place while ops are "
-                "recorded; do it under no_grad(), or use the op that makes a new tensor"
-            )
-        self._writable(name)  # refuses before anything is computed
-        return self._assign(name, ..., function(self, *args, **kwargs))
-
-    method(name)(run)
-
-
-def _augmented(function: Any, name: str) -> None:
-    """`a += b`: in place where nothing is recorded; else `a` becomes a new tensor."""
-    in_place = getattr(Tensor, f"{function.__name__}_")
-
-    def run(self: Tensor, other: Any) -> Tensor:
-        if _recorded(self, (other,)) and not (self.is_leaf and self.requires_grad):
-            return function(self, other)
-        return in_place(self, other)
-
-    method(name)(run)
-
-
-for _function in (add, sub, mul, div, pow, clamp, masked_fill, neg, exp, sqrt, tanh, relu):
-    _in_place(_function)
-for _function, _name in (
-    (add, "__iadd__"), (sub, "__isub__"), (mul, "__imul__"), (div, "__itruediv__"),
-):  # fmt: skip
-    _augmented(_function, _name)
 
 tape.arrays.add_into = _C.add_into

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.modes import is_grad_enabled
-from pyautograd.op import method, primitive
-from pyautograd.ops.shape import index_of_dim
+from pyautograd.op import Stand, method, primitive
+from pyautograd.ops.shape import index_of_dim, stack, unsqueeze
 from pyautograd.tape import SHAPE
-from pyautograd.tensor import Tensor
+from pyautograd.tensor import Tensor, wrap
 
 __all__ = [
     "gather",
@@ -39,6 +38,7 @@ _slice = primitive(
     lambda K, g, saved, needs, key: (K.slice_grad(g, key, saved[0]),),
     lambda x, key: (_sliced_shape(x, key), x.dtype),
     saves=(SHAPE,),
+    view=True,
 )
 primitive(
     "slice_grad",
@@ -67,28 +67,73 @@ def _index_add(g: Any, key: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
     return _C.index_add_rows(g.reshape(len(rows), *shape[leading:]), rows, count).reshape(shape)
 
 
+class _Place:
+    """Where in a key the next of the index tensors belongs."""
+
+    def __repr__(self) -> str:
+        return "<place>"
+
+
+PLACE = _Place()
+
+
+def _full_key(places: Any, key: tuple[Any, ...]) -> tuple[Any, ...]:
+    rest = iter(places)
+    return tuple([next(rest) if k is PLACE else k for k in key])
+
+
+def _infer_index(x: Any, places: Any, key: Any) -> Any:
+    shown = np.broadcast_to(np.zeros((), np.int64), places.shape)  # a symbol has sizes alone
+    return _sliced_shape(x, _full_key(shown, key)), x.dtype
+
+
+# index(x, places, key): x[key] with the index tensors, stacked in places, where key has PLACE.
 _index = primitive(
     "index",
     "movement",
-    lambda x, key: x[key],
-    lambda K, g, saved, needs, key: (K.index_add(g, key, saved[0]),),
-    lambda x, key: (_sliced_shape(x, key), x.dtype),
-    saves=(SHAPE,),
+    lambda x, places, key: np.asarray(x[_full_key(places, key)]),
+    lambda K, g, saved, needs, key: (K.index_add(g, saved[0], key, saved[1]), None),
+    _infer_index,
+    saves=(1, SHAPE),
+    inputs=2,
+    linear=(0,),
 )
 primitive(
     "index_add",
     "movement",
-    _index_add,
-    lambda K, g, saved, needs, key, shape: (K.index(g, key),),
-    lambda g, key, shape: (shape, g.dtype),
+    lambda g, places, key, shape: _index_add(g, _full_key(places, key), shape),
+    lambda K, g, saved, needs, key, shape: (K.index(g, saved[0], key), None),
+    lambda g, places, key, shape: (shape, g.dtype),
+    saves=(1,),
+    inputs=2,
+    linear=(0,),
 )
 
 
-def _plain_key(op: str, x: Tensor, key: Any) -> tuple[tuple[Any, ...], bool]:
-    """The key with arrays for tensors and lists, masks as positions; and whether it is basic."""
+def _stacked(indices: list[Any]) -> Tensor:
+    """The index tensors, broadcast to one shape, as one."""
+    if not indices:
+        return wrap(np.zeros((0,), np.int64))
+    if len(indices) == 1:
+        return unsqueeze(indices[0], 0)
+    shape = _C.broadcast_shapes("index", *[k.shape for k in indices])
+    return stack([k.expand(shape) for k in indices])
+
+
+def _plain_key(op: str, x: Tensor, key: Any) -> tuple[tuple[Any, ...], list[Any]]:
+    """The key with PLACE for tensors, lists and masks (as positions); and the index tensors."""
     parts: list[Any] = []
-    basic = True
+    indices: list[Any] = []
     for k in key if isinstance(key, tuple) else (key,):
+        if isinstance(k, Stand):
+            if k.dtype.kind not in "iu":
+                raise IndexError(
+                    f"{op}: index tensors without values here have integers, got {k.dtype}: how "
+                    "many elements a mask takes is not known; use where()"
+                )
+            indices.append(k.to(np.int64))
+            parts.append(PLACE)
+            continue
         if isinstance(k, Tensor):
             k = k._array
         elif isinstance(k, (list, range)):
@@ -99,7 +144,6 @@ def _plain_key(op: str, x: Tensor, key: Any) -> tuple[tuple[Any, ...], bool]:
             k = np.asarray(k)
         if isinstance(k, np.ndarray):
             if k.dtype == np.bool_:
-                basic = False
                 if k.ndim == 0:
                     parts.append(k.copy())
                     continue
@@ -110,46 +154,44 @@ def _plain_key(op: str, x: Tensor, key: Any) -> tuple[tuple[Any, ...], bool]:
                         f"{op}: a mask of shape {k.shape} for the dimensions {seen} of shape "
                         f"{x.shape}"
                     )
-                parts.extend(np.nonzero(k))
+                indices.extend([wrap(found) for found in np.nonzero(k)])
+                parts.extend([PLACE] * k.ndim)
                 continue
             if k.dtype.kind not in "iu":
                 raise IndexError(f"{op}: index tensors have integers or bools, got {k.dtype}")
             if k.ndim == 0:
                 k = int(k)
             else:
-                basic = False
-                k = k.astype(np.int64)  # a copy: backward needs it as it is now
+                indices.append(wrap(k.astype(np.int64)))  # a copy: backward needs it as it is now
+                k = PLACE
         elif not (k is None or k is Ellipsis or isinstance(k, (int, slice))):
             raise IndexError(
                 f"{op}: indices are integers, slices, None, ..., tensors and lists, "
                 f"got {type(k).__name__}"
             )
         parts.append(k)
-    if basic and not any(p is Ellipsis for p in parts):
-        parts.append(Ellipsis)  # so that NumPy gives a view even of a single element
-    return tuple(parts), basic
+    return tuple(parts), indices
 
 
 @method("__getitem__")
 def getitem(x: Tensor, key: Any) -> Tensor:
     """x[key] by NumPy's rules: a view for integers and slices, a copy for tensors and masks."""
-    plain, basic = _plain_key("index", x, key)
+    plain, indices = _plain_key("index", x, key)
+    basic = not indices and not any(isinstance(k, np.ndarray) for k in plain)
     try:
-        return (_slice if basic else _index)(x, plain)
+        if not basic:
+            return _index(x, _stacked(indices), plain)
+        if not any(k is Ellipsis for k in plain):
+            plain = (*plain, ...)  # so that NumPy gives a view even of a single element
+        return _slice(x, plain)
     except IndexError as error:
         raise IndexError(f"index: {error} (shape {x.shape})") from None
 
 
-@method("__setitem__")
-def setitem(x: Tensor, key: Any, value: Any) -> None:
-    """x[key] = value, in place, where nothing is recorded."""
-    plain, _ = _plain_key("assignment", x, key)
-    if is_grad_enabled() and isinstance(value, Tensor) and value.requires_grad:
-        raise RuntimeError(
-            "assignment: a value that requires a gradient cannot be assigned in place; "
-            "use where(), cat() or stack()"
-        )
-    x._assign("assignment", plain, value)
+def array_key(op: str, x: Tensor, key: Any) -> tuple[Any, ...]:
+    """The key as NumPy takes it."""
+    plain, indices = _plain_key(op, x, key)
+    return _full_key([k._array for k in indices], plain)
 
 
 # ---- along one dimension -------------------------------------------------------------------------
@@ -162,6 +204,7 @@ _gather = primitive(
     lambda x, index, dim: (index.shape, x.dtype),
     saves=(1, SHAPE),
     inputs=2,
+    linear=(0,),
     fresh=True,
 )
 primitive(
@@ -172,6 +215,7 @@ primitive(
     lambda g, index, dim, shape: (shape, g.dtype),
     saves=(1,),
     inputs=2,
+    linear=(0,),
     fresh=True,
 )
 

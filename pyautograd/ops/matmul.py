@@ -158,7 +158,7 @@ def _linear_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
     x, w = saved  # (m, k), (n, k); g (m, n)
     return (
         needs[0] and K.matmul(g, w),
-        needs[1] and K.matmul(_transposed(K, g), x),
+        needs[1] and K.matmul(K.permute(g, (1, 0)), x),
         needs[2] and K.sum(g, (0,), False, 1.0),
     )
 
@@ -188,12 +188,12 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             f"linear: expected tensors as input and weight, got {type(input).__name__} and "
             f"{type(weight).__name__}"
         )
+    if input.ndim == 2:
+        return _linear(input, weight, bias)  # the kernel checks the shapes
     if weight.ndim != 2 or not input.ndim or input.shape[-1] != weight.shape[1]:
         raise ValueError(
             f"linear: expected input (..., k) and weight (n, k), got shapes {input.shape} and "
             f"{weight.shape}"
         )
-    if input.ndim == 2:
-        return _linear(input, weight, bias)
     rows = reshape(input, (_rows(input), input.shape[-1]))
     return reshape(_linear(rows, weight, bias), (*input.shape[:-1], weight.shape[0]))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from pyautograd.dtypes import as_dtype, float32
 from pyautograd.ops import elementwise as ew
-from pyautograd.ops.create import made
 from pyautograd.ops.shape import _sizes
 from pyautograd.tensor import Tensor, wrap
 
@@ -71,6 +71,11 @@ class Generator:
 default_generator = Generator()
 
 
+def sampled(draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> Tensor:
+    """The tensor of what `draw` gives for a shape. vmap puts its own in this place."""
+    return wrap(draw(shape))
+
+
 def manual_seed(seed: int) -> Generator:
     """Seeds the default generator."""
     return default_generator.manual_seed(seed)
@@ -80,8 +85,11 @@ def _drawn(name: str, size: Any, dtype: Any, requires_grad: bool, generator: Any
     dtype = as_dtype(dtype or float32)
     if dtype.kind != "f":
         raise TypeError(f"random numbers are float32 or float64, not {dtype}")
-    values = (generator or default_generator).draw(name, size=_sizes(size), dtype=dtype)
-    return made(np.asarray(values), requires_grad)
+    source = generator or default_generator
+    out = sampled(
+        lambda shape: np.asarray(source.draw(name, size=shape, dtype=dtype)), _sizes(size)
+    )
+    return out.requires_grad_() if requires_grad else out
 
 
 def rand(
@@ -111,15 +119,25 @@ def randint(
         low, high, size = 0, low, high
     if low >= high:
         raise ValueError(f"randint: expected low < high, got {low} and {high}")
-    values = (generator or default_generator).draw("integers", low, high, size=_sizes((size,)))
-    return made(np.asarray(values).astype(as_dtype(dtype)))
+    source, dtype = generator or default_generator, as_dtype(dtype)
+    return sampled(
+        lambda shape: np.asarray(source.draw("integers", low, high, size=shape)).astype(dtype),
+        _sizes((size,)),
+    )
 
 
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     """The numbers 0 to n-1 in random order, int64."""
     if n < 0:
         raise ValueError(f"randperm: expected n >= 0, got {n}")
-    return made((generator or default_generator).draw("permutation", n))
+    source = generator or default_generator
+
+    def draw(shape: tuple[int, ...]) -> Any:
+        if len(shape) == 1:
+            return source.draw("permutation", n)
+        return source.draw("permuted", np.broadcast_to(np.arange(n), shape), axis=-1)
+
+    return sampled(draw, (n,))
 
 
 def rand_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -150,6 +168,10 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         return input
     if p == 1.0:
         return ew.mul(input, 0.0)
-    keep = default_generator.draw("random", size=input.shape, dtype=np.float32) >= p
-    scale = (1.0 / (1.0 - p)) * keep
-    return ew.mul(input, wrap(scale.astype(input.dtype)))
+    dtype = input.dtype
+
+    def draw(shape: tuple[int, ...]) -> Any:
+        keep = default_generator.draw("random", size=shape, dtype=np.float32) >= p
+        return ((1.0 / (1.0 - p)) * keep).astype(dtype)
+
+    return ew.mul(input, sampled(draw, input.shape))

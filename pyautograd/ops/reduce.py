@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,12 +58,26 @@ _sum = primitive(
     _sum_rule,
     lambda x, dims, keepdim, scale: (_reduced(x.shape, dims, keepdim), x.dtype),
     saves=(SHAPE,),
+    linear=(0,),
 )
 
 
-def _integers(op: str, input: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
-    function = getattr(np, op)
-    return wrap(np.asarray(function(input._array, axis=dims, keepdims=keepdim, dtype=np.int64)))
+def _of_integers(name: str, function: Any, dtype: Any) -> Any:
+    """A reduction(x, dims, keepdim) to integers or bools, without a gradient."""
+
+    def forward(x: Any, dims: tuple[int, ...], keepdim: bool) -> Any:
+        return np.asarray(function(x, axis=dims, keepdims=keepdim).astype(dtype, copy=False))
+
+    def infer(x: Any, dims: tuple[int, ...], keepdim: bool) -> Any:
+        return _reduced(x.shape, dims, keepdim), np.dtype(dtype)
+
+    return primitive(name, "reduction", forward, None, infer)
+
+
+_sum_integers = _of_integers("sum_integers", partial(np.sum, dtype=np.int64), np.int64)
+_prod_integers = _of_integers("prod_integers", partial(np.prod, dtype=np.int64), np.int64)
+_all = _of_integers("all", np.all, bool)
+_any = _of_integers("any", np.any, bool)
 
 
 @method()
@@ -79,13 +94,13 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Any = Non
     if dtype is not None:
         input = input.to(dtype)
     dims = dims_of("sum", input.ndim, dim)
-    if input._array.dtype.kind != "f":
-        return _integers("sum", input, dims, keepdim)
+    if input.dtype.kind != "f":
+        return _sum_integers(input, dims, keepdim)
     return _sum(input, dims, keepdim, 1.0)
 
 
 def _float_only(op: str, input: Tensor) -> None:
-    if input._array.dtype.kind != "f":
+    if input.dtype.kind != "f":
         raise TypeError(f"{op}: expected float32 or float64, got {input.dtype}; convert it first")
 
 
@@ -147,16 +162,16 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor
     exact where factors are 0, where `out / x` would not be.
     """
     dims = dims_of("prod", input.ndim, dim)
-    if input._array.dtype.kind != "f":
-        return _integers("prod", input, dims, keepdim)
+    if input.dtype.kind != "f":
+        return _prod_integers(input, dims, keepdim)
     shape = input.shape
     x = reshape(input, (-1,)) if dim is None else input.movedim(dims[0], 0)
-    if not len(x):
+    if not x.shape[0]:
         return wrap(np.ones(_reduced(shape, dims, keepdim), input.dtype))
-    while len(x) > 1:
-        half = len(x) // 2
+    while (n := x.shape[0]) > 1:
+        half = n // 2
         halves = ew.mul(x[:half], x[half : 2 * half])
-        x = _append(halves, x[2 * half :]) if len(x) % 2 else halves
+        x = _append(halves, x[2 * half :]) if n % 2 else halves
     return reshape(x[0], _reduced(shape, dims, keepdim))
 
 
@@ -181,11 +196,25 @@ def _extreme_rule(
     return (K.mul(equal, K.div(g, K.sum(equal, dims, True, 1.0))),)
 
 
+def _extreme_forward(x: Any, dims: tuple[int, ...], keepdim: bool, largest: bool) -> Any:
+    if x.dtype.kind == "f":
+        return _C.amax(x, dims, keepdim, largest)
+    return np.asarray((np.amax if largest else np.amin)(x, axis=dims, keepdims=keepdim))
+
+
+def _extreme_along_forward(x: Any, dim: int, largest: bool) -> Any:
+    if x.dtype.kind == "f":
+        return _C.max_dim(x, dim, largest)
+    where = (np.argmax if largest else np.argmin)(x, dim)
+    values = np.take_along_axis(x, np.expand_dims(where, dim), dim).squeeze(dim)
+    return values, np.asarray(where)
+
+
 # extreme(x, dims, keepdim, largest)
 _extreme = primitive(
     "extreme",
     "reduction",
-    lambda x, dims, keepdim, largest: _C.amax(x, dims, keepdim, largest),
+    _extreme_forward,
     _extreme_rule,
     lambda x, dims, keepdim, largest: (_reduced(x.shape, dims, keepdim), x.dtype),
     saves=(0, OUT),
@@ -196,7 +225,7 @@ _extreme = primitive(
 _extreme_along = primitive(
     "extreme_along",
     "reduction",
-    lambda x, dim, largest: _C.max_dim(x, dim, largest),
+    _extreme_along_forward,
     lambda K, g, saved, needs, dim, largest: (
         K.scatter_add(
             K.reshape(g, _kept(saved[1], (dim,))),
@@ -215,8 +244,6 @@ def _extremes(input: Tensor, dim: Dims, keepdim: bool, largest: bool) -> Tensor:
     dims = dims_of(name, input.ndim, dim)
     if 0 in [input.shape[d] for d in dims]:
         raise ValueError(f"{name}: nothing to compare in shape {input.shape} over {dims}")
-    if input._array.dtype.kind != "f":
-        return wrap(np.asarray(getattr(np, name)(input._array, axis=dims, keepdims=keepdim)))
     return _extreme(input, dims, keepdim, largest)
 
 
@@ -255,12 +282,7 @@ def _along(name: str, input: Tensor, dim: int, keepdim: bool, largest: bool) -> 
         return ValuesAndIndices((input, wrap(np.zeros((), np.int64))))
     if not input.shape[d]:
         raise IndexError(f"{name}: dimension {dim} of shape {input.shape} is empty")
-    if input._array.dtype.kind == "f":
-        values, indices = _extreme_along(input, d, largest)
-    else:
-        where = np.argmax(input._array, d) if largest else np.argmin(input._array, d)
-        picked = np.take_along_axis(input._array, np.expand_dims(where, d), d)
-        values, indices = wrap(picked.squeeze(d)), wrap(np.asarray(where))
+    values, indices = _extreme_along(input, d, largest)
     if keepdim:
         kept = _kept(input.shape, (d,))
         values, indices = reshape(values, kept), reshape(indices, kept)
@@ -286,13 +308,23 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     return amin(input) if dim is None else _along("min", input, dim, keepdim, False)
 
 
+# arg_extreme(x, largest): the position in the flattened input.
+_arg_extreme = primitive(
+    "arg_extreme",
+    "reduction",
+    lambda x, largest: np.asarray((np.argmax if largest else np.argmin)(x)),
+    None,
+    lambda x, largest: ((), np.dtype(np.int64)),
+)
+
+
 def _arg(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     if dim is None:
         if not input.numel():
             raise ValueError(f"{name}: nothing to compare in shape {input.shape}")
-        where = np.asarray(getattr(np, name)(input._array))
-        return wrap(where.reshape((1,) * input.ndim) if keepdim else where)
-    return _along(name, input.detach(), dim, keepdim, name == "argmax").indices
+        where = _arg_extreme(input, name == "argmax")
+        return reshape(where, (1,) * input.ndim) if keepdim else where
+    return _along(name, input, dim, keepdim, name == "argmax").indices
 
 
 @method()
@@ -312,15 +344,13 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 @method()
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether every element is true."""
-    dims = dims_of("all", input.ndim, dim)
-    return wrap(np.asarray(np.all(input._array, axis=dims, keepdims=keepdim)))
+    return _all(input, dims_of("all", input.ndim, dim), keepdim)
 
 
 @method()
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether some element is true."""
-    dims = dims_of("any", input.ndim, dim)
-    return wrap(np.asarray(np.any(input._array, axis=dims, keepdims=keepdim)))
+    return _any(input, dims_of("any", input.ndim, dim), keepdim)
 
 
 # ---- undoing broadcasting ------------------------------------------------------------------------
@@ -344,6 +374,7 @@ _sum_to = primitive(
     lambda K, g, saved, needs, shape: (K.expand(g, saved[0]),),
     lambda x, shape: (shape, x.dtype),
     saves=(SHAPE,),
+    linear=(0,),
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.op import method, primitive
+from pyautograd.op import Stand, method, primitive
 from pyautograd.tape import SHAPE
 from pyautograd.tensor import Tensor, as_tensor, wrap
 
@@ -19,6 +19,7 @@ __all__ = [
     "cat",
     "chunk",
     "clone",
+    "detach",
     "flatten",
     "flip",
     "movedim",
@@ -83,6 +84,7 @@ _reshape = primitive(
     lambda K, g, saved, needs, shape: (K.reshape(g, saved[0]),),
     lambda x, shape: (shape, x.dtype),
     saves=(SHAPE,),
+    view=True,
 )
 _permute = primitive(
     "permute",
@@ -92,6 +94,7 @@ _permute = primitive(
         K.permute(g, tuple([dims.index(d) for d in range(len(dims))])),
     ),
     lambda x, dims: (tuple(x.shape[d] for d in dims), x.dtype),
+    view=True,
 )
 _expand = primitive(
     "expand",
@@ -100,6 +103,7 @@ _expand = primitive(
     lambda K, g, saved, needs, shape: (K.sum_to(g, saved[0]),),
     lambda x, shape: (shape, x.dtype),
     saves=(SHAPE,),
+    view=True,
 )
 
 
@@ -127,7 +131,9 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 def view(input: Tensor, *shape: Any) -> Tensor:
     """As `reshape`, but never a copy: ValueError where strides would need one."""
     result = reshape(input, *shape)
-    if result._array.size and not np.may_share_memory(result._array, input._array):
+    if isinstance(result, Stand) or not result.numel():
+        return result
+    if not np.may_share_memory(result._array, input._array):
         raise ValueError(
             f"view: strides {input.stride()} of shape {input.shape} do not allow shape "
             f"{result.shape} without a copy; use reshape()"
@@ -232,6 +238,14 @@ def broadcast_to(input: Tensor, shape: Sequence[int]) -> Tensor:
     return expand(input, shape)
 
 
+_detach = primitive("detach", "movement", lambda x: x, None, lambda x: (x.shape, x.dtype))
+
+
+def detach(input: Tensor) -> Tensor:
+    """The same memory, off the tape."""
+    return _detach(input)
+
+
 # ---- copies --------------------------------------------------------------------------------------
 
 _clone = primitive(
@@ -277,6 +291,7 @@ _cat = primitive(
         arrays[0].dtype,
     ),
     inputs=-1,
+    linear=(0,),
     broadcasts=True,
 )
 
@@ -403,6 +418,7 @@ _pad = primitive(
         x.dtype,
     ),
     saves=(SHAPE,),
+    linear=(),  # unless value is 0
 )
 
 _BORDER = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}

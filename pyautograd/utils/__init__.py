@@ -1,5 +1,5 @@
-"""Where PyTorch has it: `utils.data`."""
+"""Where PyTorch has it: `utils.checkpoint`, `utils.data`."""
 
-from pyautograd.utils import data
+from pyautograd.utils import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]

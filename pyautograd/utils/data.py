@@ -1,31 +1,4 @@
 """The names of `torch.utils.data`; see `pyautograd.data`."""
 
-from pyautograd.data import (
-    BatchSampler,
-    ConcatDataset,
-    DataLoader,
-    Dataset,
-    RandomSampler,
-    Sampler,
-    SequentialSampler,
-    Subset,
-    SubsetRandomSampler,
-    TensorDataset,
-    default_collate,
-    random_split,
-)
-
-__all__ = [
-    "ConcatDataset",
-    "Dataset",
-    "Subset",
-    "TensorDataset",
-    "random_split",
-    "DataLoader",
-    "default_collate",
-    "BatchSampler",
-    "RandomSampler",
-    "Sampler",
-    "SequentialSampler",
-    "SubsetRandomSampler",
-]
+from pyautograd.data import *
+from pyautograd.data import __all__

@@ -1,0 +1,4 @@
+"""Nodes of the graph, and hooks on what they save for backward."""
+
+from pyautograd.graph import *
+from pyautograd.graph import __all__
