@@ -43,16 +43,18 @@ if TYPE_CHECKING:
     from pyautograd import func as func
     from pyautograd import nn as nn
     from pyautograd import optim as optim
+    from pyautograd import static as static
     from pyautograd import utils as utils
     from pyautograd.func import vmap as vmap
     from pyautograd.serialization import load as load
     from pyautograd.serialization import save as save
+    from pyautograd.static import compile as compile
 
 __version__ = "0.1.0"
 
 # Loaded at first use: `import pyautograd` alone stays fast.
-_SUBMODULES = ("autograd", "data", "func", "nn", "optim", "utils")
-_LAZY = {"load": "serialization", "save": "serialization", "vmap": "func"}
+_SUBMODULES = ("autograd", "data", "func", "nn", "optim", "static", "utils")
+_LAZY = {"compile": "static", "load": "serialization", "save": "serialization", "vmap": "func"}
 
 
 def __getattr__(name: str) -> Any:

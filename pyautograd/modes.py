@@ -19,12 +19,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _State:
-    __slots__ = ("clock", "grad_off", "watching")
+    __slots__ = ("clock", "grad_off", "layouts", "tracing", "watching")
 
     def __init__(self) -> None:
         self.grad_off = 0  # threads that have recording switched off; 0 makes the usual test short
         self.clock = 0  # moves at each in-place change
         self.watching = 0  # watchers, in all threads, of what is recorded
+        self.tracing = 0  # threads in which a graph is being built: see `tracer`
+        # Moves when a plan made earlier may no longer fit: a module's mode, a tensor's array or
+        # whether it requires a gradient has changed.
+        self.layouts = 0
 
 
 state = _State()
@@ -129,6 +133,36 @@ def is_inference_mode_enabled() -> bool:
     """Whether recording is off in this thread: there is no other difference between the modes."""
     return not is_grad_enabled()
 
+
+# ---- building static graphs ----------------------------------------------------------------------
+
+_tracer = threading.local()
+
+
+def tracer() -> Any:
+    """What builds a static graph of the ops of this thread, or None. Ask only if state.tracing."""
+    return getattr(_tracer, "value", None)
+
+
+class tracing:
+    """A context manager: what this thread does goes to a tracer of static/trace.py."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __enter__(self) -> Any:
+        self._before, _tracer.value = tracer(), self._value
+        with lock:
+            state.tracing += 1
+        return self._value
+
+    def __exit__(self, *exc: object) -> None:
+        _tracer.value = self._before
+        with lock:
+            state.tracing -= 1
+
+
+# ---- changes in place ----------------------------------------------------------------------------
 
 # Arrays changed in place, by the id of the array that owns the memory:
 # [weak reference, clock, name of the op, how often].

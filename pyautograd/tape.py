@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd.graph import FREED, OUT, SHAPE, Node, arrays, kept_values, record, tensors
-from pyautograd.modes import GradMode, lock, modified_since, state
+from pyautograd.modes import GradMode, lock, modified_since, state, tracer
 
 __all__ = ["OUT", "SHAPE", "Node", "arrays", "backward", "grad", "run_backward", "tensors"]
 
@@ -149,6 +149,7 @@ def run_nodes(
     K = tensors if create_graph else arrays
     wrap = None if create_graph else tensors.wrap  # for hooks, which see Tensors
     add_into = arrays.add_into
+    owns = not create_graph and not state.tracing  # nothing is added into what a graph holds
     needed = None if captured is None else _leading_to(root, captured)
     stack = [root]
     pop, push = stack.pop, stack.append
@@ -213,7 +214,7 @@ def run_nodes(
             if not retain_graph and op.holds_arrays:
                 node.kept = FREED
 
-        fresh = op.fresh and not create_graph
+        fresh = op.fresh and owns
         i = 0
         for edge in edges:
             if edge is not None:
@@ -227,7 +228,7 @@ def run_nodes(
                         add_into(old, x)
                     else:
                         edge.grad = K.add(old, x)
-                        edge.owned = not create_graph
+                        edge.owned = owns
                 count = edge.pending - 1
                 edge.pending = count
                 if not count:
@@ -249,6 +250,8 @@ def _accumulate(leaf: Node, g: Any, create_graph: bool) -> None:
     tensor = leaf.kept()
     if tensor is None:  # the leaf is gone, and its gradient with it
         return
+    if state.tracing and (trace := tracer()) is not None:
+        trace.touch(tensor)
     hooks = leaf.hooks
     if hooks is None:
         _add_to_grad(tensor, g, leaf.owned, create_graph)

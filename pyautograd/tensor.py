@@ -12,7 +12,7 @@ from pyautograd import tape
 from pyautograd.dtypes import SUPPORTED, as_dtype
 from pyautograd.graph import Node, record
 from pyautograd.hooks import RemovableHandle
-from pyautograd.modes import version
+from pyautograd.modes import state, version
 
 
 class _AccumulateGrad:

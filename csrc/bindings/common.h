@@ -135,5 +135,6 @@ void bind_index(py::module_& m);
 void bind_pool(py::module_& m);
 void bind_matmul(py::module_& m);
 void bind_conv(py::module_& m);
+void bind_plan(py::module_& m);
 
 }  // namespace pag

@@ -292,12 +292,21 @@ PyObject* add_into(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
   });
 }
 
+// The same of what is no array, but has these attributes: the values of a static graph.
+PyObject* same_attributes(py::handle a, py::handle b) {
+  const bool same =
+      a.attr("shape").equal(b.attr("shape")) && a.attr("dtype").equal(b.attr("dtype"));
+  return PyBool_FromLong(same);
+}
+
 // Whether two arrays have one shape and one dtype.
 PyObject* same_layout(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
-  if (count != 2 || !PyArray_Check(inputs[0]) || !PyArray_Check(inputs[1])) {
+  if (count != 2) {
     PyErr_SetString(PyExc_TypeError, "same_layout: expected two arrays");
     return nullptr;
   }
+  if (!PyArray_Check(inputs[0]) || !PyArray_Check(inputs[1]))
+    return translated([&] { return same_attributes(inputs[0], inputs[1]); });
   PyArray_Descr *x = PyArray_DESCR(as_array(inputs[0])), *y = PyArray_DESCR(as_array(inputs[1]));
   const bool same =
       same_shape(as_array(inputs[0]), as_array(inputs[1])) && (x == y || PyArray_EquivTypes(x, y));

@@ -39,4 +39,5 @@ PYBIND11_MODULE(_C, m, pybind11::mod_gil_not_used()) {
   pag::bind_pool(m);
   pag::bind_matmul(m);
   pag::bind_conv(m);
+  pag::bind_plan(m);
 }

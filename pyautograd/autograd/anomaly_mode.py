@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
-import os
 import sys
 import threading
 from typing import Any
@@ -14,24 +12,13 @@ from pyautograd import tape
 from pyautograd.graph import Node, RecordWatcher
 from pyautograd.op import Op
 from pyautograd.watch import watch_ops
+from pyautograd.where import users_line
 
 __all__ = ["AnomalyError", "detect_anomaly", "is_anomaly_enabled", "set_detect_anomaly"]
-
-_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 class AnomalyError(RuntimeError):
     """An op made a NaN or an infinity."""
-
-
-def _users_line() -> str:
-    """The innermost line outside this package, as `file:line: source`."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    name, number = frame.f_code.co_filename, frame.f_lineno
-    source = linecache.getline(name, number, frame.f_globals).strip()
-    return f"{name}:{number}" + (f": {source}" if source else "")
 
 
 def _node_in_backward() -> Node | None:
@@ -83,7 +70,7 @@ _FLOATS = (float, np.float32, np.float64)
 def _report(op: Op, what: str, operands: Any, result: Any) -> str:
     node = _node_in_backward()
     if node is None:
-        lines = [f"anomaly: {op.name} {what}", f"at {_users_line()}"]
+        lines = [f"anomaly: {op.name} {what}", f"at {users_line()}"]
     else:
         lines = [
             f"anomaly: {op.name}, in the backward of {node.op.name}, {what}",
@@ -97,7 +84,7 @@ class _NoteLines(RecordWatcher):
     """Notes the line that records each node."""
 
     def saw(self, node: Node) -> None:
-        node.where = _users_line()
+        node.where = users_line()
 
 
 _thread = threading.local()

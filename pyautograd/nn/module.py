@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from pyautograd.dtypes import as_dtype, float32, float64
-from pyautograd.modes import mark_modified
+from pyautograd.modes import mark_modified, state, tracer
 from pyautograd.tensor import Tensor, as_tensor, wrap
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if state.tracing and (trace := tracer()) is not None:
+            trace.entered(self)
         if self._hooks is None:
             return self.forward(*args, **kwargs)
         return self._hooks.call(self, args, kwargs)
@@ -433,6 +435,7 @@ class Module:
             raise ValueError(f"train: expected a bool, got {mode!r}")
         for module in self.modules():
             module.training = mode
+        state.layouts += 1
         return self
 
     def eval(self: M) -> M:
@@ -454,6 +457,7 @@ class Module:
         wanted = as_dtype(dtype)
         if wanted.kind != "f":
             raise TypeError(f"to: modules are float32 or float64, not {wanted}")
+        state.layouts += 1
         for tensor in (*self.parameters(), *self.buffers()):
             if tensor.is_floating_point():
                 tensor._array = tensor._array.astype(wanted, copy=False)
@@ -508,6 +512,8 @@ def _state_value(value: Any, target: Tensor) -> Any:
 def zero_grads(tensors: Any, set_to_none: bool) -> None:
     """Removes the gradients of these tensors, or sets them to zeros in place."""
     for tensor in tensors:
+        if state.tracing and (trace := tracer()) is not None:
+            trace.touch(tensor, clears=set_to_none)
         grad = tensor.grad
         if grad is None:
             continue

@@ -13,11 +13,11 @@ import numpy as np
 
 from pyautograd import modes
 from pyautograd.graph import Node, record
-from pyautograd.modes import is_grad_enabled, mark_modified
+from pyautograd.modes import is_grad_enabled, mark_modified, state, tracer
 from pyautograd.op import OPS, method, primitive
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.index import array_key
-from pyautograd.tape import SHAPE
+from pyautograd.tape import SHAPE, arrays
 from pyautograd.tensor import Tensor, as_tensor, wrap
 
 # ---- parts of a tensor ---------------------------------------------------------------------------
@@ -115,6 +115,14 @@ primitive(
     broadcasts=True,
 )
 
+def store(x: Tensor, key: Any, values: Any) -> None:
+    """x[key] = values, arrays both."""
+    if state.tracing and (trace := tracer()) is not None:
+        trace.store(x, key, values)
+    else:
+        x._array[key] = values
+
+
 # ---- the tape follows ----------------------------------------------------------------------------
 
 
@@ -195,7 +203,7 @@ def assign(x: Tensor, op: str, key: Any, value: Any, recorded: bool | None = Non
     recorded = _recorded(x, value)
     array = writable(x, op, recorded)
     try:
-        array[key] = value._array
+        store(x, key, value._array)
     except (ValueError, IndexError) as error:
         raise type(error)(f"{op}: {error} (shape {array.shape})") from None
     if not recorded:
@@ -243,7 +251,7 @@ def _in_place(function: Any) -> Any:
         array = writable(self, name, recorded)  # refuses before anything is computed
         old = self
         if recorded and overwrites:  # backward may need the values that are about to go
-            old = wrap(array.copy(), self._node)
+            old = wrap(arrays.clone(array), self._node)
             args = tuple([old if x is self else x for x in args])
         new = function(old, *args, **kwargs)
         if new.shape != self.shape:
@@ -253,7 +261,7 @@ def _in_place(function: Any) -> Any:
             )
         _check_cast(name, new.dtype, self.dtype)
         node = new.to(self.dtype)._node
-        array[...] = new._array
+        store(self, (...,), new._array)
         return changed_in_place(self, name, node)
 
     run.__doc__ = f"`{function.__name__}`, in place."

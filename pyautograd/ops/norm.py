@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 from pyautograd import _C
+from pyautograd.modes import no_grad
 from pyautograd.op import primitive
 from pyautograd.ops import elementwise as ew
-from pyautograd.ops.inplace import changed_in_place, writable
+from pyautograd.ops.inplace import assign
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor
 
@@ -125,11 +126,9 @@ def batch_norm(
             (running_mean, mean, 1.0), (running_var, var, count / (count - 1)),
         ):  # fmt: skip
             if running is not None:
-                step = (momentum * factor) * batch.detach().numpy()
-                array = writable(running, "batch_norm", recorded=False)
-                array *= 1 - momentum
-                array += step
-                changed_in_place(running, "batch_norm")
+                with no_grad():
+                    moved = ew.add(ew.mul(running, 1 - momentum), ew.mul(batch, momentum * factor))
+                    assign(running, "batch_norm", (...,), moved)
     else:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: evaluation needs running_mean and running_var")

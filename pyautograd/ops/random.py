@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd.dtypes import as_dtype, float32
+from pyautograd.modes import state, tracer
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.shape import _sizes
 from pyautograd.tensor import Tensor, wrap
@@ -73,6 +74,8 @@ default_generator = Generator()
 
 def sampled(draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> Tensor:
     """The tensor of what `draw` gives for a shape. vmap puts its own in this place."""
+    if state.tracing and (trace := tracer()) is not None:
+        return trace.draw(draw, shape)
     return wrap(draw(shape))
 
 

@@ -131,7 +131,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 def view(input: Tensor, *shape: Any) -> Tensor:
     """As `reshape`, but never a copy: ValueError where strides would need one."""
     result = reshape(input, *shape)
-    if isinstance(result, Stand) or not result.numel():
+    if isinstance(result, Stand) or not isinstance(result._array, np.ndarray) or not result.numel():
         return result
     if not np.may_share_memory(result._array, input._array):
         raise ValueError(

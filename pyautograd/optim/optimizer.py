@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.modes import enable_grad, mark_all_modified
+from pyautograd.modes import enable_grad, mark_all_modified, state, tracer
 from pyautograd.nn.module import zero_grads
 from pyautograd.tensor import Tensor, wrap
 
@@ -117,6 +117,14 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         chosen = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
+        if state.tracing and (trace := tracer()) is not None:
+            trace.step(self, chosen)
+        else:
+            self.update(chosen)
+        return loss
+
+    def update(self, chosen: list[list[Tensor]]) -> None:
+        """The step itself, over parameters chosen from each group."""
         work = list(map(self._prepare, self.param_groups, chosen))
         try:
             self._kernel(work)
@@ -125,7 +133,6 @@ class Optimizer:
         for params, done in zip(chosen, work, strict=True):
             mark_all_modified(done[0], self._where)
             self._keep(params, done)
-        return loss
 
     def _misfit(self) -> Exception | None:
         """Which parameter cannot be updated, and why: called once the kernel has refused."""

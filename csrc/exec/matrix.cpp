@@ -1,0 +1,151 @@
+// Matrix products and convolutions. Strides of matrices are taken as they are where one of them is
+// that of an element.
+#include "exec/plan.h"
+#include "kernels/conv.h"
+#include "kernels/gemm.h"
+
+namespace pag {
+namespace {
+
+struct Layout {
+  int64_t row, col;  // elements
+};
+
+bool matrix_layout(const Operand& o, Layout* layout) {
+  const int64_t size = o.itemsize();
+  for (int d = 0; d < o.ndim; ++d)
+    if (o.strides[d] % size) return false;
+  *layout = {o.strides[o.ndim - 2] / size, o.strides[o.ndim - 1] / size};
+  if (layout->row == 1 || layout->col == 1) return true;
+  if (o.shape[o.ndim - 1] == 1)
+    layout->col = 1;  // the stride of a single element has no meaning
+  else if (o.shape[o.ndim - 2] == 1)
+    layout->row = 1;
+  else
+    return false;
+  return true;
+}
+
+bool same_dtypes(const Call& call) {
+  for (const Operand& o : call.in)
+    if (!o.missing() && o.dtype != call.out[0].dtype) return false;
+  return call.out[0].contiguous();
+}
+
+Conv2d geometry(const Operand& x, const Operand& w, const Operand& y, const int64_t* at) {
+  Conv2d g;
+  g.n = x.shape[0];
+  g.groups = at[6];
+  g.c = w.shape[1];
+  g.o = w.shape[0] / g.groups;
+  g.h = x.shape[2];
+  g.w = x.shape[3];
+  g.kh = w.shape[2];
+  g.kw = w.shape[3];
+  g.oh = y.shape[2];
+  g.ow = y.shape[3];
+  for (int d = 0; d < 2; ++d) {
+    g.stride[d] = at[d];
+    g.padding[d] = at[2 + d];
+    g.dilation[d] = at[4 + d];
+  }
+  return g;
+}
+
+}  // namespace
+
+Step matmul_step(const Call& call) {
+  const Operand &a = call.in[0], &b = call.in[1], &c = call.out[0];
+  Layout la, lb;
+  if (!same_dtypes(call) || !matrix_layout(a, &la) || !matrix_layout(b, &lb)) return {};
+  if (c.ndim - 2 > kMaxBatchDims) return {};
+  GemmBatch batch;
+  batch.ndim = c.ndim - 2;
+  const int64_t size = c.itemsize();
+  for (int d = 0; d < batch.ndim; ++d) {
+    const int in_a = d - (c.ndim - a.ndim), in_b = d - (c.ndim - b.ndim);
+    batch.shape[d] = c.shape[d];
+    batch.a_stride[d] = in_a < 0 || a.shape[in_a] == 1 ? 0 : a.strides[in_a] / size;
+    batch.b_stride[d] = in_b < 0 || b.shape[in_b] == 1 ? 0 : b.strides[in_b] / size;
+  }
+  return with_float_output(call, [&](auto t) -> Step {
+    using T = decltype(t);
+    Gemm<T> g;
+    g.m = c.shape[c.ndim - 2];
+    g.n = c.shape[c.ndim - 1];
+    g.k = a.shape[a.ndim - 1];
+    g.a = {nullptr, la.row, la.col};
+    g.b = {nullptr, lb.row, lb.col};
+    g.c_row = g.n;
+    batch.c_item = g.m * g.n;
+    const Pointer<T> pa(a), pb(b), pc(c);
+    return [=](Slots slots) mutable {
+      g.a.data = pa(slots);
+      g.b.data = pb(slots);
+      g.c = pc(slots);
+      gemm(g, batch);
+    };
+  });
+}
+
+// x (m, k), w (n, k), bias (n,) or missing
+Step linear_step(const Call& call) {
+  const Operand &x = call.in[0], &w = call.in[1], &bias = call.in[2];
+  Layout lx, lw;
+  if (!same_dtypes(call) || !matrix_layout(x, &lx) || !matrix_layout(w, &lw)) return {};
+  if (!bias.missing() && !bias.contiguous()) return {};
+  return with_float_output(call, [&](auto t) -> Step {
+    using T = decltype(t);
+    Gemm<T> g;
+    g.m = x.shape[0];
+    g.n = w.shape[0];
+    g.k = x.shape[1];
+    g.a = {nullptr, lx.row, lx.col};
+    g.b = {nullptr, lw.col, lw.row};
+    g.c_row = g.n;
+    g.start = bias.missing() ? GemmStart::kZero : GemmStart::kColumnBias;
+    const Pointer<T> px(x), pw(w), pb(bias), py(call.out[0]);
+    return [=](Slots slots) mutable {
+      g.a.data = px(slots);
+      g.b.data = pw(slots);
+      g.bias = pb(slots);
+      g.c = py(slots);
+      gemm(g);
+    };
+  });
+}
+
+// ints: stride, padding, dilation (pairs), groups
+Step conv2d_step(const Call& call) {
+  if (!call.plain()) return {};
+  const Conv2d g = geometry(call.in[0], call.in[1], call.out[0], call.ints.data());
+  return with_float_output(call, [&](auto t) -> Step {
+    using T = decltype(t);
+    const Pointer<T> x(call.in[0]), w(call.in[1]), bias(call.in[2]), y(call.out[0]);
+    return [=](Slots slots) { conv2d<T>(g, x(slots), w(slots), bias(slots), y(slots)); };
+  });
+}
+
+// ints: (H, W), then as conv2d
+Step conv2d_input_grad_step(const Call& call) {
+  if (!call.plain()) return {};
+  const Conv2d g = geometry(call.out[0], call.in[1], call.in[0], call.ints.data() + 2);
+  return with_float_output(call, [&](auto t) -> Step {
+    using T = decltype(t);
+    const Pointer<T> dy(call.in[0]), w(call.in[1]), dx(call.out[0]);
+    return [=](Slots slots) { conv2d_input_grad<T>(g, dy(slots), w(slots), dx(slots)); };
+  });
+}
+
+// ints: (kh, kw), then as conv2d
+Step conv2d_weight_grad_step(const Call& call) {
+  if (!call.plain()) return {};
+  const Conv2d g = geometry(call.in[1], call.out[0], call.in[0], call.ints.data() + 2);
+  return with_float_output(call, [&](auto t) -> Step {
+    using T = decltype(t);
+    const Pointer<T> dy(call.in[0]), x(call.in[1]), dw(call.out[0]);
+    return [=](Slots slots) { conv2d_weight_grad<T>(g, dy(slots), x(slots), dw(slots)); };
+  });
+}
+
+}  // namespace pag

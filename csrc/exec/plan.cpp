@@ -1,0 +1,78 @@
+#include "exec/plan.h"
+
+#include <cstdlib>
+#include <new>
+
+namespace pag {
+
+int Operand::itemsize() const {
+  static const int size[kDTypes] = {4, 8, 8, 4, 1};
+  return size[dtype];
+}
+
+int64_t Operand::size() const {
+  int64_t n = 1;
+  for (int d = 0; d < ndim; ++d) n *= shape[d];
+  return n;
+}
+
+bool Operand::contiguous() const {
+  int64_t step = itemsize();
+  for (int d = ndim - 1; d >= 0; --d) {
+    if (shape[d] != 1 && strides[d] != step) return size() == 0;
+    step *= shape[d];
+  }
+  return true;
+}
+
+bool Call::plain() const {
+  for (const std::vector<Operand>* side : {&in, &out})
+    for (const Operand& o : *side) {
+      if (o.missing()) continue;
+      if (!o.contiguous()) return false;
+      if ((o.dtype == kF32 || o.dtype == kF64) && o.dtype != out[0].dtype) return false;
+    }
+  return true;
+}
+
+Step make_step(const std::string& op, const Call& call) {
+  using Make = Step (*)(const Call&);
+  static const struct {
+    const char* op;
+    Make make;
+  } kSteps[] = {
+      {"program", program_step},
+      {"copy", copy_step},
+      {"matmul", matmul_step},
+      {"linear", linear_step},
+      {"sum", sum_step},
+      {"softmax", softmax_step},
+      {"log_softmax", log_softmax_step},
+      {"softmax_grad", softmax_grad_step},
+      {"log_softmax_grad", log_softmax_grad_step},
+      {"cross_entropy", cross_entropy_step},
+      {"cross_entropy_grad", cross_entropy_grad_step},
+      {"normalize", normalize_step},
+      {"normalize_grad", normalize_grad_step},
+      {"conv2d", conv2d_step},
+      {"conv2d_input_grad", conv2d_input_grad_step},
+      {"conv2d_weight_grad", conv2d_weight_grad_step},
+      {"max_pool2d", max_pool2d_step},
+      {"max_pool2d_scatter", max_pool2d_scatter_step},
+  };
+  for (const auto& entry : kSteps)
+    if (op == entry.op) return entry.make(call);
+  return {};
+}
+
+constexpr int64_t kAlignment = 64;
+
+Plan::Plan(int64_t arena_bytes)
+    : arena_(static_cast<char*>(std::aligned_alloc(
+          kAlignment, static_cast<size_t>((arena_bytes / kAlignment + 1) * kAlignment)))) {
+  if (!arena_) throw std::bad_alloc();
+}
+
+Plan::~Plan() { std::free(arena_); }
+
+}  // namespace pag

@@ -1,0 +1,117 @@
+// A static graph as a flat list of steps: calls of kernels whose operands lie in one arena, or in
+// memory that the caller hands in. Running it involves no Python and allocates nothing but kernels'
+// working memory.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "kernels/elementwise.h"
+
+namespace pag {
+
+// Base addresses by slot: 0 is the arena, the others belong to the caller.
+using Slots = char* const*;
+
+// An operand of a step; strides are in bytes.
+struct Operand {
+  DType dtype = kDTypes;  // kDTypes: there is no such operand
+  int ndim = 0;
+  int64_t shape[kMaxDims], strides[kMaxDims];
+  int slot = 0;
+  int64_t offset = 0;
+
+  bool missing() const { return dtype == kDTypes; }
+  int itemsize() const;
+  int64_t size() const;
+  bool contiguous() const;
+};
+
+// The address of an operand in a run; null for a missing one.
+template <class T>
+class Pointer {
+ public:
+  Pointer() = default;
+  explicit Pointer(const Operand& o) : slot_(o.missing() ? -1 : o.slot), offset_(o.offset) {}
+  T* operator()(Slots slots) const {
+    return slot_ < 0 ? nullptr : reinterpret_cast<T*>(slots[slot_] + offset_);
+  }
+
+ private:
+  int slot_ = -1;
+  int64_t offset_ = 0;
+};
+
+// A call of an op, as the graph has it: `ints` and `numbers` are its attributes, flattened.
+struct Call {
+  std::vector<Operand> in, out;
+  std::vector<int64_t> ints;
+  std::vector<double> numbers;
+
+  // Whether all operands are C-contiguous, and the floats among them of one dtype, that of the
+  // first output.
+  bool plain() const;
+};
+
+// Throws what the op's binding would raise, as IndexError or bad_alloc.
+using Step = std::function<void(Slots)>;
+
+struct IndexError {
+  std::string message;
+};
+
+// The step of a call, or an empty one where there is none: no native step of that op, or none for
+// these layouts or dtypes.
+Step make_step(const std::string& op, const Call& call);
+
+// run(float{}) or run(double{}) by the dtype of the first output; an empty step for others.
+template <class Run>
+Step with_float_output(const Call& call, Run&& run) {
+  if (call.out[0].dtype == kF32) return run(float{});
+  if (call.out[0].dtype == kF64) return run(double{});
+  return {};
+}
+
+class Plan {
+ public:
+  // Throws bad_alloc.
+  explicit Plan(int64_t arena_bytes);
+  ~Plan();
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+
+  void add(Step step) { steps_.push_back(std::move(step)); }
+  int64_t size() const { return static_cast<int64_t>(steps_.size()); }
+  char* arena() const { return arena_; }
+  // The steps [begin, end).
+  void run(int64_t begin, int64_t end, Slots slots) const {
+    for (int64_t i = begin; i < end; ++i) steps_[static_cast<size_t>(i)](slots);
+  }
+
+ private:
+  char* arena_;
+  std::vector<Step> steps_;
+};
+
+// The families' steps, by the names of their ops; see steps.cpp.
+Step program_step(const Call& call);
+Step copy_step(const Call& call);
+Step matmul_step(const Call& call);
+Step linear_step(const Call& call);
+Step sum_step(const Call& call);
+Step softmax_step(const Call& call);
+Step log_softmax_step(const Call& call);
+Step softmax_grad_step(const Call& call);
+Step log_softmax_grad_step(const Call& call);
+Step cross_entropy_step(const Call& call);
+Step cross_entropy_grad_step(const Call& call);
+Step normalize_step(const Call& call);
+Step normalize_grad_step(const Call& call);
+Step conv2d_step(const Call& call);
+Step conv2d_input_grad_step(const Call& call);
+Step conv2d_weight_grad_step(const Call& call);
+Step max_pool2d_step(const Call& call);
+Step max_pool2d_scatter_step(const Call& call);
+
+}  // namespace pag

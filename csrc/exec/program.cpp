@@ -1,0 +1,172 @@
+// Fused element-wise ops: a short program that is run on tiles of its operands, so that what is
+// between its ops never leaves the L1 cache. The instructions are the loops of the eager kernels,
+// hence the same bits.
+//
+// Bound by memory: each operand is read and each result written once. (x*y+y).tanh()*y on 3e5
+// floats takes 0.5-0.6 ns an element, a loop fused by hand 0.4 (AVX-512).
+#include <algorithm>
+#include <cstring>
+
+#include "exec/plan.h"
+#include "kernels/parallel.h"
+
+namespace pag {
+namespace {
+
+constexpr int64_t kTile = 192;  // elements; 128-192 floats measured best
+constexpr int kMaxRegisters = 48;
+constexpr int kMaxInputs = 16, kMaxOutputs = 8;
+
+struct Instruction {
+  ElementwiseLoop loop;
+  int out, in[kMaxOperands];
+};
+
+// Registers: inputs, then constants, then outputs, then temporaries.
+struct Program {
+  std::vector<Instruction> code;
+  int inputs, constants, outputs, registers;
+  int itemsize;
+  // The space that is run through, with as few dimensions as its operands allow; the last one has
+  // unit steps in the outputs.
+  int ndim = 0;
+  int64_t shape[kMaxDims];
+  int64_t strides[kMaxInputs][kMaxDims];  // bytes
+  Pointer<char> in[kMaxInputs], out[kMaxOutputs];
+  std::vector<double> numbers;
+
+  int first_output() const { return inputs + constants; }
+};
+
+void collapse(const Call& call, Program* p) {
+  const Operand& space = call.out[0];
+  for (int d = 0; d < space.ndim; ++d) {
+    if (space.shape[d] == 1) continue;
+    const int last = p->ndim - 1;
+    bool merge = last >= 0;
+    for (int k = 0; k < p->inputs && merge; ++k)
+      merge = p->strides[k][last] == call.in[static_cast<size_t>(k)].strides[d] * space.shape[d];
+    const int to = merge ? last : p->ndim++;
+    p->shape[to] = merge ? p->shape[to] * space.shape[d] : space.shape[d];
+    for (int k = 0; k < p->inputs; ++k)
+      p->strides[k][to] = call.in[static_cast<size_t>(k)].strides[d];
+  }
+  if (p->ndim) return;
+  p->ndim = 1;
+  p->shape[0] = 1;
+  for (int k = 0; k < p->inputs; ++k) p->strides[k][0] = p->itemsize;
+}
+
+template <class T>
+void gather(T* to, const char* from, int64_t stride, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] = *reinterpret_cast<const T*>(from + i * stride);
+}
+
+template <class T>
+class Runner {
+ public:
+  explicit Runner(const Program& p) : p_(p) {
+    for (int k = 0; k < p.constants; ++k)
+      std::fill_n(tile(p.inputs + k), kTile, static_cast<T>(p.numbers[static_cast<size_t>(k)]));
+    for (int r = 0; r < p.registers; ++r) at_[r] = tile(r);
+  }
+
+  // n elements of one row, from the addresses `in` on.
+  void row(char* const* in, char* const* out, int64_t n) {
+    const int inner = p_.ndim - 1;
+    for (int k = 0; k < p_.inputs; ++k)
+      if (p_.strides[k][inner] == 0)
+        std::fill_n(tile(k), std::min(n, kTile), *reinterpret_cast<const T*>(in[k]));
+    for (int64_t i = 0; i < n; i += kTile) {
+      const int64_t count = std::min(kTile, n - i);
+      for (int k = 0; k < p_.inputs; ++k) {
+        const int64_t stride = p_.strides[k][inner];
+        if (stride == sizeof(T))
+          at_[k] = reinterpret_cast<T*>(in[k]) + i;
+        else if (stride != 0)
+          gather(tile(k), in[k] + i * stride, stride, count);
+      }
+      for (int k = 0; k < p_.outputs; ++k)
+        at_[p_.first_output() + k] = reinterpret_cast<T*>(out[k]) + i;
+      for (const Instruction& ins : p_.code) {
+        const void* operands[kMaxOperands] = {at_[ins.in[0]], at_[ins.in[1]], at_[ins.in[2]]};
+        ins.loop(at_[ins.out], operands, count);
+      }
+    }
+  }
+
+ private:
+  T* tile(int r) { return tiles_ + r * kTile; }
+
+  const Program& p_;
+  T* at_[kMaxRegisters];
+  alignas(64) T tiles_[kMaxRegisters * kTile];
+};
+
+template <class T>
+void run_program(const Program& p, Slots slots) {
+  const int inner = p.ndim - 1;
+  const int64_t length = p.shape[inner];
+  int64_t rows = 1;
+  for (int d = 0; d < inner; ++d) rows *= p.shape[d];
+  if (!rows || !length) return;
+  const int64_t grain = std::max<int64_t>(kGrain / static_cast<int64_t>(p.code.size()), kTile);
+  const int64_t pieces = (length + grain - 1) / grain;  // of one row
+  parallel_for(rows * pieces, pieces > 1 ? 1 : grain / length, [&](int64_t begin, int64_t end) {
+    Runner<T> runner(p);
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t row = item / pieces, from = item % pieces * grain;
+      char *in[kMaxInputs], *out[kMaxOutputs];
+      for (int k = 0; k < p.inputs; ++k)
+        in[k] = p.in[k](slots) + from * p.strides[k][inner];
+      int64_t rest = row;
+      for (int d = inner - 1; d >= 0; --d) {
+        const int64_t index = rest % p.shape[d];
+        rest /= p.shape[d];
+        for (int k = 0; k < p.inputs; ++k) in[k] += index * p.strides[k][d];
+      }
+      const int64_t at = (row * length + from) * static_cast<int64_t>(sizeof(T));
+      for (int k = 0; k < p.outputs; ++k) out[k] = p.out[k](slots) + at;
+      runner.row(in, out, std::min(grain, length - from));
+    }
+  });
+}
+
+}  // namespace
+
+// ints: five for each instruction: opcode, register of the result, registers of three operands.
+// numbers: the constants. Inputs have the shape of the outputs, with stride 0 where they repeat.
+Step program_step(const Call& call) {
+  Program p;
+  p.inputs = static_cast<int>(call.in.size());
+  p.constants = static_cast<int>(call.numbers.size());
+  p.outputs = static_cast<int>(call.out.size());
+  p.registers = p.first_output() + p.outputs;
+  p.itemsize = call.out[0].itemsize();
+  p.numbers = call.numbers;
+  if (p.inputs > kMaxInputs || p.outputs > kMaxOutputs) return {};
+  for (const Operand& o : call.in)
+    if (o.dtype != call.out[0].dtype) return {};
+  for (const Operand& o : call.out)
+    if (o.dtype != call.out[0].dtype || !o.contiguous()) return {};
+  for (size_t i = 0; i + 5 <= call.ints.size(); i += 5) {
+    Instruction ins = {isa().elementwise[call.ints[i]][call.out[0].dtype], 0, {}};
+    if (!ins.loop) return {};
+    for (int k = 0; k < 4; ++k) {
+      const int r = static_cast<int>(call.ints[i + 1 + static_cast<size_t>(k)]);
+      (k ? ins.in[k - 1] : ins.out) = r;
+      p.registers = std::max(p.registers, r + 1);
+    }
+    p.code.push_back(ins);
+  }
+  if (p.registers > kMaxRegisters) return {};
+  for (int k = 0; k < p.inputs; ++k) p.in[k] = Pointer<char>(call.in[static_cast<size_t>(k)]);
+  for (int k = 0; k < p.outputs; ++k) p.out[k] = Pointer<char>(call.out[static_cast<size_t>(k)]);
+  collapse(call, &p);
+  return with_float_output(call, [&](auto t) -> Step {
+    using T = decltype(t);
+    return [p](Slots slots) { run_program<T>(p, slots); };
+  });
+}
+
+}  // namespace pag

@@ -1,0 +1,331 @@
+"""`compile`: functions of tensors as plans, one for each kind of arguments."""
+
+from __future__ import annotations
+
+import functools
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pyautograd import modes
+from pyautograd.func.pytree import leaves, rebuild, structure
+from pyautograd.modes import GradMode, is_grad_enabled, state
+from pyautograd.nn.module import Module
+from pyautograd.static.graph import Graph, Value
+from pyautograd.static.lower import lower
+from pyautograd.static.passes import PASSES
+from pyautograd.static.trace import Leaf, Tracer
+from pyautograd.tensor import Tensor, wrap
+
+LARGEST_CACHE = 32  # plans of one function
+OFTEN = 8  # traces after which a function is told to be traced often
+
+
+def compile(
+    function: Callable[..., Any] | None = None, **options: Any
+) -> Compiled | Callable[[Callable[..., Any]], Compiled]:
+    """A function of tensors, or a module, that runs as a plan: a list of native steps.
+
+    The first call with arguments of new shapes, dtypes or Python values traces the function: it
+    runs once, computing nothing, and what it does to tensors becomes the plan. That may be a whole
+    training step: modules, `backward`, `optimizer.step()`, dropout, running statistics. Later calls
+    run the plan, and no Python of the function.
+
+    What the plan takes from outside is read anew in each run: parameters, buffers, an optimiser's
+    state and settings. Python values other than the arguments, and the function's own globals and
+    closure, are read once, and so are things that happen beside (printing).
+
+    Raises GraphError where Python asks for the values of a tensor (`item()`, `if tensor:`).
+
+    >>> import pyautograd as ag
+    >>> @ag.compile
+    ... def f(x, y):
+    ...     return (x * y + y).tanh() * y
+    >>> f(ag.ones(2), ag.zeros(2))
+    tensor([0., 0.])
+    """
+    if function is None:
+        return functools.partial(compile, **options)
+    if options:
+        raise TypeError(f"compile: unknown options {', '.join(options)}")
+    return Compiled(function)
+
+
+class Compiled:
+    """What `compile` returns; called like the function."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        if not callable(function):
+            raise TypeError(f"compile: expected a function, got {type(function).__name__}")
+        functools.update_wrapper(self, function, updated=())
+        self.function = function
+        self._programs: dict[Any, list[Program]] = {}
+        self._outside = _outside(function)
+        self._traced = 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if state.tracing and modes.tracer() is not None:
+            return self.function(*args, **kwargs)  # part of a larger graph
+        flat = list(args) if not kwargs else [args, kwargs]
+        key: list[Any] = [is_grad_enabled()]
+        inputs: list[Tensor] = []
+        for x in flat:
+            _describe(x, key, inputs)
+        for read in self._outside:
+            key.append(read())
+        found = self._programs.get(tuple(key))
+        if found is not None:
+            for program in found:
+                if program.fits():
+                    return program.run(inputs)
+        return self._trace(args, kwargs, tuple(key), inputs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "function":
+            raise AttributeError(name)
+        return getattr(self.function, name)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def explain(self) -> str:
+        """What the last traced program became: its graph, the passes, the plan's size."""
+        programs = [p for found in self._programs.values() for p in found]
+        if not programs:
+            return "not traced yet: call it once"
+        return programs[-1].explain()
+
+    def _trace(self, args: Any, kwargs: Any, key: Any, inputs: list[Tensor]) -> Any:
+        before = self._programs.setdefault(key, [])
+        known = tuple(
+            {id(t): t for p in before for leaf in p.leaves if (t := leaf.tensor()) is not None}
+            .values()
+        )
+        program = Program(self.function, args, kwargs, inputs, known)
+        result = program.run(inputs)
+        before.insert(0, program)
+        self._traced += 1
+        if self._traced == OFTEN:
+            warnings.warn(
+                f"compile: {getattr(self.function, '__name__', 'the function')} was traced "
+                f"{OFTEN} times, the last time for {_described(inputs)}: each new shape, dtype or "
+                "Python value of an argument makes a plan",
+                UserWarning,
+                stacklevel=3,
+            )
+        plans = sum(map(len, self._programs.values()))
+        while plans > LARGEST_CACHE:
+            oldest = next(iter(self._programs))
+            plans -= len(self._programs.pop(oldest))
+        return result
+
+
+def _described(inputs: list[Tensor]) -> str:
+    return ", ".join(f"{x.dtype}{list(x.shape)}" for x in inputs) or "no tensors"
+
+
+def _outside(function: Any) -> list[Callable[[], Any]]:
+    """How to read what a function's own code takes from its globals and closure."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return []
+    plain = (int, float, str, bool, type(None))
+    readers: list[Callable[[], Any]] = []
+    for cell in function.__closure__ or ():
+        try:
+            if isinstance(cell.cell_contents, plain):
+                readers.append(functools.partial(getattr, cell, "cell_contents", None))
+        except ValueError:
+            pass  # not set yet
+    names = function.__globals__
+    for name in code.co_names:
+        if isinstance(names.get(name), plain) and name in names:
+            readers.append(functools.partial(names.get, name))
+    return readers
+
+
+def _describe(x: Any, key: list[Any], inputs: list[Tensor]) -> None:
+    """Adds to the key what a plan depends on, and to the inputs the tensors that a run is handed."""
+    kind = type(x)
+    if kind is Tensor:
+        array = x._array
+        if x._node is None:
+            key.append(array.shape)
+            key.append(array.dtype)
+            inputs.append(x)
+        else:
+            key.append(_Same(x))  # a place on the tape belongs to one tensor
+    elif kind is tuple or kind is list or kind is dict:
+        key.append((kind, len(x), tuple(x) if kind is dict else None))
+        for child in x.values() if kind is dict else x:
+            _describe(child, key, inputs)
+    elif isinstance(x, np.ndarray):
+        raise TypeError("compile: an argument is a NumPy array; pass ag.from_numpy(array)")
+    elif isinstance(x, (Tensor, Module)):
+        key.append(_Same(x))
+    else:
+        try:
+            hash(x)
+            key.append((kind, x))
+        except TypeError:
+            key.append(_Same(x))
+
+
+class _Same:
+    """Equal to itself only, and keeps the object alive."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.value is self.value
+
+
+def _replaced(x: Any, inputs: list[Tensor], made: list[Tensor]) -> Any:
+    """Arguments with the tensors that a run is handed replaced by those in `made`."""
+    if isinstance(x, (tuple, list, dict)):
+        return rebuild(x, iter([_replaced(leaf, inputs, made) for leaf in leaves(x)]))
+    for given, tensor in zip(inputs, made, strict=True):
+        if x is given:
+            return tensor
+    return x
+
+
+class Program:
+    """A function traced for one kind of arguments: its graph, its plan, and when that fits."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        args: Any,
+        kwargs: Any,
+        inputs: list[Tensor],
+        known: tuple[Tensor, ...],
+    ) -> None:
+        start = time.perf_counter()
+        tracer = Tracer(known)
+        made = []
+        for i, x in enumerate(inputs):
+            made.append(wrap(tracer.input(x.shape, x.dtype, f"input{i}")))
+        try:
+            with tracer:
+                result = function(
+                    *_replaced(args, inputs, made), **_replaced(kwargs, inputs, made)
+                )
+                tracer.finish()
+        finally:
+            tracer.restore()
+        self.graph = tracer.graph
+        self._result = result
+        self._outputs: list[Any] = []  # numbers of results, or what is returned as it is
+        for y in leaves(result):
+            value = y._array if isinstance(y, Tensor) else None
+            if not isinstance(value, Value):
+                self._outputs.append(y)
+                continue
+            self._outputs.append(_Result(len(self.graph.results), type(y)))
+            self.graph.results.append(value)
+        self._single = isinstance(result, Tensor) and len(self.graph.results) == 1
+        self.traced = self.graph.text()
+        self.notes = [p(self.graph) for p in PASSES]
+        self.plan = lower(self.graph)
+        self.leaves = list(tracer.leaves.values())
+        self._watch(tracer)
+        self.seconds = time.perf_counter() - start
+
+    def _watch(self, tracer: Tracer) -> None:
+        self._modules = list(tracer.modules.values())
+        tensors = {
+            id(t): t
+            for module, _ in self._modules
+            for t in (*module._parameters.values(), *module._buffers.values())
+            if t is not None
+        }
+        for leaf in self.leaves:
+            t = leaf.tensor()
+            if t is not None:
+                tensors[id(t)] = t
+        self._tensors = [(t, t._array, t.requires_grad) for t in tensors.values()]
+        self._layouts = state.layouts
+        # Gradients that the program reads must be those that it read when it was traced.
+        self._grads = [(leaf.tensor, leaf.after) for leaf in self.leaves if not leaf.cleared]
+        self._first = [leaf.before for leaf in self.leaves if not leaf.cleared]
+        self._left = [
+            (leaf.tensor, leaf.after) for leaf in self.leaves if leaf.after is not None
+        ]
+        kept = {id(leaf.after._array) for leaf in self.leaves if leaf.after is not None}
+        self._written = [
+            call.operands[0].source
+            for call in self.graph.calls
+            if call.name == "write" and id(call.operands[0].source) not in kept
+        ]
+
+    def fits(self) -> bool:
+        """Whether the program would be traced the same now, as far as can be told."""
+        for (tensor, _), before in zip(self._grads, self._first, strict=True):
+            t = tensor()
+            if t is not None and t.grad is not before:
+                return False
+        if self._layouts != state.layouts:
+            for module, training in self._modules:
+                if module.training is not training:
+                    return False
+            for t, array, requires_grad in self._tensors:
+                if t._array is not array or t.requires_grad is not requires_grad:
+                    return False
+            self._layouts = state.layouts
+        return True
+
+    def run(self, inputs: list[Tensor]) -> Any:
+        arrays = []
+        for x in inputs:
+            array = x._array
+            arrays.append(array if array.flags.c_contiguous else np.ascontiguousarray(array))
+        for tensor, grad in self._left:
+            t = tensor()
+            if t is not None:
+                t.grad = grad
+        results = self.plan.run(arrays)
+        if self._written:
+            modes.mark_all_modified(self._written, "compile")
+        if self._single:
+            return wrap(results[0])
+        return rebuild(
+            self._result,
+            iter([y.of(results) if isinstance(y, _Result) else y for y in self._outputs]),
+        )
+
+    def explain(self) -> str:
+        native = sum(b - a for a, b in (p for p in self.plan.parts if isinstance(p, tuple)))
+        python = [p.call.name for p in self.plan.parts if not isinstance(p, tuple)]
+        lines = [
+            "as traced:", self.traced, "", *self.notes, "", "after the passes:", self.graph.text(),
+            "",
+            f"plan: {native} native steps" + (
+                f", {len(python)} calls of Python: {', '.join(python)}" if python else ""
+            ),
+            f"arena: {self.plan.arena_bytes:,} bytes",
+            f"traced and compiled in {self.seconds * 1e3:.1f} ms",
+        ]  # fmt: skip
+        return "\n".join(lines)
+
+
+class _Result:
+    """A tensor that the function returns: which of the plan's results it is."""
+
+    __slots__ = ("kind", "number")
+
+    def __init__(self, number: int, kind: type[Tensor]) -> None:
+        self.number = number
+        self.kind = kind
+
+    def of(self, results: list[Any]) -> Tensor:
+        return wrap(results[self.number])

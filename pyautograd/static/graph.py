@@ -1,0 +1,200 @@
+"""The graph of a traced program: values, and the calls of ops that compute them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pyautograd import modes
+from pyautograd.op import Op
+from pyautograd.where import users_line
+
+
+class GraphError(RuntimeError):
+    """A program that a static graph cannot hold."""
+
+
+class _Flags:
+    """Of a value that nobody else can write to."""
+
+    c_contiguous = carray = writeable = owndata = True
+
+
+class Value:
+    """What a call computes, or what the program was handed: a shape and a dtype, no elements.
+
+    It takes the place of an array in a Tensor while a program is traced. What asks for elements
+    gets a GraphError that names the user's line.
+    """
+
+    __slots__ = ("__weakref__", "call", "dtype", "shape", "source")
+
+    base = None
+    flags = _Flags()
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: Any, call: Call | None = None, source: Any = None
+    ) -> None:
+        self.shape = tuple(shape)
+        self.dtype = np.dtype(dtype)
+        self.call = call  # what computes it
+        self.source = source  # else: the array it is read from, an Input or a Draw
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        steps, step = [], self.itemsize
+        for n in reversed(self.shape):
+            steps.append(step)
+            step *= max(n, 1)
+        return tuple(reversed(steps))
+
+    def copy(self) -> Value:
+        return self  # nothing changes it
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise GraphError(
+            f"a graph is being built, and the values of a tensor of shape {self.shape} are not "
+            f"known yet, but Python asks for them at {users_line()}; use ops instead (where(), "
+            "clamp(), ...), or read the value from what the compiled function returns"
+        )
+
+    __array__ = __bool__ = __int__ = __float__ = __index__ = __iter__ = __getitem__ = _refuse
+    __setitem__ = __contains__ = item = tolist = astype = any = all = min = max = sum = _refuse
+    __dlpack__ = tobytes = _refuse
+    __array_ufunc__ = None
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"<value of shape {self.shape}, {self.dtype}>"
+
+
+class Input:
+    """The source of a value that the program is handed, by its number."""
+
+    __slots__ = ("name", "number")
+
+    def __init__(self, number: int, name: str) -> None:
+        self.number = number
+        self.name = name
+
+
+class Draw:
+    """The source of random numbers: `draw(shape)` makes them anew for each run."""
+
+    __slots__ = ("draw",)
+
+    def __init__(self, draw: Any) -> None:
+        self.draw = draw
+
+
+class Call:
+    """A call of an op. Operands are Values, Python numbers or None."""
+
+    __slots__ = ("attrs", "name", "op", "operands", "outputs", "where")
+
+    def __init__(
+        self, name: str, op: Op | None, operands: list[Any], attrs: tuple[Any, ...] = ()
+    ) -> None:
+        self.name = name
+        self.op = op  # None for what is no op: a write, an optimiser's step, a fused program
+        self.operands = operands
+        self.attrs = attrs
+        self.outputs: list[Value] = []
+        self.where = users_line()
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether it changes memory of the program, and so must run, in its place."""
+        return self.name in ("write", "optimizer")
+
+    def values(self) -> Iterator[Value]:
+        return (x for x in self.operands if isinstance(x, Value))
+
+    def __repr__(self) -> str:
+        return f"<call of {self.name}>"
+
+
+class Graph:
+    """Calls in the order of the program.
+
+    Values that are read from arrays (`source`) share memory with the program: parameters, buffers,
+    constants. A "write" changes such memory, and so does an "optimizer"; a value read after it is
+    another Value. Hence calls may move, but not across a write to what they read.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.inputs: list[Value] = []
+        self.results: list[Value] = []
+
+    def consumers(self) -> dict[Value, list[Call]]:
+        """The calls that read each value."""
+        found: dict[Value, list[Call]] = {}
+        for call in self.calls:
+            for x in call.values():
+                found.setdefault(x, []).append(call)
+        return found
+
+    def memory(self) -> dict[Value, Any]:
+        """The array whose memory a value shares, for those read from one, or views of such."""
+        found: dict[Value, Any] = {}
+        for call in self.calls:
+            for x in call.values():
+                if isinstance(x.source, np.ndarray):
+                    found[x] = modes.owner(x.source)
+            if call.op is not None and (call.op.view or call.name == "detach"):
+                owner = found.get(call.operands[0])
+                if owner is not None:
+                    found[call.outputs[0]] = owner
+        return found
+
+    def text(self) -> str:
+        """A line a call."""
+        names: dict[Value, str] = {}
+
+        def name(x: Any) -> str:
+            if not isinstance(x, Value):
+                return repr(x)
+            if x not in names:
+                if isinstance(x.source, Input):
+                    names[x] = x.source.name
+                else:
+                    kind = "t" if x.call is not None else "r" if isinstance(x.source, Draw) else "p"
+                    names[x] = f"{kind}{len(names)}"
+            return names[x]
+
+        lines = []
+        for call in self.calls:
+            operands = ", ".join(map(name, call.operands))
+            attrs = "".join(f", {a!r}" for a in call.attrs) if call.op is not None else ""
+            results = ", ".join(
+                f"{name(y)}: {y.dtype}{list(y.shape)}" for y in call.outputs
+            )
+            line = f"{call.name}({operands}{attrs})"
+            lines.append(f"{results} = {line}" if results else line)
+        if self.results:
+            lines.append("return " + ", ".join(map(name, self.results)))
+        return "\n".join(lines)

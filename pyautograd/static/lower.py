@@ -1,0 +1,339 @@
+"""From a graph to a plan: where every value lies, and the steps that compute them.
+
+Values live in one arena, at places that are used again when their last reader has run. Views share
+the memory of what they view. A call becomes a native step; where the executor has none, the op's
+forward is called by Python between two stretches of native steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyautograd import _C, modes
+from pyautograd.static.graph import Call, Draw, Graph, Input, Value
+from pyautograd.static.plan import Plan, PythonStep, Slot
+
+_ALIGNMENT = 64
+
+
+class Buffer:
+    """Memory of values: a range of the arena, or that of a slot."""
+
+    __slots__ = ("at", "first", "last", "memory", "slot")
+
+    def __init__(self, memory: Any, slot: int = 0) -> None:
+        self.memory = memory  # an array of that size and layout, for its addresses alone
+        self.slot = slot
+        self.at = 0  # offset in the arena
+        self.first = self.last = -1  # steps that write and read it
+
+    @property
+    def start(self) -> int:
+        return _address(self.memory)
+
+
+class Home:
+    """Where a value lies: a buffer, and an array over it that has the value's layout."""
+
+    __slots__ = ("buffer", "layout")
+
+    def __init__(self, buffer: Buffer, layout: Any) -> None:
+        self.buffer = buffer
+        self.layout = layout
+
+    def operand(self) -> tuple[Any, ...]:
+        """As csrc/bindings/plan.cpp takes it."""
+        x = self.layout
+        offset = _address(x) - self.buffer.start + self.buffer.at
+        return x.dtype.num, x.shape, x.strides, self.buffer.slot, offset
+
+
+def _address(array: Any) -> int:
+    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
+class Step:
+    """One step, native or Python's, before memory is laid out."""
+
+    __slots__ = ("call", "inputs", "ints", "name", "numbers", "outputs")
+
+    def __init__(
+        self,
+        name: str,
+        inputs: list[Home | None],
+        outputs: list[Home],
+        ints: list[int],
+        numbers: list[float],
+        call: Call | None = None,
+    ) -> None:
+        self.name = name
+        self.inputs = inputs
+        self.outputs = outputs
+        self.ints = ints
+        self.numbers = numbers
+        self.call = call  # what Python calls; None for a native step
+
+    def native_call(self) -> tuple[Any, ...]:
+        inputs = [None if x is None else x.operand() for x in self.inputs]
+        return self.name, inputs, [y.operand() for y in self.outputs], self.ints, self.numbers
+
+
+def lower(graph: Graph) -> Plan:
+    """The plan of a graph."""
+    return _Lowering(graph).plan()
+
+
+class _Lowering:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.homes: dict[Value, Home] = {}
+        self.steps: list[Step] = []
+        self.slots: list[Slot] = []
+        self._buffers: list[Buffer] = []
+        self._slot_of: dict[Any, Buffer] = {}
+        self._placed = _placements(graph)
+        self._results: dict[Value, int] = {}  # slots
+
+    def plan(self) -> Plan:
+        for call in self.graph.calls:
+            self._lower(call)
+        for y in dict.fromkeys(self.graph.results):
+            self._result(y)
+        self._mark_lifetimes()
+        size = _lay_out([b for b in self._buffers if b.slot == 0])
+        native = _C.Plan(size, len(self.slots) + 1)
+        parts: list[tuple[int, int] | PythonStep] = []
+        for step in self.steps:
+            if step.call is not None:
+                parts.append(PythonStep(step.call, step.inputs, step.outputs))
+                continue
+            native.add(*step.native_call())
+            end = len(native)
+            if parts and isinstance(parts[-1], tuple):
+                parts[-1] = (parts[-1][0], end)
+            else:
+                parts.append((end - 1, end))
+        results = [self._results[y] for y in self.graph.results]
+        return Plan(native, parts, self.slots, results, size)
+
+    # ---- where values lie ------------------------------------------------------------------------
+
+    def home(self, x: Value) -> Home:
+        found = self.homes.get(x)
+        if found is None:
+            found = self.homes[x] = self._source_home(x)
+        return found
+
+    def _source_home(self, x: Value) -> Home:
+        source = x.source
+        key = id(source)
+        buffer = self._slot_of.get(key)
+        if buffer is None:
+            memory = source if isinstance(source, np.ndarray) else np.empty(x.shape, x.dtype)
+            buffer = self._slot_of[key] = self._slot(source, memory)
+        return Home(buffer, buffer.memory)
+
+    def _slot(self, source: Any, memory: Any) -> Buffer:
+        kind = _KINDS.get(type(source), "array")
+        self.slots.append(Slot(kind, source, memory.shape, memory.dtype))
+        return Buffer(memory, len(self.slots))
+
+    def _new(self, shape: tuple[int, ...], dtype: Any) -> Home:
+        buffer = Buffer(np.empty(shape, dtype))
+        self._buffers.append(buffer)
+        return Home(buffer, buffer.memory)
+
+    def _out(self, y: Value) -> Home:
+        """A place for what a step computes: that of the write or result it is for, or a new one."""
+        target = self._placed.get(y)
+        if target is None:
+            home = self._new(y.shape, y.dtype)
+        elif target == "result":
+            buffer = self._slot(None, np.empty(y.shape, y.dtype))
+            home = Home(buffer, buffer.memory)
+        else:
+            home = self.home(target)
+        self.homes[y] = home
+        return home
+
+    # ---- calls -----------------------------------------------------------------------------------
+
+    def _lower(self, call: Call) -> None:
+        if call.name == "write":
+            target, value = call.operands
+            if self._placed.get(value) is not target:
+                self._copy(self.home(value), self.home(target))
+        elif call.name == "optimizer":
+            self._python(call, [self.home(x) for x in call.values()], [])
+        elif call.name == "program":
+            _, code, constants = call.attrs
+            shape = call.outputs[0].shape
+            inputs = [_broadcast(self.home(x), shape) for x in call.values()]
+            ints = [n for instruction in code for n in instruction]
+            outputs = [self._out(y) for y in call.outputs]
+            self.steps.append(Step("program", inputs, outputs, ints, list(constants)))
+        elif not self._alias(call):
+            self._native(call) or self._fallback(call)
+
+    def _alias(self, call: Call) -> bool:
+        """Whether the call only looks at its operand in another way."""
+        assert call.op is not None
+        if not (call.op.view or call.name == "detach"):
+            return False
+        x, y = self.home(call.operands[0]), call.outputs[0]
+        if y in self._placed:
+            return False
+        view = call.op.forward(x.layout, *call.attrs)
+        if not view.size or modes.owner(view) is modes.owner(x.layout):
+            self.homes[y] = Home(x.buffer, view)
+            return True
+        copied = self._contiguous(x)  # a reshape of strides that do not allow it
+        self.homes[y] = Home(copied.buffer, copied.layout.reshape(y.shape))
+        return True
+
+    def _native(self, call: Call) -> bool:
+        ints: list[int] = []
+        numbers: list[float] = []
+        if not _flatten(call.attrs, ints, numbers):
+            return False
+        if any(not isinstance(x, Value) and x is not None for x in call.operands):
+            return False
+        inputs = [None if x is None else self.home(x) for x in call.operands]
+        trial = [Home(Buffer(a), a) for a in (np.empty(y.shape, y.dtype) for y in call.outputs)]
+        if not _C.plan_takes(*Step(call.name, inputs, trial, ints, numbers).native_call()):
+            if all(x is None or x.layout.flags.c_contiguous for x in inputs):
+                return False
+            plain = [
+                x if x is None or x.layout.flags.c_contiguous else _like(x) for x in inputs
+            ]
+            if not _C.plan_takes(*Step(call.name, plain, trial, ints, numbers).native_call()):
+                return False
+            inputs = [None if x is None else self._contiguous(x) for x in inputs]
+        outputs = [self._out(y) for y in call.outputs]
+        self.steps.append(Step(call.name, inputs, outputs, ints, numbers))
+        return True
+
+    def _fallback(self, call: Call) -> None:
+        inputs = [self.home(x) for x in call.values()]
+        self._python(call, inputs, [self._out(y) for y in call.outputs])
+
+    def _python(self, call: Call, inputs: list[Any], outputs: list[Home]) -> None:
+        self.steps.append(Step(call.name, inputs, outputs, [], [], call))
+
+    def _contiguous(self, x: Home) -> Home:
+        if x.layout.flags.c_contiguous:
+            return x
+        home = self._new(x.layout.shape, x.layout.dtype)
+        self._copy(x, home)
+        return home
+
+    def _copy(self, x: Home, to: Home) -> None:
+        self.steps.append(Step("copy", [_broadcast(x, to.layout.shape)], [to], [], []))
+
+    def _result(self, y: Value) -> None:
+        home = self.home(y)
+        slot = home.buffer.slot
+        if self._placed.get(y) == "result":
+            self._results[y] = slot
+            return
+        buffer = self._slot(None, np.empty(y.shape, y.dtype))
+        self._results[y] = buffer.slot
+        self._copy(home, Home(buffer, buffer.memory))
+
+    def _mark_lifetimes(self) -> None:
+        for i, step in enumerate(self.steps):
+            for y in step.outputs:
+                if y.buffer.first < 0:
+                    y.buffer.first = i
+                y.buffer.last = i
+            for x in step.inputs:
+                if x is not None:
+                    x.buffer.last = i
+
+
+def _like(x: Home) -> Home:
+    memory = np.empty(x.layout.shape, x.layout.dtype)
+    return Home(Buffer(memory, x.buffer.slot), memory)
+
+
+def _broadcast(x: Home, shape: tuple[int, ...]) -> Home:
+    return x if x.layout.shape == shape else Home(x.buffer, np.broadcast_to(x.layout, shape))
+
+
+_KINDS = {Input: "input", Draw: "draw", type(None): "result"}
+_WORDS = {"none": 0, "mean": 1, "sum": 2}
+
+
+def _flatten(attribute: Any, ints: list[int], numbers: list[float]) -> bool:
+    """Attributes as lists of integers and of floats; False for what is neither."""
+    if isinstance(attribute, (tuple, list)):
+        return all([_flatten(a, ints, numbers) for a in attribute])
+    if isinstance(attribute, float):
+        numbers.append(attribute)
+    elif isinstance(attribute, (int, np.integer)):
+        ints.append(int(attribute))
+    elif attribute in _WORDS:
+        ints.append(_WORDS[attribute])
+    else:
+        return False
+    return True
+
+
+def _placements(graph: Graph) -> dict[Value, Any]:
+    """Values that are computed right where they go: the target of a write, or "result".
+
+    Only where nothing reads the target's old content between the computation and the write.
+    """
+    place: dict[Value, Any] = {}
+    read_from = graph.memory()
+    made = {y: i for i, call in enumerate(graph.calls) for y in call.outputs}
+    for at, call in enumerate(graph.calls):
+        if call.name != "write":
+            continue
+        target, value = call.operands
+        memory = target.source
+        if value not in made or value in place or not memory.flags.c_contiguous:
+            continue
+        if value.shape != target.shape or not memory.flags.aligned:
+            continue
+        owner = modes.owner(memory)
+        between = graph.calls[made[value] : at]
+        if not any(_touches(c, owner, read_from) for c in between):
+            place[value] = target
+    seen: set[Value] = set()
+    for y in graph.results:
+        if y in made and y not in place and y not in seen:
+            place[y] = "result"
+        seen.add(y)
+    return place
+
+
+def _touches(call: Call, owner: Any, read_from: dict[Value, Any]) -> bool:
+    return call.name == "optimizer" or any(read_from.get(x) is owner for x in call.values())
+
+
+def _lay_out(buffers: list[Buffer]) -> int:
+    """Gives buffers places in the arena, the largest first; its size in bytes.
+
+    Two share memory only if no step needs both.
+    """
+    placed: list[Buffer] = []
+    total = 0
+    for buffer in sorted(buffers, key=lambda b: -b.memory.nbytes):
+        size = _rounded(buffer.memory.nbytes)
+        at = 0
+        rivals = [b for b in placed if b.first <= buffer.last and buffer.first <= b.last]
+        for rival in sorted(rivals, key=lambda b: b.at):
+            if at + size <= rival.at:
+                break
+            at = max(at, rival.at + _rounded(rival.memory.nbytes))
+        buffer.at = at
+        placed.append(buffer)
+        total = max(total, at + size)
+    return total
+
+
+def _rounded(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT

@@ -1,0 +1,21 @@
+"""The passes over a graph, in their order. Each is a function that changes a graph and says how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pyautograd.static.graph import Graph
+from pyautograd.static.passes.common import share_common
+from pyautograd.static.passes.dead import drop_dead
+from pyautograd.static.passes.fold import fold_constants
+from pyautograd.static.passes.fuse import fuse
+from pyautograd.static.passes.identities import simplify
+
+PASSES: tuple[Callable[[Graph], str], ...] = (
+    drop_dead,
+    fold_constants,
+    simplify,
+    share_common,
+    drop_dead,
+    fuse,
+)

@@ -1,0 +1,273 @@
+"""Runs a program once without computing anything, and notes the ops that it calls."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pyautograd import _C, modes
+from pyautograd.op import OPS, Op
+from pyautograd.static.graph import Call, Draw, Graph, GraphError, Input, Value
+from pyautograd.tape import OUT
+from pyautograd.tensor import Tensor, wrap
+from pyautograd.watch import watch_ops
+
+
+class Leaf:
+    """A tensor whose `grad` the program changes."""
+
+    __slots__ = ("after", "before", "cleared", "read", "tensor")
+
+    def __init__(self, tensor: Tensor, before: Tensor | None) -> None:
+        self.tensor = weakref.ref(tensor)
+        self.before = before  # its grad when the program starts
+        self.cleared = False  # the program never reads that
+        self.after: Tensor | None = None  # the tensor that the plan leaves as grad, at every run
+
+
+class Tracer:
+    """A context manager: notes what this thread does in `graph`.
+
+    known: leaves whose grad the program is known to change, from an earlier trace.
+    """
+
+    def __init__(self, known: tuple[Tensor, ...] = ()) -> None:
+        self.graph = Graph()
+        self.leaves: dict[int, Leaf] = {}
+        self.modules: dict[int, tuple[Any, bool]] = {}
+        self._known = {id(t): (t, t.grad) for t in known}
+        self._read: dict[int, Value] = {}  # captured arrays, by id
+        self._owners: dict[int, list[int]] = {}  # ids of captured arrays that share memory
+        self._ops = watch_ops(self._call)
+        self._mode = modes.tracing(self)
+
+    def __enter__(self) -> Tracer:
+        self._ops.__enter__()
+        self._mode.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._mode.__exit__(*exc)
+        self._ops.__exit__(*exc)
+        self._ops = self._mode = None  # type: ignore[assignment]  # no circles
+
+    # ---- what goes in ----------------------------------------------------------------------------
+
+    def input(self, shape: tuple[int, ...], dtype: Any, name: str) -> Value:
+        value = Value(shape, dtype, source=Input(len(self.graph.inputs), name))
+        self.graph.inputs.append(value)
+        return value
+
+    def draw(self, draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> Tensor:
+        """Random numbers, made anew for each run."""
+        generators = modes.state  # noqa: F841
+        sample = np.asarray(_without_moving(draw, shape))
+        return wrap(Value(sample.shape, sample.dtype, source=Draw(functools.partial(draw, shape))))
+
+    def value(self, array: Any) -> Value:
+        """An array's elements, as they are in each run when the program comes here."""
+        if isinstance(array, Value):
+            return array
+        key = id(array)
+        found = self._read.get(key)
+        if found is None:
+            found = Value(array.shape, array.dtype, source=array)
+            self._read[key] = found
+            self._owners.setdefault(id(modes.owner(array)), []).append(key)
+        return found
+
+    def _operand(self, x: Any) -> Any:
+        if x is None or isinstance(x, (int, float, Value)):
+            return x
+        if isinstance(x, np.generic):
+            x = np.asarray(x)
+        return self.value(x)
+
+    # ---- ops -------------------------------------------------------------------------------------
+
+    def _call(self, op: Op, args: tuple[Any, ...], run: Callable[[], Any]) -> Any:
+        """What a call of an op gives: handler of `watch_ops`."""
+        if op.inputs < 0:
+            operands, attrs = list(args[0]), args[1:]
+        else:
+            operands, attrs = list(args[: op.inputs]), args[op.inputs :]
+        return self.call(op, [self._operand(x) for x in operands], attrs)
+
+    def call(self, op: Op, operands: list[Any], attrs: tuple[Any, ...]) -> Any:
+        call = Call(op.name, op, operands, attrs)
+        call.outputs = [Value(shape, dtype, call) for shape, dtype in _layouts(op, operands, attrs)]
+        self.graph.calls.append(call)
+        return tuple(call.outputs) if len(call.outputs) > 1 else call.outputs[0]
+
+    # ---- changes in place ------------------------------------------------------------------------
+
+    def store(self, x: Tensor, key: Any, value: Any) -> None:
+        """x[key] = value, of a tensor of the program's or one that was there before."""
+        value = self.value(value)
+        whole = key == (...,) or key is ...
+        array = x._array
+        if isinstance(array, Value):
+            if any(v() is not None for v in getattr(x, "_views", ())) or hasattr(x, "_base"):
+                raise GraphError(
+                    "a change in place of a view, or of a tensor that has views, cannot be part of "
+                    f"a static graph; make a new tensor instead: {_line()}"
+                )
+            if whole and value.shape == array.shape and value.dtype == array.dtype:
+                x._array = value
+            else:
+                x._array = self.call(OPS["assign"], [array, value], (key if not whole else (...,),))
+            return
+        target = array if whole else array[key]
+        if not whole and not np.may_share_memory(target, array):
+            whole_value = self.call(OPS["assign"], [self.value(array), value], (key,))
+            target, value = array, whole_value
+        self.write(target, value)
+
+    def write(self, target: Any, value: Value) -> None:
+        """Writes a value, broadcast and cast, into the memory of an array."""
+        if value.dtype != target.dtype:
+            name = "cast" if target.dtype.kind == "f" else "cast_discrete"
+            value = self.call(OPS[name], [value], (target.dtype,))
+        np.broadcast_shapes(target.shape, value.shape)
+        self.graph.calls.append(Call("write", None, [self.value(target), value]))
+        self.forget(target)
+
+    def forget(self, array: Any) -> None:
+        """After this the memory of the array holds other values."""
+        for key in self._owners.pop(id(modes.owner(array)), ()):
+            self._read.pop(key, None)
+
+    # ---- gradients and optimisers ----------------------------------------------------------------
+
+    def touch(self, tensor: Tensor, clears: bool = False) -> None:
+        """Called before the program adds to `tensor.grad`, or clears it."""
+        leaf = self.leaves.get(id(tensor))
+        if leaf is not None:
+            return
+        before = tensor.grad
+        cleared = clears
+        if id(tensor) in self._known and before is None:
+            before = self._known[id(tensor)][1]
+            cleared = cleared or before is not None
+        leaf = self.leaves[id(tensor)] = Leaf(tensor, before)
+        leaf.cleared = cleared
+
+    def flush(self, tensor: Tensor) -> None:
+        """Brings the gradient so far into the memory of the tensor that the plan leaves as grad."""
+        grad = tensor.grad
+        if grad is None or not isinstance(grad._array, Value):
+            return
+        leaf = self.leaves[id(tensor)]
+        if leaf.after is None:
+            keep = leaf.before is not None and not leaf.cleared
+            leaf.after = leaf.before if keep else wrap(np.empty(grad.shape, grad.dtype))
+        assert leaf.after is not None
+        self.write(leaf.after._array, grad._array)
+
+    def step(self, optimizer: Any, chosen: list[list[Tensor]]) -> None:
+        """An optimiser's step over the parameters that it chose in each group."""
+        params = [p for group in chosen for p in group]
+        for p in params:
+            self.flush(p)
+        grads = [self.value(p.grad._array) for p in params if p.grad is not None]
+        self.graph.calls.append(Call("optimizer", None, grads, (optimizer, chosen)))
+        for p in params:
+            self.forget(p._array)
+        for p in params:
+            for entry in optimizer.state.get(p, {}).values():
+                if isinstance(entry, Tensor):
+                    self.forget(entry._array)
+
+    def finish(self) -> None:
+        """After the program: what it leaves in gradients."""
+        for leaf in self.leaves.values():
+            tensor = leaf.tensor()
+            if tensor is not None:
+                self.flush(tensor)
+
+    def restore(self) -> None:
+        """Puts gradients back to what they were: nothing has run yet."""
+        for leaf in self.leaves.values():
+            tensor = leaf.tensor()
+            if tensor is not None:
+                tensor.grad = leaf.before
+
+    def entered(self, module: Any) -> None:
+        """Called when a module runs: its mode is part of what was traced."""
+        self.modules[id(module)] = (module, module.training)
+
+
+def _line() -> str:
+    from pyautograd.where import users_line
+
+    return users_line()
+
+
+def _without_moving(draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> Any:
+    from pyautograd.ops.random import default_generator
+
+    state = default_generator.get_state()
+    try:
+        return draw(shape)
+    finally:
+        default_generator.set_state(state)
+
+
+# ---- shapes and dtypes ---------------------------------------------------------------------------
+
+
+def zeros_of(x: Any) -> Any:
+    return np.zeros(x.shape, x.dtype) if isinstance(x, Value) else x
+
+
+def _layouts(op: Op, operands: list[Any], attrs: tuple[Any, ...]) -> list[tuple[Any, Any]]:
+    """The shape and dtype of each output; raises what the op would raise.
+
+    The op's own rule tells the first. Where there are more outputs, or no native step that has
+    checked the shapes, the kernel is asked with zeros.
+    """
+    if op.name in _C.elementwise or op.view or op.name == "detach":
+        return [op.infer(*operands, *attrs)] if op.name in _C.elementwise else _viewed(
+            op, operands, attrs
+        )
+    zeros = [zeros_of(x) for x in operands]
+    key = None
+    try:
+        key = (op.name, tuple([_layout(x) for x in operands]), attrs)
+        known = _seen.get(key)
+        if known is not None:
+            return known
+    except TypeError:  # attributes that cannot be looked up
+        key = None
+    if min(op.saves, default=0) >= OUT and _is_safe(op):
+        first = (op.infer([*operands], *attrs) if op.inputs < 0 else op.infer(*operands, *attrs))
+        found = [(tuple(first[0]), np.dtype(first[1]))]
+    else:
+        result = op.forward(zeros, *attrs) if op.inputs < 0 else op.forward(*zeros, *attrs)
+        found = [
+            (y.shape, y.dtype) for y in (result if type(result) is tuple else (result,))
+        ]
+    if key is not None and len(_seen) < 4096:
+        _seen[key] = found
+    return found
+
+
+_seen: dict[Any, list[tuple[Any, Any]]] = {}
+
+
+def _layout(x: Any) -> Any:
+    return (x.shape, x.dtype.str) if isinstance(x, Value) else (type(x), x)
+
+
+def _is_safe(op: Op) -> bool:
+    """Whether the shape rule itself raises whatever the forward would."""
+    return op.name in ("matmul", "sum_to", "put", "part")
+
+
+def _viewed(op: Op, operands: list[Any], attrs: tuple[Any, ...]) -> list[tuple[Any, Any]]:
+    view = op.forward(np.empty(operands[0].shape, operands[0].dtype), *attrs)
+    return [(view.shape, view.dtype)]
