@@ -1,8 +1,10 @@
 // Optimiser steps, in place: one call for all parameters of all groups. Everything is checked
 // before anything is written.
-#include "kernels/optim.h"
+#include "bindings/optim.h"
 
-#include "bindings/common.h"
+#include <functional>
+
+#include "kernels/optim.h"
 
 namespace pag {
 namespace {
@@ -89,35 +91,42 @@ class Group {
   py::tuple parts_;
 };
 
-// The steps of all parameters by dtype, and the gradients that they read.
+// A step of all parameters, by dtype, and the gradients that it reads.
 template <template <class> class Step>
-class Steps {
+class Steps : public OptimizerStep {
  public:
-  template <class T>
-  void add(Step<T> step, const Array& p, const Array& g) {
+  // advance: makes of the step the one that follows it.
+  template <class T, class Advance>
+  void add(Step<T> step, const Array& p, const Array& g, Advance advance) {
     step.n = p.size();
     step.p = p.data<T>();
     step.g = g.data<const T>();
-    std::get<std::vector<Step<T>>>(steps_).push_back(step);
+    std::vector<Step<T>>& steps = std::get<std::vector<Step<T>>>(steps_);
+    advance_.push_back([&steps, advance, i = steps.size()]() mutable { advance(&steps[i]); });
+    steps.push_back(step);
     gradients_.push_back(g);
     total_ += step.n;
   }
-  void run() {
-    KernelScope scope(total_);
+  int64_t total() const override { return total_; }
+  void run() override {
     run_steps(std::get<0>(steps_));
     run_steps(std::get<1>(steps_));
+  }
+  void advance() override {
+    for (auto& f : advance_) f();
   }
 
  private:
   std::tuple<std::vector<Step<float>>, std::vector<Step<double>>> steps_;
+  std::vector<std::function<void()>> advance_;
   std::vector<Array> gradients_;
   int64_t total_ = 0;
 };
 
 // groups: (parameters, gradients, momentum or None, whether it holds nothing yet,
 //          (lr, momentum, dampening, weight_decay, nesterov, maximize))
-void sgd(const py::list& groups) {
-  Steps<SgdStep> steps;
+std::unique_ptr<OptimizerStep> sgd(const py::list& groups) {
+  auto steps = std::make_unique<Steps<SgdStep>>();
   for (const py::handle parts : groups) {
     const Group group("sgd_step", parts, 5, 2, 6);
     const py::tuple s = group.settings();
@@ -132,17 +141,17 @@ void sgd(const py::list& groups) {
         SgdStep<T> step = sgd_settings<T>(h);
         step.buffer = buffer.data_or_null<T>();
         step.first = first;
-        steps.add(step, p, g);
+        steps->add(step, p, g, [](SgdStep<T>* s) { s->first = false; });
       });
     }
   }
-  steps.run();
+  return steps;
 }
 
 // groups: (parameters, gradients, exp_avg, exp_avg_sq, max_exp_avg_sq or None, steps from 1,
 //          (lr, beta1, beta2, eps, weight_decay, decoupled, maximize))
-void adam(const py::list& groups) {
-  Steps<AdamStep> steps;
+std::unique_ptr<OptimizerStep> adam(const py::list& groups) {
+  auto steps = std::make_unique<Steps<AdamStep>>();
   for (const py::handle parts : groups) {
     const Group group("adam_step", parts, 7, 4, 7);
     const py::tuple s = group.settings();
@@ -162,18 +171,48 @@ void adam(const py::list& groups) {
         step.exp_avg = mean.data<T>();
         step.exp_avg_sq = square.data<T>();
         step.max_exp_avg_sq = largest.data_or_null<T>();
-        steps.add(step, p, g);
+        steps->add(step, p, g, [h, n = step_number](AdamStep<T>* s) mutable {
+          const AdamStep<T> next = adam_settings<T>(h, ++n);
+          s->rate = next.rate;
+          s->correction = next.correction;
+        });
       });
     }
   }
-  steps.run();
+  return steps;
 }
+
+using Read = std::unique_ptr<OptimizerStep> (*)(const py::list&);
+
+const std::pair<const char*, Read> kOptimizers[] = {{"sgd_step", sgd}, {"adam_step", adam}};
 
 }  // namespace
 
+void BoundOptimizer::bind(const std::string& kernel, const py::list& groups) {
+  for (const auto& [name, read] : kOptimizers)
+    if (kernel == name) {
+      step_ = read(groups);
+      return;
+    }
+  throw py::value_error("no plan runs " + kernel);
+}
+
+void BoundOptimizer::run() {
+  if (!step_) return;
+  step_->run();
+  step_->advance();
+}
+
 void bind_optim(py::module_& m) {
-  m.def("sgd_step", &sgd);
-  m.def("adam_step", &adam);
+  for (const auto& [name, read] : kOptimizers)
+    m.def(name, [read = read](const py::list& groups) {
+      const std::unique_ptr<OptimizerStep> step = read(groups);
+      const KernelScope scope(step->total());
+      step->run();
+    });
+  py::class_<BoundOptimizer, std::shared_ptr<BoundOptimizer>>(m, "BoundOptimizer")
+      .def(py::init<>())
+      .def("bind", &BoundOptimizer::bind);
 }
 
 }  // namespace pag

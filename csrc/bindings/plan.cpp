@@ -4,7 +4,7 @@
 
 #include <pybind11/stl.h>
 
-#include "bindings/common.h"
+#include "bindings/optim.h"
 
 namespace pag {
 namespace {
@@ -55,6 +55,9 @@ class BoundPlan {
     Step step = make_step(op, call);
     if (!step) throw py::value_error("plan: no native step for this call of " + op);
     plan_.add(std::move(step));
+  }
+  void add_optimizer(const std::shared_ptr<BoundOptimizer>& optimizer) {
+    plan_.add([optimizer](Slots) { optimizer->run(); });
   }
   // Runs the steps [begin, end); arrays: those of the slots from 1 on.
   void run(int64_t begin, int64_t end, const py::list& arrays) {
@@ -118,6 +121,7 @@ void bind_plan(py::module_& m) {
   py::class_<BoundPlan>(m, "Plan")
       .def(py::init<int64_t, int>(), py::arg("arena_bytes"), py::arg("slots"))
       .def("add", &BoundPlan::add)
+      .def("add_optimizer", &BoundPlan::add_optimizer)
       .def("run", &BoundPlan::run)
       .def("arena", [](const py::object& self) { return BoundPlan::arena(self); })
       .def("__len__", &BoundPlan::size);

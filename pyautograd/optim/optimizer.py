@@ -134,6 +134,13 @@ class Optimizer:
             mark_all_modified(done[0], self._where)
             self._keep(params, done)
 
+    def count_steps(self, params: list[Tensor]) -> None:
+        """Takes account of a step that a plan has made, after one that `_keep` has seen."""
+        if "step" in self._required:
+            state = self.state
+            for p in params:
+                state[p]["step"] += 1
+
     def _misfit(self) -> Exception | None:
         """Which parameter cannot be updated, and why: called once the kernel has refused."""
         params = [p for group in self.param_groups for p in group["params"]]

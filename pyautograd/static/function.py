@@ -266,7 +266,7 @@ class Program:
             call.operands[0].source
             for call in self.graph.calls
             if call.name == "write" and id(call.operands[0].source) not in kept
-        ]
+        ] + [p._array for step in self.plan.optimizers for p in step.params]
 
     def fits(self) -> bool:
         """Whether the program would be traced the same now, as far as can be told."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from pyautograd import _C, modes
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value
-from pyautograd.static.plan import Plan, PythonStep, Slot
+from pyautograd.static.plan import OptimizerStep, Plan, PythonStep, Slot
 
 _ALIGNMENT = 64
 
@@ -105,18 +105,23 @@ class _Lowering:
         size = _lay_out([b for b in self._buffers if b.slot == 0])
         native = _C.Plan(size, len(self.slots) + 1)
         parts: list[tuple[int, int] | PythonStep] = []
+        optimizers: list[OptimizerStep] = []
         for step in self.steps:
-            if step.call is not None:
+            if step.call is not None and step.name != "optimizer":
                 parts.append(PythonStep(step.call, step.inputs, step.outputs))
                 continue
-            native.add(*step.native_call())
+            if step.call is not None:
+                optimizers.append(OptimizerStep(*step.call.attrs))
+                native.add_optimizer(optimizers[-1].bound)
+            else:
+                native.add(*step.native_call())
             end = len(native)
             if parts and isinstance(parts[-1], tuple):
                 parts[-1] = (parts[-1][0], end)
             else:
                 parts.append((end - 1, end))
         results = [self._results[y] for y in self.graph.results]
-        return Plan(native, parts, self.slots, results, size)
+        return Plan(native, parts, optimizers, self.slots, results, size)
 
     # ---- where values lie ------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautograd import _C
 from pyautograd.static.graph import Value
 
 
@@ -22,8 +23,42 @@ class Slot:
         self.dtype = dtype
 
 
+class OptimizerStep:
+    """An optimiser's step over the parameters that it chose in each group."""
+
+    def __init__(self, optimizer: Any, chosen: list[list[Any]]) -> None:
+        self.optimizer = optimizer
+        self.bound = _C.BoundOptimizer()
+        self._chosen = chosen
+        self.params = [p for group in chosen for p in group]
+        self._groups: Any = None  # settings that the step is bound with
+        self._state: Any = None
+        self._work: Any = None  # what it was bound to, until the optimiser has kept its state
+
+    def prepare(self) -> None:
+        """Before a run: sees to it that the step has the settings and the state of now."""
+        optimizer = self.optimizer
+        groups = [tuple(group.values()) for group in optimizer.param_groups]
+        if groups == self._groups and optimizer.state is self._state:
+            return
+        self._groups = None
+        work = list(map(optimizer._prepare, optimizer.param_groups, self._chosen))
+        self.bound.bind(optimizer._kernel.__name__, work)
+        self._groups, self._state, self._work = groups, optimizer.state, work
+
+    def done(self) -> None:
+        """After a run: the optimiser's account of it."""
+        optimizer = self.optimizer
+        if self._work is not None:
+            for params, work in zip(self._chosen, self._work, strict=True):
+                optimizer._keep(params, work)
+            self._work = None
+        else:
+            optimizer.count_steps(self.params)
+
+
 class PythonStep:
-    """A call of an op's forward, or an optimiser's step."""
+    """A call of an op's forward."""
 
     def __init__(self, call: Any, inputs: list[Any], outputs: list[Any]) -> None:
         self.call = call
@@ -37,10 +72,6 @@ class PythonStep:
 
     def run(self, arrays: list[Any]) -> None:
         call = self.call
-        if call.name == "optimizer":
-            optimizer, chosen = call.attrs
-            optimizer.update(chosen)
-            return
         given = iter([x.array(arrays) for x in self._inputs])
         operands = [next(given) if isinstance(x, Value) else x for x in call.operands]
         args = [operands] if call.op.inputs < 0 else operands
@@ -78,12 +109,14 @@ class Plan:
         self,
         native: Any,
         parts: list[Any],
+        optimizers: list[OptimizerStep],
         slots: list[Slot],
         results: list[int],
         arena_bytes: int,
     ) -> None:
         self._native = native
         self.parts = parts
+        self.optimizers = optimizers
         self.arena_bytes = arena_bytes
         self.slots = slots
         arena = native.arena()
@@ -114,9 +147,13 @@ class Plan:
         with self._lock:
             for slot, draw in self._draws:
                 arrays[slot] = draw()
+            for step in self.optimizers:
+                step.prepare()
             for part in self.parts:
                 if type(part) is tuple:
                     self._native.run(part[0], part[1], arrays)
                 else:
                     part.run(arrays)
+            for step in self.optimizers:
+                step.done()
         return [arrays[slot] for slot in self._results]

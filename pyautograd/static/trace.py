@@ -20,13 +20,14 @@ from pyautograd.watch import watch_ops
 class Leaf:
     """A tensor whose `grad` the program changes."""
 
-    __slots__ = ("after", "before", "cleared", "read", "tensor")
+    __slots__ = ("after", "before", "cleared", "flushed", "tensor")
 
     def __init__(self, tensor: Tensor, before: Tensor | None) -> None:
         self.tensor = weakref.ref(tensor)
         self.before = before  # its grad when the program starts
         self.cleared = False  # the program never reads that
         self.after: Tensor | None = None  # the tensor that the plan leaves as grad, at every run
+        self.flushed: Any = None  # the value written there last
 
 
 class Tracer:
@@ -162,6 +163,9 @@ class Tracer:
         if grad is None or not isinstance(grad._array, Value):
             return
         leaf = self.leaves[id(tensor)]
+        if leaf.flushed is grad._array:
+            return
+        leaf.flushed = grad._array
         if leaf.after is None:
             keep = leaf.before is not None and not leaf.cleared
             leaf.after = leaf.before if keep else wrap(np.empty(grad.shape, grad.dtype))
