@@ -28,6 +28,15 @@ OUT = -1  # the output; -2, -3, ... are the second, third, ... output
 SHAPE = 1000  # SHAPE + i: the shape of input i
 
 
+class Symbol:
+    """What takes the place of an array while its elements are not known: see static/graph.py."""
+
+    __slots__ = ()
+
+
+ARRAYS = (np.ndarray, Symbol)
+
+
 class Node:
     """One recorded call: what backward needs to know of it. `tensor.grad_fn` is one."""
 
@@ -84,7 +93,7 @@ class Node:
         if not self.edges or self.kept is None:
             return {}
         return {
-            _saved_name(where): tensors.wrap(x) if isinstance(x, np.ndarray) else x
+            _saved_name(where): tensors.wrap(x) if isinstance(x, ARRAYS) else x
             for where, x in zip(self.op.saves, kept_values(self), strict=True)
             if x is not None
         }
@@ -183,8 +192,8 @@ class Packed:
 
     def __init__(self, kept: Sequence[Any], pack: Any, unpack: Any) -> None:
         self.unpack = unpack
-        self.layouts = [(x.shape, x.dtype) if isinstance(x, np.ndarray) else None for x in kept]
-        self.values = [pack(tensors.wrap(x)) if isinstance(x, np.ndarray) else x for x in kept]
+        self.layouts = [(x.shape, x.dtype) if isinstance(x, ARRAYS) else None for x in kept]
+        self.values = [pack(tensors.wrap(x)) if isinstance(x, ARRAYS) else x for x in kept]
 
     def restored(self) -> tuple[Any, ...]:
         return tuple(

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, tape
-from pyautograd.graph import OUT, SHAPE, Node, record
+from pyautograd.graph import ARRAYS, OUT, SHAPE, Node, record
 from pyautograd.modes import is_grad_enabled, state
 from pyautograd.tensor import Tensor, link_view, wrap
 
@@ -37,6 +37,7 @@ operators: dict[str, Callable[[Any, Any], Any]] = {}
 reflected_operators: dict[str, Callable[[Any, Any], Any]] = {}  # of the right operand: (b, a)
 
 _same_layout = _C.same_layout
+_OPERANDS = (int, float, np.generic, *ARRAYS)
 
 
 def _linear_inputs(kind: str, inputs: int) -> tuple[int, ...]:
@@ -337,7 +338,7 @@ def binary(
             return stand_in(op, tape.tensors.__dict__[name], (a, b))
         operands = [x._array if isinstance(x, Tensor) else x for x in (a, b)]
         for x in operands:
-            if not isinstance(x, (int, float, np.ndarray, np.generic)):
+            if not isinstance(x, _OPERANDS):
                 return NotImplemented
         if not isinstance(a, Tensor) and not isinstance(b, Tensor):
             raise not_an_operand(name, a, b)
@@ -393,7 +394,7 @@ def comparison(
         except AttributeError:
             return stand_in(op, tape.tensors.__dict__[name], (a, b))
         for x in operands:
-            if not isinstance(x, (int, float, np.ndarray, np.generic)):
+            if not isinstance(x, _OPERANDS):
                 return NotImplemented
         return wrap(forward(*operands))
 

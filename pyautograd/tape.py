@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautograd.graph import FREED, OUT, SHAPE, Node, arrays, kept_values, record, tensors
+from pyautograd.graph import ARRAYS, FREED, OUT, SHAPE, Node, arrays, kept_values, record, tensors
 from pyautograd.modes import GradMode, lock, modified_since, state, tracer
 
 __all__ = ["OUT", "SHAPE", "Node", "arrays", "backward", "grad", "run_backward", "tensors"]
@@ -240,7 +240,7 @@ def _on_tape(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
     """Saved arrays as Tensors on the tape, so that a rule run on them is recorded."""
     out = []
     for i, value in enumerate(saved):
-        if isinstance(value, np.ndarray):
+        if isinstance(value, ARRAYS):
             value = tensors.wrap(value, node.op.source(node, i))
         out.append(value)
     return tuple(out)
@@ -318,7 +318,7 @@ def _seeds(op: str, outputs: list[Any], given: Any, create_graph: bool) -> list[
             if seed._array.dtype != array.dtype:
                 seed = seed.to(array.dtype)
             seed = seed if create_graph else seed._array
-        if create_graph and isinstance(seed, np.ndarray):
+        if create_graph and isinstance(seed, ARRAYS):
             seed = tensors.wrap(seed, None)
         seeds.append(seed)
     return seeds
@@ -397,5 +397,5 @@ def grad(
                 f"grad: the outputs do not depend on input {i}; "
                 "pass allow_unused=True to get None for it"
             )
-        results.append(tensors.wrap(g, None) if isinstance(g, np.ndarray) else g)
+        results.append(tensors.wrap(g, None) if isinstance(g, ARRAYS) else g)
     return tuple(results)

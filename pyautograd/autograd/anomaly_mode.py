@@ -12,7 +12,7 @@ from pyautograd import tape
 from pyautograd.graph import Node, RecordWatcher
 from pyautograd.op import Op
 from pyautograd.watch import watch_ops
-from pyautograd.where import users_line
+from pyautograd.origin import users_line
 
 __all__ = ["AnomalyError", "detect_anomaly", "is_anomaly_enabled", "set_detect_anomaly"]
 

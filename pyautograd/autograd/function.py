@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautograd.graph import OUT, SHAPE, Node, record, tensors
+from pyautograd.graph import ARRAYS, OUT, SHAPE, Node, record, tensors
 from pyautograd.modes import GradMode, is_grad_enabled, no_grad
 from pyautograd.op import Stand
 from pyautograd.ops.inplace import changed_in_place, writable
@@ -104,8 +104,8 @@ class _Call:
         for x, layout in zip(g if type(g) is list else [g], self.layouts, strict=True):
             if x is None and layout is not None and self.ctx._materialize:
                 x = np.zeros(*layout)
-            grads.append(wrap(x) if isinstance(x, np.ndarray) else x)
-        self.ctx._saved = tuple([wrap(x) if isinstance(x, np.ndarray) else x for x in saved])
+            grads.append(wrap(x) if isinstance(x, ARRAYS) else x)
+        self.ctx._saved = tuple([wrap(x) if isinstance(x, ARRAYS) else x for x in saved])
         try:
             with GradMode(create_graph):
                 result = self.function.backward(self.ctx, *grads)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from pyautograd import modes
+from pyautograd.graph import Symbol
 from pyautograd.op import Op
-from pyautograd.where import users_line
+from pyautograd.origin import users_line
 
 
 class GraphError(RuntimeError):
@@ -23,7 +24,7 @@ class _Flags:
     c_contiguous = carray = writeable = owndata = True
 
 
-class Value:
+class Value(Symbol):
     """What a call computes, or what the program was handed: a shape and a dtype, no elements.
 
     It takes the place of an array in a Tensor while a program is traced. What asks for elements

@@ -279,7 +279,7 @@ def _flatten(attribute: Any, ints: list[int], numbers: list[float]) -> bool:
         numbers.append(attribute)
     elif isinstance(attribute, (int, np.integer)):
         ints.append(int(attribute))
-    elif attribute in _WORDS:
+    elif isinstance(attribute, str) and attribute in _WORDS:
         ints.append(_WORDS[attribute])
     else:
         return False

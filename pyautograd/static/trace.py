@@ -15,6 +15,7 @@ from pyautograd.static.graph import Call, Draw, Graph, GraphError, Input, Value
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor, wrap
 from pyautograd.watch import watch_ops
+from pyautograd.origin import users_line
 
 
 class Leaf:
@@ -65,7 +66,6 @@ class Tracer:
 
     def draw(self, draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> Tensor:
         """Random numbers, made anew for each run."""
-        generators = modes.state  # noqa: F841
         sample = np.asarray(_without_moving(draw, shape))
         return wrap(Value(sample.shape, sample.dtype, source=Draw(functools.partial(draw, shape))))
 
@@ -99,6 +99,11 @@ class Tracer:
         return self.call(op, [self._operand(x) for x in operands], attrs)
 
     def call(self, op: Op, operands: list[Any], attrs: tuple[Any, ...]) -> Any:
+        if any(map(_holds_value, attrs)):
+            raise GraphError(
+                f"{op.name}: an index computed from tensors cannot be used here in a static graph, "
+                f"at {users_line()}; use gather(), where() or index_select()"
+            )
         call = Call(op.name, op, operands, attrs)
         call.outputs = [Value(shape, dtype, call) for shape, dtype in _layouts(op, operands, attrs)]
         self.graph.calls.append(call)
@@ -115,7 +120,7 @@ class Tracer:
             if any(v() is not None for v in getattr(x, "_views", ())) or hasattr(x, "_base"):
                 raise GraphError(
                     "a change in place of a view, or of a tensor that has views, cannot be part of "
-                    f"a static graph; make a new tensor instead: {_line()}"
+                    f"a static graph; make a new tensor instead: {users_line()}"
                 )
             if whole and value.shape == array.shape and value.dtype == array.dtype:
                 x._array = value
@@ -205,10 +210,10 @@ class Tracer:
         self.modules[id(module)] = (module, module.training)
 
 
-def _line() -> str:
-    from pyautograd.where import users_line
-
-    return users_line()
+def _holds_value(attribute: Any) -> bool:
+    if isinstance(attribute, (tuple, list)):
+        return any(map(_holds_value, attribute))
+    return isinstance(attribute, Value)
 
 
 def _without_moving(draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> Any:
