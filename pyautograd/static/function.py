@@ -14,7 +14,8 @@ from pyautograd import modes
 from pyautograd.func.pytree import leaves, rebuild, structure
 from pyautograd.modes import GradMode, is_grad_enabled, state
 from pyautograd.nn.module import Module
-from pyautograd.static.graph import Graph, Value
+from pyautograd.static.graph import Value
+from pyautograd.static.joint import Joint, PlannedFunction
 from pyautograd.static.lower import lower
 from pyautograd.static.passes import PASSES
 from pyautograd.static.trace import Leaf, Tracer
@@ -221,22 +222,30 @@ class Program:
                     *_replaced(args, inputs, made), **_replaced(kwargs, inputs, made)
                 )
                 tracer.finish()
+                outputs = [
+                    y
+                    for y in leaves(result)
+                    if isinstance(y, Tensor) and isinstance(y._array, Value)
+                ]
+                taped = [y for y in outputs if y._node is not None]
+                self.joint = Joint(tracer, taped) if taped else None
         finally:
             tracer.restore()
         self.graph = tracer.graph
         self._result = result
-        self._outputs: list[Any] = []  # numbers of results, or what is returned as it is
-        for y in leaves(result):
-            value = y._array if isinstance(y, Tensor) else None
-            if not isinstance(value, Value):
-                self._outputs.append(y)
-                continue
-            self._outputs.append(_Result(len(self.graph.results), type(y)))
-            self.graph.results.append(value)
-        self._single = isinstance(result, Tensor) and len(self.graph.results) == 1
+        self.graph.results = [y._array for y in outputs]
+        self.on_tape = [i for i, y in enumerate(outputs) if y._node is not None]
+        # The place of each tensor among the results, or what is returned as it is.
+        places = {id(y): i for i, y in reversed(list(enumerate(outputs)))}
+        self._outputs = [_Place(places[id(y)]) if id(y) in places else y for y in leaves(result)]
+        self._single = isinstance(result, Tensor) and len(outputs) == 1
         self.traced = self.graph.text()
-        self.notes = [p(self.graph) for p in PASSES]
-        self.plan = lower(self.graph)
+        graphs = [self.graph]
+        if self.joint is not None:
+            graphs.append(self.joint.split(self.graph))
+        self.notes = [p(graph) for graph in graphs for p in PASSES]
+        self.plan, *others = map(lower, graphs)
+        self.gradients = others[0] if others else None
         self.leaves = list(tracer.leaves.values())
         self._watch(tracer)
         self.seconds = time.perf_counter() - start
@@ -293,14 +302,17 @@ class Program:
             t = tensor()
             if t is not None:
                 t.grad = grad
-        results = self.plan.run(arrays)
+        if self.joint is not None:
+            tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves)
+        else:
+            tensors = [wrap(y) for y in self.plan.run(arrays)]
         if self._written:
             modes.mark_all_modified(self._written, "compile")
         if self._single:
-            return wrap(results[0])
+            return tensors[0]
         return rebuild(
             self._result,
-            iter([y.of(results) if isinstance(y, _Result) else y for y in self._outputs]),
+            iter([tensors[y.number] if isinstance(y, _Place) else y for y in self._outputs]),
         )
 
     def explain(self) -> str:
@@ -318,14 +330,10 @@ class Program:
         return "\n".join(lines)
 
 
-class _Result:
+class _Place:
     """A tensor that the function returns: which of the plan's results it is."""
 
-    __slots__ = ("kind", "number")
+    __slots__ = ("number",)
 
-    def __init__(self, number: int, kind: type[Tensor]) -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
-        self.kind = kind
-
-    def of(self, results: list[Any]) -> Tensor:
-        return wrap(results[self.number])
