@@ -164,9 +164,41 @@ class tracing:
 
 # ---- changes in place ----------------------------------------------------------------------------
 
-# Arrays changed in place, by the id of the array that owns the memory:
-# [weak reference, clock, name of the op, how often].
-_modified: dict[int, list[Any]] = {}
+
+
+class Changes:
+    """Changes in place of some arrays by one op, always together: how many, and when the last."""
+
+    __slots__ = ("clock", "count", "op")
+
+    def __init__(self, op: str) -> None:
+        self.op = op
+        self.clock = 0
+        self.count = 0
+
+    def mark(self) -> None:
+        """Notes one more, so that backward can refuse stale values."""
+        with lock:
+            state.clock = self.clock = state.clock + 1
+            self.count += 1
+
+
+class _History:
+    """The changes of one array: those of it alone by op, and those together with others."""
+
+    __slots__ = ("alone", "array", "together")
+
+    def __init__(self, array: Any, gone: Callable[[Any], Any]) -> None:
+        self.array = weakref.ref(array, gone)
+        self.alone: dict[str, Changes] = {}
+        self.together: list[Changes] = []
+
+    def all(self) -> list[Changes]:
+        return [*self.alone.values(), *self.together]
+
+
+# By the id of the array that owns the memory.
+_modified: dict[int, _History] = {}
 
 
 def owner(array: Any) -> Any:
@@ -176,40 +208,51 @@ def owner(array: Any) -> Any:
     return array
 
 
+def _known(array: Any) -> _History | None:
+    array = owner(array)
+    history = _modified.get(id(array))
+    return history if history is not None and history.array() is array else None
+
+
+def _history(array: Any) -> _History:
+    history = _known(array)
+    if history is None:
+        array = owner(array)
+        gone = lambda _, key=id(array): _modified.pop(key, None)  # noqa: E731
+        history = _modified[id(array)] = _History(array, gone)
+    return history
+
+
 def mark_modified(array: Any, op: str) -> None:
     """Notes that `op` has changed `array` in place, so that backward can refuse stale values."""
-    mark_all_modified((array,), op)
-
-
-def mark_all_modified(arrays: Iterable[Any], op: str) -> None:
-    """Notes that `op` has changed all of them, as `mark_modified` does for one."""
     with lock:
-        state.clock = clock = state.clock + 1
+        alone = _history(array).alone
+        changes = alone.get(op)
+        if changes is None:
+            changes = alone[op] = Changes(op)
+        changes.mark()
+
+
+def changed_together(arrays: Iterable[Any], op: str) -> Changes:
+    """Changes of these arrays by `op`: one `mark()` notes them all."""
+    changes = Changes(op)
+    with lock:
         for array in arrays:
-            if array.base is not None:
-                array = owner(array)
-            key = id(array)
-            entry = _modified.get(key)
-            if entry is not None and entry[0]() is array:
-                entry[1] = clock
-                entry[2] = op
-                entry[3] += 1
-            else:
-                gone = lambda _, key=key: _modified.pop(key, None)  # noqa: E731
-                _modified[key] = [weakref.ref(array, gone), clock, op, 1]
+            _history(array).together.append(changes)
+    return changes
 
 
 def modified_since(array: Any, clock: int) -> str | None:
     """The op that has changed the array in place since that reading of `state.clock`, if any."""
-    array = owner(array)
-    entry = _modified.get(id(array))
-    if entry is not None and entry[1] > clock and entry[0]() is array:
-        return str(entry[2])
+    history = _known(array)
+    if history is not None:
+        last = max(history.all(), key=lambda changes: changes.clock)
+        if last.clock > clock:
+            return last.op
     return None
 
 
 def version(array: Any) -> int:
     """How often the array's memory has been changed in place."""
-    array = owner(array)
-    entry = _modified.get(id(array))
-    return entry[3] if entry is not None and entry[0]() is array else 0
+    history = _known(array)
+    return 0 if history is None else sum(changes.count for changes in history.all())

@@ -81,7 +81,7 @@ def run_backward(
             else:
                 run_nodes(root, seed, False, retain_graph, captured)
         except BaseException as error:
-            for node in _reachable(root):
+            for node in reachable(root):
                 node.pending, node.grad, node.owned = 0, None, False
             _note_origin(error)
             raise
@@ -104,7 +104,7 @@ def _note_origin(error: BaseException) -> None:
         trace = trace.tb_next
 
 
-def _reachable(root: Node) -> Iterable[Node]:
+def reachable(root: Node) -> Iterable[Node]:
     seen = {root}
     stack = [root]
     while stack:
@@ -119,7 +119,7 @@ def _reachable(root: Node) -> Iterable[Node]:
 def _stash(root: Node) -> list[tuple[Node, int, Any, bool]]:
     """Sets aside what an outer backward, from one of whose hooks we come, keeps in the nodes."""
     stashed = []
-    for node in _reachable(root):
+    for node in reachable(root):
         if node.pending or node.grad is not None:
             stashed.append((node, node.pending, node.grad, getattr(node, "owned", False)))
             node.pending, node.grad, node.owned = 0, None, False

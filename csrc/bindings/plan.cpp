@@ -1,5 +1,5 @@
-// The plans of static graphs: Python adds calls of ops, with operands by slot and offset, and runs
-// them with the arrays of its slots.
+// The plans of static graphs: Python adds calls of ops, with operands by slot and offset, says what
+// the slots hold, and runs them. Runs of one plan are one at a time: the caller sees to it.
 #include "exec/plan.h"
 
 #include <pybind11/stl.h>
@@ -59,26 +59,47 @@ class BoundPlan {
   void add_optimizer(const std::shared_ptr<BoundOptimizer>& optimizer) {
     plan_.add([optimizer](Slots) { optimizer->run(); });
   }
-  // Runs the steps [begin, end); arrays: those of the slots from 1 on.
-  void run(int64_t begin, int64_t end, const py::list& arrays) {
-    char* slots[kMostSlots];
-    std::vector<char*> many;
-    char** at = slots;
-    if (slots_ > kMostSlots) {
-      many.resize(static_cast<size_t>(slots_));
-      at = many.data();
-    }
-    if (begin < 0 || end > plan_.size() || PyList_GET_SIZE(arrays.ptr()) + 1 != slots_)
-      throw py::value_error("plan: expected " + std::to_string(slots_ - 1) + " arrays");
-    at[0] = plan_.arena();
+  // The arrays of the slots from 1 on: an array that is the same in every run, the number of an
+  // input, or the (array type number, shape) of a result that each run makes.
+  void set_slots(const py::list& sources) {
+    if (PyList_GET_SIZE(sources.ptr()) + 1 != slots_)
+      throw py::value_error("plan: expected " + std::to_string(slots_ - 1) + " slots");
+    base_.assign(static_cast<size_t>(slots_), nullptr);
+    base_[0] = plan_.arena();
     for (int i = 1; i < slots_; ++i) {
-      PyObject* const a = PyList_GET_ITEM(arrays.ptr(), i - 1);
-      if (!PyArray_Check(a)) throw py::type_error("plan: expected arrays");
-      at[i] = static_cast<char*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(a)));
+      const py::handle source = PyList_GET_ITEM(sources.ptr(), i - 1);
+      if (PyArray_Check(source.ptr())) {
+        kept_.push_back(py::reinterpret_borrow<Array>(source));
+        base_[static_cast<size_t>(i)] = kept_.back().data<char>();
+      } else if (py::isinstance<py::int_>(source)) {
+        inputs_.push_back({i, source.cast<Py_ssize_t>()});
+      } else {
+        const py::tuple layout = source.cast<py::tuple>(), shape = layout[1];
+        Result result = {i, layout[0].cast<int>(), {}};
+        for (const py::handle n : shape) result.shape.push_back(n.cast<npy_intp>());
+        results_.push_back(result);
+      }
     }
+  }
+  // Runs with these inputs; the results are lists of new arrays. With `arrays`, runs the steps
+  // [begin, end) on results made before, in that list.
+  py::list run(const py::list& inputs) {
+    py::list results;
+    for (const Result& r : results_)
+      results.append(new_array(r.typenum, static_cast<int>(r.shape.size()), r.shape.data()));
+    run_part(0, plan_.size(), inputs, results);
+    return results;
+  }
+  void run_part(int64_t begin, int64_t end, const py::list& inputs, const py::list& results) {
+    if (begin < 0 || end > plan_.size() ||
+        static_cast<size_t>(PyList_GET_SIZE(results.ptr())) != results_.size())
+      throw py::value_error("plan: no such part");
+    for (const auto& [slot, number] : inputs_) set_base(slot, inputs, number);
+    for (size_t i = 0; i < results_.size(); ++i)
+      set_base(results_[i].slot, results, static_cast<Py_ssize_t>(i));
     try {
       const py::gil_scoped_release released;
-      plan_.run(begin, end, at);
+      plan_.run(begin, end, base_.data());
     } catch (const IndexError& e) {
       throw py::index_error(e.message);
     }
@@ -98,7 +119,19 @@ class BoundPlan {
   }
 
  private:
-  static constexpr int kMostSlots = 64;
+  struct Result {
+    int slot, typenum;
+    std::vector<npy_intp> shape;
+  };
+
+  void set_base(int slot, const py::list& arrays, Py_ssize_t number) {
+    if (number < 0 || number >= PyList_GET_SIZE(arrays.ptr()))
+      throw py::index_error("plan: no array " + std::to_string(number));
+    PyObject* const a = PyList_GET_ITEM(arrays.ptr(), number);
+    if (!PyArray_Check(a)) throw py::type_error("plan: expected arrays");
+    base_[static_cast<size_t>(slot)] =
+        static_cast<char*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(a)));
+  }
   static int64_t checked(int64_t size) {
     if (size < 0) throw py::value_error("plan: expected a size of at least 0");
     return size;
@@ -107,7 +140,51 @@ class BoundPlan {
   Plan plan_;
   int slots_;  // the arena's included
   int64_t bytes_;
+  std::vector<char*> base_;
+  std::vector<Array> kept_;
+  std::vector<std::pair<int, Py_ssize_t>> inputs_;
+  std::vector<Result> results_;
 };
+
+// The arrays of the tensors in `args`, which must be of the type `kind`, off the tape, C-contiguous
+// and of the layouts of the arrays in `like`; None where one is not. A list or None.
+PyObject* matching_arrays(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
+  static PyObject* const array_name = PyUnicode_InternFromString("_array");
+  static PyObject* const node_name = PyUnicode_InternFromString("_node");
+  if (count != 3 || !PyTuple_Check(inputs[0]) || !PyTuple_Check(inputs[1])) {
+    PyErr_SetString(PyExc_TypeError, "matching_arrays: expected two tuples and a type");
+    return nullptr;
+  }
+  PyObject *const args = inputs[0], *const like = inputs[1];
+  const Py_ssize_t n = PyTuple_GET_SIZE(args);
+  if (n != PyTuple_GET_SIZE(like)) Py_RETURN_NONE;
+  py::object list = py::reinterpret_steal<py::object>(PyList_New(n));
+  if (!list) return nullptr;
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    PyObject* const x = PyTuple_GET_ITEM(args, i);
+    if (reinterpret_cast<PyObject*>(Py_TYPE(x)) != inputs[2]) Py_RETURN_NONE;
+    const py::object node = py::reinterpret_steal<py::object>(PyObject_GetAttr(x, node_name));
+    const py::object array = py::reinterpret_steal<py::object>(PyObject_GetAttr(x, array_name));
+    if (!node || !array) {
+      PyErr_Clear();
+      Py_RETURN_NONE;
+    }
+    if (!node.is_none() || !PyArray_Check(array.ptr()) ||
+        !PyArray_Check(PyTuple_GET_ITEM(like, i)))
+      Py_RETURN_NONE;
+    PyArrayObject* const a = reinterpret_cast<PyArrayObject*>(array.ptr());
+    PyArrayObject* const b = reinterpret_cast<PyArrayObject*>(PyTuple_GET_ITEM(like, i));
+    if (PyArray_TYPE(a) != PyArray_TYPE(b) || !PyArray_IS_C_CONTIGUOUS(a) || !same_shape(a, b))
+      Py_RETURN_NONE;
+    PyList_SET_ITEM(list.ptr(), i, array.inc_ref().ptr());
+  }
+  return list.release().ptr();
+}
+
+PyMethodDef matching = {
+    "matching_arrays",
+    reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&matching_arrays)), METH_FASTCALL,
+    nullptr};
 
 bool takes(const std::string& op, const py::list& in, const py::list& out,
            std::vector<int64_t> ints, std::vector<double> numbers) {
@@ -122,10 +199,14 @@ void bind_plan(py::module_& m) {
       .def(py::init<int64_t, int>(), py::arg("arena_bytes"), py::arg("slots"))
       .def("add", &BoundPlan::add)
       .def("add_optimizer", &BoundPlan::add_optimizer)
+      .def("set_slots", &BoundPlan::set_slots)
       .def("run", &BoundPlan::run)
+      .def("run_part", &BoundPlan::run_part)
       .def("arena", [](const py::object& self) { return BoundPlan::arena(self); })
       .def("__len__", &BoundPlan::size);
   m.def("plan_takes", &takes);
+  m.attr("matching_arrays") = py::reinterpret_steal<py::object>(
+      PyCFunction_NewEx(&matching, nullptr, m.attr("__name__").ptr()));
   static const char* const names[] = {
 #define UNARY(name, domain, expression) #name,
 #define BINARY UNARY

@@ -163,10 +163,18 @@ Step program_step(const Call& call) {
   for (int k = 0; k < p.inputs; ++k) p.in[k] = Pointer<char>(call.in[static_cast<size_t>(k)]);
   for (int k = 0; k < p.outputs; ++k) p.out[k] = Pointer<char>(call.out[static_cast<size_t>(k)]);
   collapse(call, &p);
-  return with_float_output(call, [&](auto t) -> Step {
-    using T = decltype(t);
-    return [p](Slots slots) { run_program<T>(p, slots); };
-  });
+  switch (call.out[0].dtype) {
+    case kF32:
+      return [p](Slots slots) { run_program<float>(p, slots); };
+    case kF64:
+      return [p](Slots slots) { run_program<double>(p, slots); };
+    case kI64:
+      return [p](Slots slots) { run_program<int64_t>(p, slots); };
+    case kI32:
+      return [p](Slots slots) { run_program<int32_t>(p, slots); };
+    default:
+      return {};
+  }
 }
 
 }  // namespace pag

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from operator import is_
 from typing import Any
 
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.modes import enable_grad, mark_all_modified, state, tracer
+from pyautograd.modes import Changes, changed_together, enable_grad, state, tracer
 from pyautograd.nn.module import zero_grads
 from pyautograd.tensor import Tensor, wrap
 
@@ -33,6 +34,7 @@ class Optimizer:
             )
         self.defaults = defaults
         self._where = f"{type(self).__name__}.step"
+        self._changes: list[tuple[list[Any], Changes]] = []  # for the latest choices of parameters
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         groups = list(params)
@@ -131,15 +133,23 @@ class Optimizer:
         except (TypeError, ValueError) as error:
             raise self._misfit() or error from None
         for params, done in zip(chosen, work, strict=True):
-            mark_all_modified(done[0], self._where)
+            self._changes_of(done[0]).mark()
             self._keep(params, done)
+
+    def _changes_of(self, arrays: list[Any]) -> Changes:
+        """The account of changes of these parameters, by the group's last step."""
+        for known, changes in self._changes:
+            if len(known) == len(arrays) and all(map(is_, known, arrays)):
+                return changes
+        changes = changed_together(arrays, self._where)
+        self._changes = [*self._changes[-7:], (arrays, changes)]
+        return changes
 
     def count_steps(self, params: list[Tensor]) -> None:
         """Takes account of a step that a plan has made, after one that `_keep` has seen."""
-        if "step" in self._required:
-            state = self.state
-            for p in params:
-                state[p]["step"] += 1
+        state = self.state
+        for p in params:
+            state[p]["step"] += 1
 
     def _misfit(self) -> Exception | None:
         """Which parameter cannot be updated, and why: called once the kernel has refused."""

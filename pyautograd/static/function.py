@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from pyautograd import modes
+from pyautograd import _C, modes
 from pyautograd.func.pytree import leaves, rebuild, structure
 from pyautograd.modes import GradMode, is_grad_enabled, state
 from pyautograd.nn.module import Module
 from pyautograd.static.graph import Value
-from pyautograd.static.joint import Joint, PlannedFunction
+from pyautograd.static.joint import Joint, PlannedFunction, leads_back
 from pyautograd.static.lower import lower
 from pyautograd.static.passes import PASSES
 from pyautograd.static.trace import Leaf, Tracer
@@ -66,10 +66,16 @@ class Compiled:
         self._programs: dict[Any, list[Program]] = {}
         self._outside = _outside(function)
         self._traced = 0
+        self._last: Program | None = None  # of the last call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.tracing and modes.tracer() is not None:
             return self.function(*args, **kwargs)  # part of a larger graph
+        last = self._last
+        if last is not None and not kwargs and last.fits():
+            arrays = last.arrays(args)
+            if arrays is not None:
+                return last.run(arrays)
         flat = list(args) if not kwargs else [args, kwargs]
         key: list[Any] = [is_grad_enabled()]
         inputs: list[Tensor] = []
@@ -81,7 +87,8 @@ class Compiled:
         if found is not None:
             for program in found:
                 if program.fits():
-                    return program.run(inputs)
+                    self._remember(program, key, args, kwargs)
+                    return program.run([_plain(x) for x in inputs])
         return self._trace(args, kwargs, tuple(key), inputs)
 
     def __getattr__(self, name: str) -> Any:
@@ -91,6 +98,12 @@ class Compiled:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
+
+    def _remember(self, program: Program, key: Any, args: Any, kwargs: Any) -> None:
+        """Makes the program the first to be tried, where its arguments are tensors alone."""
+        simple = not kwargs and all(type(x) is Tensor and x._node is None for x in args)
+        program.grad_enabled = key[0]
+        self._last = program if simple and not self._outside else None
 
     def explain(self) -> str:
         """What the last traced program became: its graph, the passes, the plan's size."""
@@ -106,7 +119,7 @@ class Compiled:
             .values()
         )
         program = Program(self.function, args, kwargs, inputs, known)
-        result = program.run(inputs)
+        result = program.run([_plain(x) for x in inputs])
         before.insert(0, program)
         self._traced += 1
         if self._traced == OFTEN:
@@ -126,6 +139,12 @@ class Compiled:
 
 def _described(inputs: list[Tensor]) -> str:
     return ", ".join(f"{x.dtype}{list(x.shape)}" for x in inputs) or "no tensors"
+
+
+def _plain(x: Tensor) -> Any:
+    """The array of a tensor, as a plan takes it."""
+    array = x._array
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
 def _outside(function: Any) -> list[Callable[[], Any]]:
@@ -212,6 +231,9 @@ class Program:
         known: tuple[Tensor, ...],
     ) -> None:
         start = time.perf_counter()
+        self.grad_enabled = is_grad_enabled()
+        # Arrays of the inputs' layouts, which take no memory.
+        self._like = tuple([np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in inputs])
         tracer = Tracer(known)
         made = []
         for i, x in enumerate(inputs):
@@ -227,14 +249,15 @@ class Program:
                     for y in leaves(result)
                     if isinstance(y, Tensor) and isinstance(y._array, Value)
                 ]
-                taped = [y for y in outputs if y._node is not None]
+                taped = [y for y in outputs if leads_back(y)]
                 self.joint = Joint(tracer, taped) if taped else None
         finally:
             tracer.restore()
         self.graph = tracer.graph
         self._result = result
         self.graph.results = [y._array for y in outputs]
-        self.on_tape = [i for i, y in enumerate(outputs) if y._node is not None]
+        on_tape = {id(y) for y in taped}
+        self.on_tape = [i for i, y in enumerate(outputs) if id(y) in on_tape]
         # The place of each tensor among the results, or what is returned as it is.
         places = {id(y): i for i, y in reversed(list(enumerate(outputs)))}
         self._outputs = [_Place(places[id(y)]) if id(y) in places else y for y in leaves(result)]
@@ -268,14 +291,17 @@ class Program:
         self._grads = [(leaf.tensor, leaf.after) for leaf in self.leaves if not leaf.cleared]
         self._first = [leaf.before for leaf in self.leaves if not leaf.cleared]
         self._left = [
-            (leaf.tensor, leaf.after) for leaf in self.leaves if leaf.after is not None
+            (t, leaf.after)
+            for leaf in self.leaves
+            if leaf.after is not None and (t := leaf.tensor()) is not None
         ]
         kept = {id(leaf.after._array) for leaf in self.leaves if leaf.after is not None}
-        self._written = [
+        written = [
             call.operands[0].source
             for call in self.graph.calls
             if call.name == "write" and id(call.operands[0].source) not in kept
         ] + [p._array for step in self.plan.optimizers for p in step.params]
+        self._written = modes.changed_together(written, "compile") if written else None
 
     def fits(self) -> bool:
         """Whether the program would be traced the same now, as far as can be told."""
@@ -293,21 +319,22 @@ class Program:
             self._layouts = state.layouts
         return True
 
-    def run(self, inputs: list[Tensor]) -> Any:
-        arrays = []
-        for x in inputs:
-            array = x._array
-            arrays.append(array if array.flags.c_contiguous else np.ascontiguousarray(array))
+    def arrays(self, args: tuple[Any, ...]) -> list[Any] | None:
+        """The arrays of plain arguments, if they are what the program was traced for."""
+        if is_grad_enabled() is not self.grad_enabled:
+            return None
+        return _C.matching_arrays(args, self._like, Tensor)
+
+    def run(self, arrays: list[Any]) -> Any:
+        """Runs the plan on the arrays of the inputs, C-contiguous."""
         for tensor, grad in self._left:
-            t = tensor()
-            if t is not None:
-                t.grad = grad
+            tensor.grad = grad
         if self.joint is not None:
             tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves)
         else:
             tensors = [wrap(y) for y in self.plan.run(arrays)]
-        if self._written:
-            modes.mark_all_modified(self._written, "compile")
+        if self._written is not None:
+            self._written.mark()
         if self._single:
             return tensors[0]
         return rebuild(

@@ -8,7 +8,7 @@ import numpy as np
 
 from pyautograd import tape
 from pyautograd.autograd.function import Function, once_differentiable
-from pyautograd.graph import Node
+from pyautograd.graph import FREED, Node
 from pyautograd.static.graph import Call, Graph, Input, Value
 from pyautograd.tensor import Tensor, wrap
 
@@ -67,18 +67,17 @@ class Joint:
         return backward
 
 
+def leads_back(y: Tensor) -> bool:
+    """Whether a backward from y is possible: the program has not gone through its graph already."""
+    if y._node is None:
+        return False
+    return all(node.kept is not FREED for node in tape.reachable(y._node))
+
+
 def _leaves(roots: list[Node]) -> list[Node]:
     """The nodes of the leaves behind these, in a fixed order."""
-    seen, found, stack = set(roots), [], list(roots)
-    while stack:
-        node = stack.pop()
-        if not node.edges and node.kept() is not None:
-            found.append(node)
-        for edge in node.edges:
-            if edge is not None and edge not in seen:
-                seen.add(edge)
-                stack.append(edge)
-    return found
+    nodes = dict.fromkeys(node for root in roots for node in tape.reachable(root))
+    return [node for node in nodes if not node.edges and node.kept() is not None]
 
 
 def _value(tracer: Any, grad: Any) -> Value | None:

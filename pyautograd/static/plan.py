@@ -30,6 +30,7 @@ class OptimizerStep:
         self.optimizer = optimizer
         self.bound = _C.BoundOptimizer()
         self._chosen = chosen
+        self._counts = "step" in optimizer._required
         self.params = [p for group in chosen for p in group]
         self._groups: Any = None  # settings that the step is bound with
         self._state: Any = None
@@ -38,7 +39,7 @@ class OptimizerStep:
     def prepare(self) -> None:
         """Before a run: sees to it that the step has the settings and the state of now."""
         optimizer = self.optimizer
-        groups = [tuple(group.values()) for group in optimizer.param_groups]
+        groups = [[*group.values()] for group in optimizer.param_groups]
         if groups == self._groups and optimizer.state is self._state:
             return
         self._groups = None
@@ -53,7 +54,7 @@ class OptimizerStep:
             for params, work in zip(self._chosen, self._work, strict=True):
                 optimizer._keep(params, work)
             self._work = None
-        else:
+        elif self._counts:
             optimizer.count_steps(self.params)
 
 
@@ -103,7 +104,10 @@ class _Operand:
 
 
 class Plan:
-    """What `lower` makes of a graph. Runs are one at a time: they share the arena."""
+    """What `lower` makes of a graph. Runs are one at a time: they share the arena.
+
+    The native plan is handed the inputs, then the random numbers of the run.
+    """
 
     def __init__(
         self,
@@ -118,42 +122,67 @@ class Plan:
         self.parts = parts
         self.optimizers = optimizers
         self.arena_bytes = arena_bytes
-        self.slots = slots
+        self._slots = slots
         arena = native.arena()
         for part in parts:
             if isinstance(part, PythonStep):
                 part.bind(arena, slots)
-        self._template = [slot.source if slot.kind == "array" else None for slot in slots]
-        self._inputs = [
-            (i, slot.source.number) for i, slot in enumerate(slots) if slot.kind == "input"
-        ]
-        self._draws = [(i, slot.source.draw) for i, slot in enumerate(slots) if slot.kind == "draw"]
-        self._made = [
-            (i, slot.shape, slot.dtype) for i, slot in enumerate(slots) if slot.kind == "result"
-        ]
-        self._results = [slot - 1 for slot in results]
+        self._draws = [slot.source.draw for slot in slots if slot.kind == "draw"]
+        made = [i for i, slot in enumerate(slots) if slot.kind == "result"]
+        self._made = [(slots[i].shape, slots[i].dtype) for i in made]
+        self._in_order = [slot - 1 for slot in results] == made
+        self._results = [made.index(slot - 1) for slot in results]
+        self._has_python = any(isinstance(part, PythonStep) for part in parts)
         self._lock = threading.Lock()
+        drawn = 0
+        sources: list[Any] = []
+        inputs = 1 + max([s.source.number for s in slots if s.kind == "input"], default=-1)
+        for slot in slots:
+            if slot.kind == "array":
+                sources.append(slot.source)
+            elif slot.kind == "input":
+                sources.append(slot.source.number)
+            elif slot.kind == "draw":
+                sources.append(inputs + drawn)
+                drawn += 1
+            else:
+                sources.append((slot.dtype.num, slot.shape))
+        self._input_count = inputs
+        self._sources = sources
+        native.set_slots(sources)
 
     def __len__(self) -> int:
         return len(self._native)
 
     def run(self, inputs: list[Any]) -> list[Any]:
-        """The arrays of the graph's results, new ones."""
-        arrays = self._template.copy()
-        for slot, number in self._inputs:
-            arrays[slot] = inputs[number]
-        for slot, shape, dtype in self._made:
-            arrays[slot] = np.empty(shape, dtype)
+        """The arrays of the graph's results, new ones; inputs are C-contiguous arrays."""
         with self._lock:
-            for slot, draw in self._draws:
-                arrays[slot] = draw()
+            if self._draws:
+                inputs = inputs[: self._input_count] + [draw() for draw in self._draws]
             for step in self.optimizers:
                 step.prepare()
-            for part in self.parts:
-                if type(part) is tuple:
-                    self._native.run(part[0], part[1], arrays)
-                else:
-                    part.run(arrays)
+            if self._has_python:
+                made = self._run_parts(inputs)
+            else:
+                made = self._native.run(inputs)
             for step in self.optimizers:
                 step.done()
-        return [arrays[slot] for slot in self._results]
+        return made if self._in_order else [made[i] for i in self._results]
+
+    def _run_parts(self, inputs: list[Any]) -> list[Any]:
+        made = [np.empty(shape, dtype) for shape, dtype in self._made]
+        new = iter(made)
+        arrays = [
+            source
+            if isinstance(source, np.ndarray)
+            else inputs[source]
+            if isinstance(source, int)
+            else next(new)
+            for source in self._sources
+        ]
+        for part in self.parts:
+            if isinstance(part, PythonStep):
+                part.run(arrays)
+            else:
+                self._native.run_part(part[0], part[1], inputs, made)
+        return made

@@ -7,6 +7,7 @@ from typing import Any
 from pyautograd import _C, modes
 from pyautograd.static.graph import Call, Graph, Value
 
+_OF_INTEGERS = ("add", "sub", "mul", "neg", "abs", "maximum", "minimum")
 MOST_CALLS, MOST_INPUTS, MOST_OUTPUTS = 16, 12, 6
 
 
@@ -68,7 +69,7 @@ def _fusible(call: Call) -> bool:
         return False
     out = call.outputs[0]
     return (
-        out.dtype.kind == "f"
+        (out.dtype.kind == "f" or (out.dtype.kind == "i" and call.name in _OF_INTEGERS))
         and out.size > 0
         and all(x.dtype == out.dtype for x in call.values())
         and all(isinstance(x, (Value, int, float)) for x in call.operands)
