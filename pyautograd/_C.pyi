@@ -146,3 +146,46 @@ def adam_step(
     groups: list[tuple[Arrays, Arrays, Arrays, Arrays, Arrays | None, list[int], tuple[Any, ...]]],
     /,
 ) -> None: ...
+
+# ---- static graphs -------------------------------------------------------------------------------
+
+# The numbers of element-wise ops in programs.
+opcodes: dict[str, int]
+
+# (NumPy's number of the dtype, shape, strides in bytes, slot, offset in bytes)
+Operand = tuple[int, tuple[int, ...], tuple[int, ...], int, int]
+
+class Plan:
+    def __init__(self, arena_bytes: int, slots: int) -> None: ...
+    def __len__(self) -> int: ...
+    def add(
+        self,
+        op: str,
+        inputs: list[Operand | None],
+        outputs: list[Operand],
+        ints: list[int],
+        numbers: list[float],
+        /,
+    ) -> None: ...
+    def add_optimizer(self, optimizer: BoundOptimizer, /) -> None: ...
+    def set_slots(self, sources: list[Any], /) -> None: ...
+    def run(self, inputs: list[Array], /) -> list[Array]: ...
+    def run_part(
+        self, begin: int, end: int, inputs: list[Array], results: list[Array], /
+    ) -> None: ...
+    def arena(self) -> Array: ...
+
+class BoundOptimizer:
+    def bind(self, kernel: str, groups: list[Any], /) -> None: ...
+
+def plan_takes(
+    op: str,
+    inputs: list[Operand | None],
+    outputs: list[Operand],
+    ints: list[int],
+    numbers: list[float],
+    /,
+) -> bool: ...
+
+# The arrays of plain tensors of the layouts in `like`, or None.
+def matching_arrays(args: tuple[Any, ...], like: tuple[Array, ...], kind: type, /) -> Any: ...

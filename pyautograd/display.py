@@ -6,12 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from pyautograd.graph import Symbol
+
 _DEFAULT = ("float32", "int64", "bool")
 
 
 def tensor_repr(t: Any) -> str:
     """`tensor([1., 2.], requires_grad=True)`: reads only the elements it shows."""
     array = t._array
+    if isinstance(array, Symbol):
+        return f"tensor(<not computed yet>, shape={array.shape}, dtype={array.dtype.name})"
     notes = []
     if array.size == 0 and array.ndim != 1:
         notes.append(f"size={array.shape}")

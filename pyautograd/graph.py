@@ -31,10 +31,16 @@ SHAPE = 1000  # SHAPE + i: the shape of input i
 class Symbol:
     """What takes the place of an array while its elements are not known: see static/graph.py."""
 
-    __slots__ = ()
+    __slots__ = ("dtype", "shape")
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 ARRAYS = (np.ndarray, Symbol)
+
+
+class GraphError(RuntimeError):
+    """A program that a static graph cannot hold."""
 
 
 class Node:

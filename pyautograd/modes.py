@@ -144,6 +144,14 @@ def tracer() -> Any:
     return getattr(_tracer, "value", None)
 
 
+def refuse_in_graph(what: str) -> None:
+    """GraphError where a static graph is being built: Python would do it once, not at each run."""
+    if state.tracing and tracer() is not None:
+        from pyautograd.graph import GraphError
+
+        raise GraphError(f"{what} cannot be part of a static graph; do it outside of the function")
+
+
 class tracing:
     """A context manager: what this thread does goes to a tracer of static/trace.py."""
 
@@ -163,7 +171,6 @@ class tracing:
 
 
 # ---- changes in place ----------------------------------------------------------------------------
-
 
 
 class Changes:
@@ -218,8 +225,8 @@ def _history(array: Any) -> _History:
     history = _known(array)
     if history is None:
         array = owner(array)
-        gone = lambda _, key=id(array): _modified.pop(key, None)  # noqa: E731
-        history = _modified[id(array)] = _History(array, gone)
+        key = id(array)
+        history = _modified[key] = _History(array, lambda _: _modified.pop(key, None))
     return history
 
 

@@ -12,7 +12,7 @@ from pyautograd import tape
 from pyautograd.dtypes import SUPPORTED, as_dtype
 from pyautograd.graph import Node, record
 from pyautograd.hooks import RemovableHandle
-from pyautograd.modes import state, version
+from pyautograd.modes import state, tracer, version
 
 
 class _AccumulateGrad:
@@ -119,7 +119,7 @@ class Tensor:
                 "numpy: the tensor requires a gradient, which NumPy would not track; "
                 "use t.detach().numpy()"
             )
-        return self._array
+        return self._array if isinstance(self._array, np.ndarray) else self._array.__array__()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = self.numpy()
@@ -204,6 +204,7 @@ class Tensor:
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Marks a leaf as requiring a gradient, or not."""
+        state.layouts += 1
         if requires_grad and self._node is None:
             if self._array.dtype.kind != "f":
                 raise RuntimeError(
@@ -401,6 +402,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
             dtype = np.float32
     dtype = as_dtype(array.dtype if dtype is None else dtype)
     result = wrap(np.array(array, dtype=dtype, order="C"))
+    if state.tracing and (trace := tracer()) is not None:
+        trace.made(result._array)
     return result.requires_grad_() if requires_grad else result
 
 

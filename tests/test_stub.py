@@ -13,8 +13,12 @@ STUB = ast.parse((Path(pyautograd.__file__).parent / "_C.pyi").read_text())
 
 
 def test_names() -> None:
-    functions = {node.name for node in STUB.body if isinstance(node, ast.FunctionDef)}
-    assert functions | {"elementwise"} == {name for name in dir(_C) if not name.startswith("_")}
+    functions = {
+        node.name for node in STUB.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }
+    assert functions | {"elementwise", "opcodes"} == {
+        name for name in dir(_C) if not name.startswith("_")
+    }
 
 
 def test_numbers_of_arguments() -> None:

@@ -294,6 +294,9 @@ PyObject* add_into(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
 
 // The same of what is no array, but has these attributes: the values of a static graph.
 PyObject* same_attributes(py::handle a, py::handle b) {
+  for (const py::handle x : {a, b})
+    if (!py::hasattr(x, "shape") || !py::hasattr(x, "dtype"))
+      throw py::type_error("same_layout: expected two arrays");
   const bool same =
       a.attr("shape").equal(b.attr("shape")) && a.attr("dtype").equal(b.attr("dtype"));
   return PyBool_FromLong(same);

@@ -44,7 +44,9 @@ Call read_call(const py::list& in, const py::list& out, std::vector<int64_t> int
 class BoundPlan {
  public:
   BoundPlan(int64_t arena_bytes, int slots)
-      : plan_(checked(arena_bytes)), slots_(static_cast<int>(checked(slots))), bytes_(arena_bytes) {}
+      : plan_(checked(arena_bytes)),
+        slots_(static_cast<int>(checked(slots))),
+        bytes_(arena_bytes) {}
   void add(const std::string& op, const py::list& in, const py::list& out,
            std::vector<int64_t> ints, std::vector<double> numbers) {
     const Call call = read_call(in, out, std::move(ints), std::move(numbers));
@@ -169,8 +171,7 @@ PyObject* matching_arrays(PyObject*, PyObject* const* inputs, Py_ssize_t count) 
       PyErr_Clear();
       Py_RETURN_NONE;
     }
-    if (!node.is_none() || !PyArray_Check(array.ptr()) ||
-        !PyArray_Check(PyTuple_GET_ITEM(like, i)))
+    if (!node.is_none() || !PyArray_Check(array.ptr()) || !PyArray_Check(PyTuple_GET_ITEM(like, i)))
       Py_RETURN_NONE;
     PyArrayObject* const a = reinterpret_cast<PyArrayObject*>(array.ptr());
     PyArrayObject* const b = reinterpret_cast<PyArrayObject*>(PyTuple_GET_ITEM(like, i));
@@ -188,8 +189,7 @@ PyMethodDef matching = {
 
 bool takes(const std::string& op, const py::list& in, const py::list& out,
            std::vector<int64_t> ints, std::vector<double> numbers) {
-  return static_cast<bool>(
-      make_step(op, read_call(in, out, std::move(ints), std::move(numbers))));
+  return static_cast<bool>(make_step(op, read_call(in, out, std::move(ints), std::move(numbers))));
 }
 
 }  // namespace

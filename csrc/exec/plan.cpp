@@ -59,6 +59,8 @@ Step make_step(const std::string& op, const Call& call) {
       {"conv2d_weight_grad", conv2d_weight_grad_step},
       {"max_pool2d", max_pool2d_step},
       {"max_pool2d_scatter", max_pool2d_scatter_step},
+      {"avg_pool2d", avg_pool2d_step},
+      {"avg_pool2d_grad", avg_pool2d_grad_step},
   };
   for (const auto& entry : kSteps)
     if (op == entry.op) return entry.make(call);

@@ -113,5 +113,7 @@ Step conv2d_input_grad_step(const Call& call);
 Step conv2d_weight_grad_step(const Call& call);
 Step max_pool2d_step(const Call& call);
 Step max_pool2d_scatter_step(const Call& call);
+Step avg_pool2d_step(const Call& call);
+Step avg_pool2d_grad_step(const Call& call);
 
 }  // namespace pag

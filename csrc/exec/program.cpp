@@ -117,8 +117,7 @@ void run_program(const Program& p, Slots slots) {
     for (int64_t item = begin; item < end; ++item) {
       const int64_t row = item / pieces, from = item % pieces * grain;
       char *in[kMaxInputs], *out[kMaxOutputs];
-      for (int k = 0; k < p.inputs; ++k)
-        in[k] = p.in[k](slots) + from * p.strides[k][inner];
+      for (int k = 0; k < p.inputs; ++k) in[k] = p.in[k](slots) + from * p.strides[k][inner];
       int64_t rest = row;
       for (int d = inner - 1; d >= 0; --d) {
         const int64_t index = rest % p.shape[d];

@@ -18,8 +18,7 @@ struct Split {
 
 Split split_at(const Operand& o, int64_t dim) {
   Split s;
-  for (int d = 0; d < o.ndim; ++d)
-    (d < dim ? s.outer : d == dim ? s.n : s.inner) *= o.shape[d];
+  for (int d = 0; d < o.ndim; ++d) (d < dim ? s.outer : d == dim ? s.n : s.inner) *= o.shape[d];
   return s;
 }
 
@@ -51,8 +50,9 @@ Passes plan_passes(const Operand& x, const std::vector<bool>& summed) {
     while (last >= 0 && !runs[static_cast<size_t>(last)].summed) --last;
     Split s;
     for (int r = 0; r < static_cast<int>(runs.size()); ++r)
-      (r < last || last < 0 ? s.outer : r == last ? s.n : s.inner) *=
-          runs[static_cast<size_t>(r)].size;
+      (r < last || last < 0 ? s.outer
+       : r == last          ? s.n
+                            : s.inner) *= runs[static_cast<size_t>(r)].size;
     if (last < 0 && !passes.empty()) return passes;
     passes.push_back(s);
     if (last < 0) return passes;
@@ -100,9 +100,7 @@ Step softmax_forward(const Call& call, bool logarithm) {
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> x(call.in[0]), y(call.out[0]);
-    return [=](Slots slots) {
-      softmax<T>(logarithm, x(slots), s.outer, s.n, s.inner, y(slots));
-    };
+    return [=](Slots slots) { softmax<T>(logarithm, x(slots), s.outer, s.n, s.inner, y(slots)); };
   });
 }
 
@@ -258,9 +256,8 @@ Step max_pool2d_step(const Call& call) {
     using Mask = decltype(m);
     const Pointer<T> from(x), to(y);
     const Pointer<Mask> mask(call.out[1]);
-    return [=](Slots slots) {
-      max_pool2d<T, Mask>(from(slots), planes, s, to(slots), mask(slots));
-    };
+    return
+        [=](Slots slots) { max_pool2d<T, Mask>(from(slots), planes, s, to(slots), mask(slots)); };
   });
 }
 
@@ -279,6 +276,78 @@ Step max_pool2d_scatter_step(const Call& call) {
     const Pointer<Mask> mask(call.in[1]);
     return [=](Slots slots) {
       max_pool2d_scatter<T, Mask>(from(slots), mask(slots), planes, s, to(slots));
+    };
+  });
+}
+
+// ---- average pooling ---------------------------------------------------------------------------
+
+namespace {
+
+// Windows along one dimension, with the memory that PoolWindows points to.
+struct OwnWindows {
+  std::vector<int64_t> begin, end;
+  std::vector<double> factor;
+
+  PoolWindows windows() const {
+    PoolWindows w = {static_cast<int64_t>(begin.size()), begin.data(), end.data(), factor.data(),
+                     true};
+    for (size_t i = 0; i < begin.size(); ++i) {
+      const int64_t start = 2 * static_cast<int64_t>(i);
+      w.pairs &= begin[i] == start && end[i] == start + 2 && factor[i] == factor[0];
+    }
+    return w;
+  }
+};
+
+// Arrays come as their length and their elements: begin, end (integers), factor (numbers).
+OwnWindows read_windows(const int64_t** ints, const double** numbers) {
+  OwnWindows w;
+  for (std::vector<int64_t>* to : {&w.begin, &w.end}) {
+    const int64_t n = *(*ints)++;
+    to->assign(*ints, *ints + n);
+    *ints += n;
+  }
+  const int64_t n = *(*ints)++;
+  w.factor.assign(*numbers, *numbers + n);
+  *numbers += n;
+  return w;
+}
+
+}  // namespace
+
+// in: x (planes..., height, width); ints and numbers: the windows of rows and of columns
+Step avg_pool2d_step(const Call& call) {
+  if (!call.plain()) return {};
+  const Operand& x = call.in[0];
+  const int64_t *ints = call.ints.data(), height = x.shape[2], width = x.shape[3];
+  const double* numbers = call.numbers.data();
+  const OwnWindows rows = read_windows(&ints, &numbers), columns = read_windows(&ints, &numbers);
+  const int64_t planes = x.shape[0] * x.shape[1];
+  return with_float_output(call, [&](auto t) -> Step {
+    using T = decltype(t);
+    const Pointer<T> from(x), to(call.out[0]);
+    return [=](Slots slots) {
+      avg_pool2d<T>(from(slots), planes, height, width, rows.windows(), columns.windows(),
+                    to(slots));
+    };
+  });
+}
+
+// As avg_pool2d, and last in ints the (height, width) of the result.
+Step avg_pool2d_grad_step(const Call& call) {
+  if (!call.plain()) return {};
+  const int64_t* ints = call.ints.data();
+  const double* numbers = call.numbers.data();
+  const OwnWindows rows = read_windows(&ints, &numbers), columns = read_windows(&ints, &numbers);
+  const Operand& g = call.in[0];
+  const int64_t planes = g.shape[0] * g.shape[1], height = ints[0], width = ints[1];
+  return with_float_output(call, [&](auto t) -> Step {
+    using T = decltype(t);
+    const Pointer<T> from(g), to(call.out[0]);
+    return [=](Slots slots) {
+      avg_pool2d_grad<T>(from(slots), planes, height, width, rows.windows(), columns.windows(),
+                         to(slots));
     };
   });
 }

@@ -11,8 +11,8 @@ import numpy as np
 from pyautograd import tape
 from pyautograd.graph import Node, RecordWatcher
 from pyautograd.op import Op
-from pyautograd.watch import watch_ops
 from pyautograd.origin import users_line
+from pyautograd.watch import watch_ops
 
 __all__ = ["AnomalyError", "detect_anomaly", "is_anomaly_enabled", "set_detect_anomaly"]
 

@@ -12,7 +12,7 @@ from pyautograd.func.levels import Level, active, entered
 from pyautograd.func.pytree import leaves, rebuild, spread, structure
 from pyautograd.ops import random
 from pyautograd.ops.shape import cat, index_of_dim, movedim
-from pyautograd.tensor import Tensor, wrap
+from pyautograd.tensor import Tensor
 
 K = tape.tensors
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from pyautograd.modes import mark_modified
-from pyautograd.ops.shape import cat, reshape
-from pyautograd.tensor import Tensor, wrap
+from pyautograd.modes import mark_modified, no_grad
+from pyautograd.ops.elementwise import clamp
+from pyautograd.ops.inplace import assign
+from pyautograd.ops.shape import cat, reshape, stack
+from pyautograd.tensor import Tensor, tensor
 
 
 def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -18,14 +20,24 @@ def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [p for p in listed if p.grad is not None]
 
 
-def _replace(p: Tensor, op: str, values: Any) -> None:
+def _replace(p: Tensor, op: str, values: Tensor) -> None:
     """New values for a gradient, in place unless it is on the tape or cannot be written."""
-    grad: Any = p.grad
+    grad = p.grad
+    assert grad is not None
     if grad._node is not None or not grad._array.flags.writeable:
-        p.grad = wrap(values)
+        p.grad = values.detach()
     else:
-        grad._array[...] = values
-        mark_modified(grad._array, op)
+        assign(grad, op, (...,), values)
+
+
+def _norm(grads: list[Tensor], norm_type: float) -> Tensor:
+    """The norm of all gradients as one vector, in float64."""
+    magnitudes = [g.detach().double().abs() for g in grads if g.numel()]
+    if not magnitudes:
+        return tensor(0.0, dtype=np.float64)
+    if norm_type == math.inf:
+        return stack([x.amax() for x in magnitudes]).amax()
+    return stack([(x**norm_type).sum() for x in magnitudes]).sum() ** (1.0 / norm_type)
 
 
 def clip_grad_norm_(
@@ -48,33 +60,28 @@ def clip_grad_norm_(
     >>> p.grad
     tensor([0.6000, 0.8000])
     """
-    chosen = _with_gradients(parameters)
-    grads: list[Any] = [p.grad._array for p in chosen]  # type: ignore[union-attr]
-    if norm_type == math.inf:
-        total = float(max((np.abs(g).max(initial=0.0) for g in grads), default=0.0))
-        if any(np.isnan(g).any() for g in grads):
-            total = math.nan
-    elif norm_type > 0:
-        powers = [float((np.abs(g).astype(np.float64) ** norm_type).sum()) for g in grads]
-        total = sum(powers) ** (1.0 / norm_type)
-    else:
+    if not norm_type > 0:
         raise ValueError(f"clip_grad_norm_: expected a positive norm_type, got {norm_type}")
-    if error_if_nonfinite and not math.isfinite(total):
-        raise RuntimeError(f"clip_grad_norm_: the gradients' norm is {total}")
-    factor = max_norm / (total + 1e-6)
-    if not factor >= 1.0:  # a NaN spreads, as it would without clipping
+    chosen = _with_gradients(parameters)
+    grads: list[Any] = [p.grad for p in chosen]
+    with no_grad():
+        total = _norm(grads, norm_type)
+        if error_if_nonfinite and not math.isfinite(total.item()):
+            raise RuntimeError(f"clip_grad_norm_: the gradients' norm is {total.item()}")
+        factor = clamp(max_norm / (total + 1e-6), max=1.0)  # a NaN spreads, as without clipping
         for p, g in zip(chosen, grads, strict=True):
-            _replace(p, "clip_grad_norm_", g * g.dtype.type(factor))
-    return wrap(np.asarray(total, grads[0].dtype if grads else np.float32))
+            _replace(p, "clip_grad_norm_", g.detach() * factor)
+        return total.to(grads[0].dtype if grads else np.float32)
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Limits each element of the gradients to [-clip_value, clip_value]."""
     if not clip_value >= 0:
         raise ValueError(f"clip_grad_value_: expected clip_value of at least 0, got {clip_value}")
-    for p in _with_gradients(parameters):
-        g: Any = p.grad._array  # type: ignore[union-attr]
-        _replace(p, "clip_grad_value_", np.clip(g, -clip_value, clip_value))
+    with no_grad():
+        for p in _with_gradients(parameters):
+            g: Any = p.grad
+            _replace(p, "clip_grad_value_", clamp(g.detach(), -clip_value, clip_value))
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:

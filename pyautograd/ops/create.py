@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd.dtypes import as_dtype, float32
+from pyautograd.modes import state, tracer
 from pyautograd.ops.shape import _sizes
 from pyautograd.tensor import Tensor, wrap
 
@@ -28,6 +29,8 @@ __all__ = [
 def made(array: Any, requires_grad: bool = False) -> Tensor:
     """A fresh array as a leaf."""
     result = wrap(array)
+    if state.tracing and (trace := tracer()) is not None:
+        trace.made(array)
     return result.requires_grad_() if requires_grad else result
 
 

@@ -115,6 +115,7 @@ primitive(
     broadcasts=True,
 )
 
+
 def store(x: Tensor, key: Any, values: Any) -> None:
     """x[key] = values, arrays both."""
     if state.tracing and (trace := tracer()) is not None:

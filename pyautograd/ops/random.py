@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd.dtypes import as_dtype, float32
-from pyautograd.modes import state, tracer
+from pyautograd.modes import refuse_in_graph, state, tracer
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.shape import _sizes
 from pyautograd.tensor import Tensor, wrap
@@ -81,6 +81,7 @@ def sampled(draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> T
 
 def manual_seed(seed: int) -> Generator:
     """Seeds the default generator."""
+    refuse_in_graph("manual_seed")
     return default_generator.manual_seed(seed)
 
 

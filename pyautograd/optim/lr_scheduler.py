@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from pyautograd.modes import refuse_in_graph
 from pyautograd.optim.optimizer import Optimizer
 
 
@@ -49,6 +50,7 @@ class LRScheduler:
 
     def step(self) -> None:
         """Goes to the next epoch."""
+        refuse_in_graph(f"{type(self).__name__}.step")
         self.last_epoch += 1
         self._last_lr = self.get_lr()
         for group, lr in zip(self.optimizer.param_groups, self._last_lr, strict=True):

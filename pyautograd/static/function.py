@@ -11,23 +11,21 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, modes
-from pyautograd.func.pytree import leaves, rebuild, structure
-from pyautograd.modes import GradMode, is_grad_enabled, state
+from pyautograd.func.pytree import leaves, rebuild
+from pyautograd.modes import is_grad_enabled, state
 from pyautograd.nn.module import Module
 from pyautograd.static.graph import Value
 from pyautograd.static.joint import Joint, PlannedFunction, leads_back
 from pyautograd.static.lower import lower
 from pyautograd.static.passes import PASSES
-from pyautograd.static.trace import Leaf, Tracer
+from pyautograd.static.trace import Tracer
 from pyautograd.tensor import Tensor, wrap
 
 LARGEST_CACHE = 32  # plans of one function
 OFTEN = 8  # traces after which a function is told to be traced often
 
 
-def compile(
-    function: Callable[..., Any] | None = None, **options: Any
-) -> Compiled | Callable[[Callable[..., Any]], Compiled]:
+def compile(function: Callable[..., Any]) -> Compiled:
     """A function of tensors, or a module, that runs as a plan: a list of native steps.
 
     The first call with arguments of new shapes, dtypes or Python values traces the function: it
@@ -48,10 +46,6 @@ def compile(
     >>> f(ag.ones(2), ag.zeros(2))
     tensor([0., 0.])
     """
-    if function is None:
-        return functools.partial(compile, **options)
-    if options:
-        raise TypeError(f"compile: unknown options {', '.join(options)}")
     return Compiled(function)
 
 
@@ -115,8 +109,9 @@ class Compiled:
     def _trace(self, args: Any, kwargs: Any, key: Any, inputs: list[Tensor]) -> Any:
         before = self._programs.setdefault(key, [])
         known = tuple(
-            {id(t): t for p in before for leaf in p.leaves if (t := leaf.tensor()) is not None}
-            .values()
+            {
+                id(t): t for p in before for leaf in p.leaves if (t := leaf.tensor()) is not None
+            }.values()
         )
         program = Program(self.function, args, kwargs, inputs, known)
         result = program.run([_plain(x) for x in inputs])
@@ -168,7 +163,7 @@ def _outside(function: Any) -> list[Callable[[], Any]]:
 
 
 def _describe(x: Any, key: list[Any], inputs: list[Tensor]) -> None:
-    """Adds to the key what a plan depends on, and to the inputs the tensors that a run is handed."""
+    """Adds to the key what a plan depends on, and to the inputs the tensors that a run takes."""
     kind = type(x)
     if kind is Tensor:
         array = x._array
@@ -240,9 +235,7 @@ class Program:
             made.append(wrap(tracer.input(x.shape, x.dtype, f"input{i}")))
         try:
             with tracer:
-                result = function(
-                    *_replaced(args, inputs, made), **_replaced(kwargs, inputs, made)
-                )
+                result = function(*_replaced(args, inputs, made), **_replaced(kwargs, inputs, made))
                 tracer.finish()
                 outputs = [
                     y
@@ -291,9 +284,9 @@ class Program:
         self._grads = [(leaf.tensor, leaf.after) for leaf in self.leaves if not leaf.cleared]
         self._first = [leaf.before for leaf in self.leaves if not leaf.cleared]
         self._left = [
-            (t, leaf.after)
+            (t, None if leaf.ends_without else leaf.after)
             for leaf in self.leaves
-            if leaf.after is not None and (t := leaf.tensor()) is not None
+            if (leaf.after is not None or leaf.ends_without) and (t := leaf.tensor()) is not None
         ]
         kept = {id(leaf.after._array) for leaf in self.leaves if leaf.after is not None}
         written = [

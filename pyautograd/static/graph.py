@@ -9,13 +9,9 @@ from typing import Any
 import numpy as np
 
 from pyautograd import modes
-from pyautograd.graph import Symbol
+from pyautograd.graph import GraphError, Symbol
 from pyautograd.op import Op
 from pyautograd.origin import users_line
-
-
-class GraphError(RuntimeError):
-    """A program that a static graph cannot hold."""
 
 
 class _Flags:
@@ -31,7 +27,7 @@ class Value(Symbol):
     gets a GraphError that names the user's line.
     """
 
-    __slots__ = ("__weakref__", "call", "dtype", "shape", "source")
+    __slots__ = ("__weakref__", "call", "source")
 
     base = None
     flags = _Flags()
@@ -82,6 +78,11 @@ class Value(Symbol):
     __setitem__ = __contains__ = item = tolist = astype = any = all = min = max = sum = _refuse
     __dlpack__ = tobytes = _refuse
     __array_ufunc__ = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self._refuse()
 
     def __len__(self) -> int:
         if not self.shape:
@@ -138,6 +139,11 @@ class Call:
         return f"<call of {self.name}>"
 
 
+def is_view(call: Call) -> bool:
+    """Whether the call only looks at its operand in another way."""
+    return call.op is not None and (call.op.view or call.name == "detach")
+
+
 class Graph:
     """Calls in the order of the program.
 
@@ -166,7 +172,7 @@ class Graph:
             for x in call.values():
                 if isinstance(x.source, np.ndarray):
                     found[x] = modes.owner(x.source)
-            if call.op is not None and (call.op.view or call.name == "detach"):
+            if is_view(call):
                 owner = found.get(call.operands[0])
                 if owner is not None:
                     found[call.outputs[0]] = owner
@@ -191,9 +197,7 @@ class Graph:
         for call in self.calls:
             operands = ", ".join(map(name, call.operands))
             attrs = "".join(f", {a!r}" for a in call.attrs) if call.op is not None else ""
-            results = ", ".join(
-                f"{name(y)}: {y.dtype}{list(y.shape)}" for y in call.outputs
-            )
+            results = ", ".join(f"{name(y)}: {y.dtype}{list(y.shape)}" for y in call.outputs)
             line = f"{call.name}({operands}{attrs})"
             lines.append(f"{results} = {line}" if results else line)
         if self.results:

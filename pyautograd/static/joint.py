@@ -21,10 +21,11 @@ class Joint:
         graph: Graph = tracer.graph
         self._mark = len(graph.calls)
         self._given = len(graph.inputs)
-        nodes = _leaves([y._node for y in outputs])  # type: ignore[misc]
+        roots: list[Any] = [y._node for y in outputs]
+        nodes = _leaves(roots)
         self.leaves: list[Tensor] = [node.kept() for node in nodes]
         seeds = [tracer.input(y.shape, y.dtype, f"gradient{i}") for i, y in enumerate(outputs)]
-        grads = tape.run_backward([y._node for y in outputs], seeds, False, False, nodes)
+        grads = tape.run_backward(roots, seeds, False, False, nodes)
         self.grads = [_value(tracer, grads[node]) for node in nodes]
 
     def split(self, graph: Graph) -> Graph:
@@ -48,7 +49,9 @@ class Joint:
             if x in instead or (x.call is not None and x not in made):
                 return instead.get(x, x)
             if x.call is not None and x.call.op is not None and x.call.op.view:
-                again = Call(x.call.name, x.call.op, list(map(there, x.call.operands)), x.call.attrs)
+                again = Call(
+                    x.call.name, x.call.op, list(map(there, x.call.operands)), x.call.attrs
+                )
                 again.outputs = [Value(x.shape, x.dtype, again)]
                 backward.calls.append(again)
                 instead[x] = again.outputs[0]
@@ -95,9 +98,7 @@ class PlannedFunction(Function):
         ctx.save_for_backward(*leaves)  # so that a change of one before backward is noticed
         ctx.program, ctx.kept = program, results[joint.saved_from :]
         outputs = [wrap(y) for y in results[: joint.saved_from]]
-        ctx.mark_non_differentiable(
-            *[y for i, y in enumerate(outputs) if i not in program.on_tape]
-        )
+        ctx.mark_non_differentiable(*[y for i, y in enumerate(outputs) if i not in program.on_tape])
         return tuple(outputs)
 
     @staticmethod

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, modes
-from pyautograd.static.graph import Call, Draw, Graph, Input, Value
+from pyautograd.static.graph import Call, Draw, Graph, Input, Value, is_view
 from pyautograd.static.plan import OptimizerStep, Plan, PythonStep, Slot
 
 _ALIGNMENT = 64
@@ -51,7 +51,7 @@ class Home:
 
 
 def _address(array: Any) -> int:
-    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+    return array.__array_interface__["data"][0]
 
 
 class Step:
@@ -175,21 +175,19 @@ class _Lowering:
         elif call.name == "program":
             _, code, constants = call.attrs
             shape = call.outputs[0].shape
-            inputs = [_broadcast(self.home(x), shape) for x in call.values()]
+            inputs: list[Home | None] = [_broadcast(self.home(x), shape) for x in call.values()]
             ints = [n for instruction in code for n in instruction]
             outputs = [self._out(y) for y in call.outputs]
             self.steps.append(Step("program", inputs, outputs, ints, list(constants)))
-        elif not self._alias(call):
-            self._native(call) or self._fallback(call)
+        elif not (self._alias(call) or self._native(call)):
+            self._fallback(call)
 
     def _alias(self, call: Call) -> bool:
         """Whether the call only looks at its operand in another way."""
+        if not is_view(call):
+            return False
         assert call.op is not None
-        if not (call.op.view or call.name == "detach"):
-            return False
         x, y = self.home(call.operands[0]), call.outputs[0]
-        if y in self._placed:
-            return False
         view = call.op.forward(x.layout, *call.attrs)
         if not view.size or modes.owner(view) is modes.owner(x.layout):
             self.homes[y] = Home(x.buffer, view)
@@ -210,9 +208,7 @@ class _Lowering:
         if not _C.plan_takes(*Step(call.name, inputs, trial, ints, numbers).native_call()):
             if all(x is None or x.layout.flags.c_contiguous for x in inputs):
                 return False
-            plain = [
-                x if x is None or x.layout.flags.c_contiguous else _like(x) for x in inputs
-            ]
+            plain = [x if x is None or x.layout.flags.c_contiguous else _like(x) for x in inputs]
             if not _C.plan_takes(*Step(call.name, plain, trial, ints, numbers).native_call()):
                 return False
             inputs = [None if x is None else self._contiguous(x) for x in inputs]
@@ -274,8 +270,11 @@ _WORDS = {"none": 0, "mean": 1, "sum": 2}
 def _flatten(attribute: Any, ints: list[int], numbers: list[float]) -> bool:
     """Attributes as lists of integers and of floats; False for what is neither."""
     if isinstance(attribute, (tuple, list)):
-        return all([_flatten(a, ints, numbers) for a in attribute])
-    if isinstance(attribute, float):
+        return all(_flatten(a, ints, numbers) for a in attribute)
+    if isinstance(attribute, np.ndarray) and attribute.dtype.kind in "if":
+        ints.append(attribute.size)
+        (numbers if attribute.dtype.kind == "f" else ints).extend(attribute.ravel().tolist())
+    elif isinstance(attribute, float):
         numbers.append(attribute)
     elif isinstance(attribute, (int, np.integer)):
         ints.append(int(attribute))
@@ -293,7 +292,7 @@ def _placements(graph: Graph) -> dict[Value, Any]:
     """
     place: dict[Value, Any] = {}
     read_from = graph.memory()
-    made = {y: i for i, call in enumerate(graph.calls) for y in call.outputs}
+    made = {y: i for i, call in enumerate(graph.calls) if not is_view(call) for y in call.outputs}
     for at, call in enumerate(graph.calls):
         if call.name != "write":
             continue

@@ -10,24 +10,26 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, modes
+from pyautograd.graph import GraphError
 from pyautograd.op import OPS, Op
-from pyautograd.static.graph import Call, Draw, Graph, GraphError, Input, Value
+from pyautograd.origin import users_line
+from pyautograd.static.graph import Call, Draw, Graph, Input, Value
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor, wrap
 from pyautograd.watch import watch_ops
-from pyautograd.origin import users_line
 
 
 class Leaf:
     """A tensor whose `grad` the program changes."""
 
-    __slots__ = ("after", "before", "cleared", "flushed", "tensor")
+    __slots__ = ("after", "before", "cleared", "ends_without", "flushed", "tensor")
 
     def __init__(self, tensor: Tensor, before: Tensor | None) -> None:
         self.tensor = weakref.ref(tensor)
         self.before = before  # its grad when the program starts
         self.cleared = False  # the program never reads that
         self.after: Tensor | None = None  # the tensor that the plan leaves as grad, at every run
+        self.ends_without = False  # the program leaves no grad
         self.flushed: Any = None  # the value written there last
 
 
@@ -43,6 +45,7 @@ class Tracer:
         self.modules: dict[int, tuple[Any, bool]] = {}
         self._known = {id(t): (t, t.grad) for t in known}
         self._read: dict[int, Value] = {}  # captured arrays, by id
+        self._made: dict[int, Any] = {}  # arrays that the program has made, by id
         self._owners: dict[int, list[int]] = {}  # ids of captured arrays that share memory
         self._ops = watch_ops(self._call)
         self._mode = modes.tracing(self)
@@ -68,6 +71,10 @@ class Tracer:
         """Random numbers, made anew for each run."""
         sample = np.asarray(_without_moving(draw, shape))
         return wrap(Value(sample.shape, sample.dtype, source=Draw(functools.partial(draw, shape))))
+
+    def made(self, array: Any) -> None:
+        """Called when the program makes an array: a constant of each run, unless it changes it."""
+        self._made[id(array)] = array
 
     def value(self, array: Any) -> Value:
         """An array's elements, as they are in each run when the program comes here."""
@@ -115,6 +122,8 @@ class Tracer:
         """x[key] = value, of a tensor of the program's or one that was there before."""
         value = self.value(value)
         whole = key == (...,) or key is ...
+        if id(x._array) in self._made:  # each run starts from what it was when it was made
+            x._array = self.call(OPS["clone"], [self.value(x._array)], ())
         array = x._array
         if isinstance(array, Value):
             if any(v() is not None for v in getattr(x, "_views", ())) or hasattr(x, "_base"):
@@ -197,6 +206,7 @@ class Tracer:
             tensor = leaf.tensor()
             if tensor is not None:
                 self.flush(tensor)
+                leaf.ends_without = tensor.grad is None
 
     def restore(self) -> None:
         """Puts gradients back to what they were: nothing has run yet."""
@@ -240,8 +250,10 @@ def _layouts(op: Op, operands: list[Any], attrs: tuple[Any, ...]) -> list[tuple[
     checked the shapes, the kernel is asked with zeros.
     """
     if op.name in _C.elementwise or op.view or op.name == "detach":
-        return [op.infer(*operands, *attrs)] if op.name in _C.elementwise else _viewed(
-            op, operands, attrs
+        return (
+            [op.infer(*operands, *attrs)]
+            if op.name in _C.elementwise
+            else _viewed(op, operands, attrs)
         )
     zeros = [zeros_of(x) for x in operands]
     key = None
@@ -253,13 +265,11 @@ def _layouts(op: Op, operands: list[Any], attrs: tuple[Any, ...]) -> list[tuple[
     except TypeError:  # attributes that cannot be looked up
         key = None
     if min(op.saves, default=0) >= OUT and _is_safe(op):
-        first = (op.infer([*operands], *attrs) if op.inputs < 0 else op.infer(*operands, *attrs))
+        first = op.infer([*operands], *attrs) if op.inputs < 0 else op.infer(*operands, *attrs)
         found = [(tuple(first[0]), np.dtype(first[1]))]
     else:
         result = op.forward(zeros, *attrs) if op.inputs < 0 else op.forward(*zeros, *attrs)
-        found = [
-            (y.shape, y.dtype) for y in (result if type(result) is tuple else (result,))
-        ]
+        found = [(y.shape, y.dtype) for y in (result if type(result) is tuple else (result,))]
     if key is not None and len(_seen) < 4096:
         _seen[key] = found
     return found

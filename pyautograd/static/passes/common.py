@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from pyautograd.static.graph import Graph, Value
 
 
@@ -42,6 +44,5 @@ def _has_array(attribute: Any) -> bool:
     """Whether it holds what `repr` does not tell apart."""
     if isinstance(attribute, (tuple, list)):
         return any(map(_has_array, attribute))
-    return not isinstance(attribute, (int, float, str, slice, type(None), type(...))) and (
-        not hasattr(attribute, "itemsize") or hasattr(attribute, "shape") and bool(attribute.shape)
-    )
+    plain = (int, float, str, slice, type(None), type(...), np.dtype)
+    return not isinstance(attribute, plain)

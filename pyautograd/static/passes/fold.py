@@ -41,7 +41,7 @@ def _constant(x: object) -> object:
     return NotImplemented
 
 
-def _all_locked(array: np.ndarray) -> bool:  # type: ignore[type-arg]
+def _all_locked(array: np.ndarray) -> bool:
     """Whether the owner of the memory is read-only too."""
     while isinstance(array.base, np.ndarray):
         array = array.base

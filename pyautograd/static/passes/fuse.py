@@ -38,9 +38,7 @@ def fuse(graph: Graph) -> str:
         group = None
         for x in call.values():
             other = group_of.get(id(x.call))
-            if other is not None and _may_join(
-                other, call, i, consumers, place, writes, memory
-            ):
+            if other is not None and _may_join(other, call, i, consumers, place, writes, memory):
                 group = other
                 group.calls.append(call)
                 group.at.append(i)
@@ -56,9 +54,7 @@ def fuse(graph: Graph) -> str:
     for group in groups:
         program_at[group.at[-1]] = _program(group, consumers, results)
         gone.update(group.at[:-1])
-    graph.calls = [
-        program_at.get(i, call) for i, call in enumerate(graph.calls) if i not in gone
-    ]
+    graph.calls = [program_at.get(i, call) for i, call in enumerate(graph.calls) if i not in gone]
     fused = [g for g in groups if len(g.calls) > 1]
     return f"fusion: {sum(len(g.calls) for g in fused)} calls in {len(fused)} programs"
 
@@ -151,9 +147,7 @@ def _program(group: _Group, consumers: dict[Value, list[Call]], results: set[Val
     _number_between(group, register, set(outputs))
     code = []
     for c in group.calls:
-        operands = [
-            register[x if isinstance(x, Value) else repr(float(x))] for x in c.operands
-        ]
+        operands = [register[x if isinstance(x, Value) else repr(float(x))] for x in c.operands]
         operands += [operands[0]] * (3 - len(operands))
         code.append((_C.opcodes[c.name], register[c.outputs[0]], *operands))
     names = tuple([c.name for c in group.calls])

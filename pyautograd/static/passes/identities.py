@@ -31,8 +31,10 @@ def simplify(graph: Graph) -> str:
 def _is_one(x: Any) -> bool:
     if isinstance(x, Value):
         array = x.source
-        return isinstance(array, np.ndarray) and not array.flags.writeable and bool(
-            array.ndim == 0 and array == 1
+        return (
+            isinstance(array, np.ndarray)
+            and not array.flags.writeable
+            and bool(array.ndim == 0 and array == 1)
         )
     return isinstance(x, (int, float)) and x == 1
 
