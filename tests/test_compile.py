@@ -130,11 +130,7 @@ def test_modes_rates_and_states_may_change_between_calls() -> None:
         assert_same_models(*models)
 
     everywhere(lambda i: None)
-    saved = [
-        (m.state_dict(), copy.deepcopy(o.state_dict()))
-        for m, o in zip(models, optimizers, strict=True)
-    ]
-    saved = copy.deepcopy(saved)
+    saved = copy.deepcopy([(models[i].state_dict(), optimizers[i].state_dict()) for i in range(2)])
     everywhere(lambda i: schedulers[i].step())
     assert traces(compiled) == 1
     everywhere(lambda i: models[i].eval())

@@ -55,12 +55,17 @@ def assert_same(got: Any, want: Any) -> None:
         np.testing.assert_array_equal(g.numpy(), w.numpy())
 
 
+# Shapes that depend on elements, memory changed through views, and losses that look at classes.
+REFUSED = (
+    "mask ", "masked_select", "in place scale columns", "in place set places", "nll_loss",
+    "cross_entropy probabilities",
+)  # fmt: skip
+
+
 def depends_on_values(case: Case) -> bool:
-    """Whether shapes depend on elements (masks), or memory is changed through views."""
-    name = case.name
-    return "mask" in name.split("_")[0].split(" ")[0] or name.startswith(
-        ("in place scale columns", "in place set places", "nll_loss", "cross_entropy prob")
-    )
+    return f"{case.name} ".startswith(REFUSED) and case.name not in (
+        "mask operators", "cross_entropy probabilities 1-D",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -77,5 +82,5 @@ def test_rows_compiled_equal_eager(case: Case, dtype: Any) -> None:
 @rows([case for case in CASES if depends_on_values(case)])
 def test_what_depends_on_values_is_refused(case: Case) -> None:
     tensors = [ag.from_numpy(a) for a in cast(draw(case, np.random.default_rng(7)), np.float32)]
-    with pytest.raises((ag.static.GraphError, IndexError, ValueError, AttributeError)):
+    with pytest.raises((ag.static.GraphError, IndexError)):
         ag.compile(program(case, 1))(*tensors)
