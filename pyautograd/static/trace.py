@@ -121,7 +121,7 @@ class Tracer:
     def store(self, x: Tensor, key: Any, value: Any) -> None:
         """x[key] = value, of a tensor of the program's or one that was there before."""
         value = self.value(value)
-        whole = key == (...,) or key is ...
+        whole = len(key) == 1 and key[0] is ...
         if id(x._array) in self._made:  # each run starts from what it was when it was made
             x._array = self.call(OPS["clone"], [self.value(x._array)], ())
         array = x._array
