@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd.graph import FREED, OUT, SHAPE, Node, arrays, kept_values, record, tensors
-from pyautograd.modes import GradMode, lock, modified_since, state
+from pyautograd.modes import GradMode, lock, mark_modified, modified_since, state
 
 __all__ = ["OUT", "SHAPE", "Node", "arrays", "backward", "grad", "run_backward", "tensors"]
 
@@ -265,7 +265,14 @@ def _add_to_grad(tensor: Any, g: Any, owned: bool, create_graph: bool) -> None:
     if create_graph:
         tensor.grad = g if old is None else tensors.add(old, g)
     elif old is not None:
-        tensor.grad = tensors.wrap(arrays.add(old._array, g))
+        array = old._array
+        fits = array.shape == g.shape and array.dtype == g.dtype
+        if fits and old._node is None and array.flags.writeable:
+            # In place, as in PyTorch: `grad` may be part of a buffer of the user's.
+            arrays.add_into(array, g)
+            mark_modified(array, "backward")
+        else:
+            tensor.grad = tensors.wrap(arrays.add(array, g))
     else:
         # Rules may hand one array to several inputs, or a view: a leaf has an array of its own.
         tensor.grad = tensors.wrap(g if owned else g.copy())

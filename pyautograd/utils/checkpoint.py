@@ -5,6 +5,7 @@ backward needs what it would have saved. Chen et al., 2016.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from pyautograd.graph import saved_tensors_hooks
@@ -22,8 +23,12 @@ class _Enough(BaseException):
 class _Frame:
     """One checkpointed call: how to repeat it, and what has been computed again."""
 
-    def __init__(self, call: Callable[[], Any], preserve_rng_state: bool) -> None:
+    def __init__(
+        self, call: Callable[[], Any], preserve_rng_state: bool, context: Any, is_checked: bool
+    ) -> None:
         self.call = call
+        self.context = context  # around the second run
+        self.is_checked = is_checked
         self.random_state = default_generator.get_state() if preserve_rng_state else None
         self.saved = 0  # tensors that the first run saved
         self.values: dict[int, Any] = {}
@@ -47,7 +52,8 @@ class _Frame:
         def pack(tensor: Tensor) -> int:
             nonlocal count
             i, count = count, count + 1
-            if i >= self.saved or self.layouts[i] != (tensor.shape, tensor.dtype):
+            layout = tensor.shape, tensor.dtype
+            if i >= self.saved or (self.is_checked and self.layouts[i] != layout):
                 self._differs(f"tensor {i} has shape {tensor.shape} and dtype {tensor.dtype}")
             self.values[i] = tensor
             if count == self.saved:
@@ -58,7 +64,11 @@ class _Frame:
         if self.random_state is not None:
             default_generator.set_state(self.random_state)
         try:
-            with enable_grad(), saved_tensors_hooks(pack, self.values.__getitem__):
+            with (
+                enable_grad(),
+                saved_tensors_hooks(pack, self.values.__getitem__),
+                self.context,
+            ):
                 self.call()
         except _Enough:
             pass
@@ -82,12 +92,16 @@ def checkpoint(
     *args: Any,
     use_reentrant: bool | None = None,
     preserve_rng_state: bool = True,
+    context_fn: Callable[[], tuple[Any, Any]] | None = None,
+    determinism_check: str = "default",
     **kwargs: Any,
 ) -> Any:
     """`function(*args, **kwargs)`, keeping only its arguments for backward, which runs it again.
 
     The function must compute the same again; random numbers (dropout) are repeated unless
     `preserve_rng_state` is false. Works under `backward`, `grad` and `create_graph`, and nested.
+    `context_fn` returns two context managers, one for each run. With `determinism_check="none"`,
+    the shapes and dtypes of what the second run saves are not compared with the first's.
     `use_reentrant` is accepted for the sake of PyTorch's programs: both values mean this one.
 
     RuntimeError in backward where the second run saves other tensors than the first.
@@ -97,10 +111,18 @@ def checkpoint(
     >>> x = ag.tensor([1.0, 2.0], requires_grad=True)
     >>> checkpoint(lambda x: x.exp().exp(), x, use_reentrant=False).sum().backward()
     """
+    if determinism_check not in ("default", "none"):
+        raise ValueError(
+            f"checkpoint: determinism_check is 'default' or 'none', got {determinism_check!r}"
+        )
+    first, second = context_fn() if context_fn is not None else (nullcontext(), nullcontext())
     if not is_grad_enabled():
-        return function(*args, **kwargs)
-    frame = _Frame(lambda: function(*args, **kwargs), preserve_rng_state)
-    with saved_tensors_hooks(frame.pack, frame.unpack):
+        with first:
+            return function(*args, **kwargs)
+    frame = _Frame(
+        lambda: function(*args, **kwargs), preserve_rng_state, second, determinism_check == "default"
+    )
+    with saved_tensors_hooks(frame.pack, frame.unpack), first:
         return function(*args, **kwargs)
 
 
