@@ -13,6 +13,7 @@ from pyautograd.func.dual import Dual, is_dual, zeros_like
 from pyautograd.func.forward import linearize
 from pyautograd.func.levels import Level, below, entered, highest
 from pyautograd.func.pytree import leaves, rebuild, spread, structure
+from pyautograd.func.reverse import kind_of
 from pyautograd.ops.shape import movedim
 from pyautograd.tensor import Tensor
 
@@ -50,7 +51,7 @@ def _batched(function: type[Function], args: tuple[Any, ...], level: Level) -> A
         found = function.vmap(info, tuple([0 if m else None for m in mapped]), *outer)
         if not isinstance(found, tuple) or len(found) != 2:
             raise RuntimeError(
-                f"{function.__name__}.vmap: expected (outputs, out_dims) back, got {structure(found)}"
+                f"{function.__name__}.vmap: expected (outputs, out_dims) back, got {kind_of(found)}"
             )
         result, dims = found
     else:
@@ -147,7 +148,8 @@ def _dual(function: type[Function], args: tuple[Any, ...], level: Level) -> Any:
     if function.jvp is Function.jvp:
         result, moved = _transposed(function, primals, tangents)
     else:
-        result, ctx, ctx._saved = call(function, tuple(primals))
+        result, ctx, saved = call(function, tuple(primals))
+        ctx._saved = saved
         given = [
             zeros_like(x) if t is None and isinstance(x, Tensor) and ctx._materialize else t
             for x, t in zip(primals, tangents, strict=True)

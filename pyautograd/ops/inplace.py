@@ -136,13 +136,12 @@ def writable(x: Tensor, op: str, recorded: bool) -> np.ndarray[Any, Any]:
             "the tape would miss the change; change it under no_grad(), too, or make the view "
             "outside"
         )
-    if recorded:
-        if base.requires_grad and base.is_leaf:
-            what = "a leaf" if base is x else "a view of a leaf"
-            raise RuntimeError(
-                f"{op}: {what} that requires a gradient cannot be changed in place while ops are "
-                "recorded; do it under no_grad(), or use the op that makes a new tensor"
-            )
+    if recorded and base.requires_grad and base.is_leaf:
+        what = "a leaf" if base is x else "a view of a leaf"
+        raise RuntimeError(
+            f"{op}: {what} that requires a gradient cannot be changed in place while ops are "
+            "recorded; do it under no_grad(), or use the op that makes a new tensor"
+        )
     return x._array
 
 

@@ -23,12 +23,9 @@ class _Enough(BaseException):
 class _Frame:
     """One checkpointed call: how to repeat it, and what has been computed again."""
 
-    def __init__(
-        self, call: Callable[[], Any], preserve_rng_state: bool, context: Any, is_checked: bool
-    ) -> None:
+    def __init__(self, call: Callable[[], Any], preserve_rng_state: bool, context: Any) -> None:
         self.call = call
         self.context = context  # around the second run
-        self.is_checked = is_checked
         self.random_state = default_generator.get_state() if preserve_rng_state else None
         self.saved = 0  # tensors that the first run saved
         self.values: dict[int, Any] = {}
@@ -52,8 +49,7 @@ class _Frame:
         def pack(tensor: Tensor) -> int:
             nonlocal count
             i, count = count, count + 1
-            layout = tensor.shape, tensor.dtype
-            if i >= self.saved or (self.is_checked and self.layouts[i] != layout):
+            if i >= self.saved or self.layouts[i] != (tensor.shape, tensor.dtype):
                 self._differs(f"tensor {i} has shape {tensor.shape} and dtype {tensor.dtype}")
             self.values[i] = tensor
             if count == self.saved:
@@ -93,15 +89,13 @@ def checkpoint(
     use_reentrant: bool | None = None,
     preserve_rng_state: bool = True,
     context_fn: Callable[[], tuple[Any, Any]] | None = None,
-    determinism_check: str = "default",
     **kwargs: Any,
 ) -> Any:
     """`function(*args, **kwargs)`, keeping only its arguments for backward, which runs it again.
 
     The function must compute the same again; random numbers (dropout) are repeated unless
     `preserve_rng_state` is false. Works under `backward`, `grad` and `create_graph`, and nested.
-    `context_fn` returns two context managers, one for each run. With `determinism_check="none"`,
-    the shapes and dtypes of what the second run saves are not compared with the first's.
+    `context_fn` returns two context managers, one for each run.
     `use_reentrant` is accepted for the sake of PyTorch's programs: both values mean this one.
 
     RuntimeError in backward where the second run saves other tensors than the first.
@@ -111,17 +105,11 @@ def checkpoint(
     >>> x = ag.tensor([1.0, 2.0], requires_grad=True)
     >>> checkpoint(lambda x: x.exp().exp(), x, use_reentrant=False).sum().backward()
     """
-    if determinism_check not in ("default", "none"):
-        raise ValueError(
-            f"checkpoint: determinism_check is 'default' or 'none', got {determinism_check!r}"
-        )
     first, second = context_fn() if context_fn is not None else (nullcontext(), nullcontext())
     if not is_grad_enabled():
         with first:
             return function(*args, **kwargs)
-    frame = _Frame(
-        lambda: function(*args, **kwargs), preserve_rng_state, second, determinism_check == "default"
-    )
+    frame = _Frame(lambda: function(*args, **kwargs), preserve_rng_state, second)
     with saved_tensors_hooks(frame.pack, frame.unpack), first:
         return function(*args, **kwargs)
 
