@@ -187,25 +187,32 @@ def owner(array: Any) -> Any:
 
 def mark_modified(array: Any, op: str) -> None:
     """Notes that `op` has changed `array` in place, so that backward can refuse stale values."""
-    mark_all_modified((array,), op)
+    with lock:
+        state.clock += 1
+        mark_at_clock(array, op)
 
 
 def mark_all_modified(arrays: Iterable[Any], op: str) -> None:
     """Notes that `op` has changed all of them, as `mark_modified` does for one."""
     with lock:
-        state.clock = clock = state.clock + 1
+        state.clock += 1
         for array in arrays:
-            if array.base is not None:
-                array = owner(array)
-            key = id(array)
-            entry = _modified.get(key)
-            if entry is not None and entry[0]() is array:
-                entry[1] = clock
-                entry[2] = op
-                entry[3] += 1
-            else:
-                gone = lambda _, key=key: _modified.pop(key, None)  # noqa: E731
-                _modified[key] = [weakref.ref(array, gone), clock, op, 1]
+            mark_at_clock(array, op)
+
+
+def mark_at_clock(array: Any, op: str) -> None:
+    """The note for one of them, by who holds the lock and has moved the clock."""
+    if array.base is not None:
+        array = owner(array)
+    key = id(array)
+    entry = _modified.get(key)
+    if entry is not None and entry[0]() is array:
+        entry[1] = state.clock
+        entry[2] = op
+        entry[3] += 1
+    else:
+        gone = lambda _: _modified.pop(key, None)  # noqa: E731
+        _modified[key] = [weakref.ref(array, gone), state.clock, op, 1]
 
 
 def modified_since(array: Any, clock: int) -> str | None:

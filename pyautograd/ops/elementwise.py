@@ -407,3 +407,4 @@ method("where")(lambda x, condition, other: where(condition, x, other))
 
 
 tape.arrays.add_into = _C.add_into
+tape.arrays.same_layout = _C.same_layout
