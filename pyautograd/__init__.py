@@ -27,6 +27,7 @@ from pyautograd.modes import (
 from pyautograd.ops import loss, norm, pool
 from pyautograd.ops.conv import *
 from pyautograd.ops.create import *
+from pyautograd.ops.einsum import *
 from pyautograd.ops.elementwise import *
 from pyautograd.ops.index import *
 from pyautograd.ops.matmul import *

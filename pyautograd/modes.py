@@ -42,10 +42,14 @@ def is_grad_enabled() -> bool:
 
 
 def switch_grad(enabled: bool) -> None:
+    enabled = enabled and not is_inference_mode_enabled()
     if enabled != getattr(_thread, "enabled", True):
         with lock:
             state.grad_off += -1 if enabled else 1
         _thread.enabled = enabled
+
+
+_IS_GENERATOR = 0x20  # inspect.CO_GENERATOR, without loading inspect
 
 
 class GradMode:
@@ -63,14 +67,38 @@ class GradMode:
         switch_grad(self._before.pop())
 
     def __call__(self, function: F) -> F:
-        enabled = self._enabled
+        code = getattr(function, "__code__", None)
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with GradMode(enabled):
+            if code is not None and code.co_flags & _IS_GENERATOR:
+                return self._stepwise(function(*args, **kwargs))
+            with self._again():
                 return function(*args, **kwargs)
 
         return wrapper  # type: ignore[return-value]
+
+    def _again(self) -> GradMode:
+        """A mode like this, for one call: it may be entered in several threads at once."""
+        return GradMode(self._enabled)
+
+    def _stepwise(self, generator: Any) -> Any:
+        """The generator in this mode, and in its own whoever takes its values one by one."""
+        step, value = generator.send, None
+        while True:
+            try:
+                with self._again():
+                    out = step(value)
+            except StopIteration as end:
+                return end.value
+            try:
+                step, value = generator.send, (yield out)
+            except GeneratorExit:
+                with self._again():
+                    generator.close()
+                raise
+            except BaseException as error:
+                step, value = generator.throw, error
 
 
 class no_grad(GradMode):
@@ -111,11 +139,13 @@ class set_grad_enabled(GradMode):
 
 
 class inference_mode(GradMode):
-    """As `no_grad`, for code that has nothing to do with gradients; `inference_mode(False)` undoes.
+    """As `no_grad`, and `enable_grad` in it changes nothing; `inference_mode(False)` undoes it.
+
+    Unlike in PyTorch, tensors made in it may be used by recorded ops later, like any others.
 
     >>> import pyautograd as ag
     >>> x = ag.ones(2, requires_grad=True)
-    >>> with ag.inference_mode():
+    >>> with ag.inference_mode(), ag.enable_grad():
     ...     y = x * 2
     >>> y.requires_grad
     False
@@ -127,11 +157,24 @@ class inference_mode(GradMode):
 
     def __init__(self, mode: bool = True) -> None:
         super().__init__(not mode)
+        self._outside: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._outside.append(is_inference_mode_enabled())
+        _thread.inference = not self._enabled
+        super().__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        _thread.inference = self._outside.pop()
+        super().__exit__(*exc)
+
+    def _again(self) -> GradMode:
+        return inference_mode(not self._enabled)
 
 
 def is_inference_mode_enabled() -> bool:
-    """Whether recording is off in this thread: there is no other difference between the modes."""
-    return not is_grad_enabled()
+    """Whether this thread is in `inference_mode`."""
+    return getattr(_thread, "inference", False)
 
 
 # ---- building static graphs ----------------------------------------------------------------------
@@ -233,11 +276,18 @@ def _history(array: Any) -> _History:
 def mark_modified(array: Any, op: str) -> None:
     """Notes that `op` has changed `array` in place, so that backward can refuse stale values."""
     with lock:
-        alone = _history(array).alone
-        changes = alone.get(op)
-        if changes is None:
-            changes = alone[op] = Changes(op)
-        changes.mark()
+        state.clock += 1
+        mark_at_clock(array, op)
+
+
+def mark_at_clock(array: Any, op: str) -> None:
+    """The note of it, by who holds the lock and has moved the clock."""
+    alone = _history(array).alone
+    changes = alone.get(op)
+    if changes is None:
+        changes = alone[op] = Changes(op)
+    changes.clock = state.clock
+    changes.count += 1
 
 
 def changed_together(arrays: Iterable[Any], op: str) -> Changes:

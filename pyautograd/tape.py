@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd.graph import ARRAYS, FREED, OUT, SHAPE, Node, arrays, kept_values, record, tensors
-from pyautograd.modes import GradMode, lock, modified_since, state, tracer
+from pyautograd.modes import GradMode, lock, mark_at_clock, modified_since, state, tracer
 
 __all__ = ["OUT", "SHAPE", "Node", "arrays", "backward", "grad", "run_backward", "tensors"]
 
@@ -268,7 +268,15 @@ def _add_to_grad(tensor: Any, g: Any, owned: bool, create_graph: bool) -> None:
     if create_graph:
         tensor.grad = g if old is None else tensors.add(old, g)
     elif old is not None:
-        tensor.grad = tensors.wrap(arrays.add(old._array, g))
+        array: Any = old._array
+        in_place = old._node is None and not state.tracing and array.flags.writeable
+        if in_place and arrays.same_layout(array, g):
+            # In place, as in PyTorch: `grad` may be part of a buffer of the user's.
+            arrays.add_into(array, g)
+            state.clock += 1
+            mark_at_clock(array, "backward")
+        else:
+            tensor.grad = tensors.wrap(arrays.add(array, g))
     else:
         # Rules may hand one array to several inputs, or a view: a leaf has an array of its own.
         tensor.grad = tensors.wrap(g if owned else g.copy())
@@ -282,7 +290,8 @@ def _listed(value: Any) -> list[Any]:
 
 
 # Gradients that start a backward; nothing writes into a gradient that the engine does not own.
-_ONE = {dtype: np.ones((), dtype) for dtype in (np.dtype("float32"), np.dtype("float64"))}
+# By the size of an element: dtypes are slow to hash.
+_ONE = {4: np.ones((), np.float32), 8: np.ones((), np.float64)}
 for _array in _ONE.values():
     _array.flags.writeable = False
 
@@ -290,11 +299,15 @@ for _array in _ONE.values():
 def _seeds(op: str, outputs: list[Any], given: Any, create_graph: bool) -> list[Any]:
     if not outputs:
         raise ValueError(f"{op}: expected at least one output")
-    given = [None] * len(outputs) if given is None else _listed(given)
-    if len(given) != len(outputs):
-        raise ValueError(f"{op}: got {len(given)} gradients for {len(outputs)} outputs")
+    if given is None:
+        given = [None] * len(outputs)
+    else:
+        given = _listed(given)
+        if len(given) != len(outputs):
+            raise ValueError(f"{op}: got {len(given)} gradients for {len(outputs)} outputs")
     seeds: list[Any] = []
-    for output, seed in zip(outputs, given, strict=True):
+    for i, output in enumerate(outputs):
+        seed: Any = given[i]
         if output._node is None:
             raise RuntimeError(
                 f"{op}: the output requires no gradient: nothing that it was computed from does, "
@@ -307,7 +320,9 @@ def _seeds(op: str, outputs: list[Any], given: Any, create_graph: bool) -> list[
                     f"{op}: an output of shape {array.shape} is no scalar: "
                     "reduce it (sum, mean, ...) or pass the gradient to start from"
                 )
-            seed = _ONE[array.dtype].reshape(array.shape) if array.ndim else _ONE[array.dtype]
+            seed = _ONE[array.itemsize]
+            if array.ndim:
+                seed = seed.reshape(array.shape)
         else:
             seed = seed if hasattr(seed, "_array") else tensors.wrap(np.asarray(seed), None)
             if seed._array.shape != array.shape:

@@ -12,7 +12,7 @@ from pyautograd import tape
 from pyautograd.dtypes import SUPPORTED, as_dtype
 from pyautograd.graph import Node, record
 from pyautograd.hooks import RemovableHandle
-from pyautograd.modes import state, tracer, version
+from pyautograd.modes import is_grad_enabled, state, tracer, version
 
 
 class _AccumulateGrad:
@@ -113,8 +113,11 @@ class Tensor:
         return self._array.tolist()
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
-        """The array itself, not a copy. Of a tensor that requires a gradient only if `force`."""
-        if self._node is not None and not force:
+        """The array itself, not a copy.
+
+        Of a tensor that requires a gradient only if `force`, or while nothing is recorded.
+        """
+        if self._node is not None and not force and is_grad_enabled():
             raise RuntimeError(
                 "numpy: the tensor requires a gradient, which NumPy would not track; "
                 "use t.detach().numpy()"

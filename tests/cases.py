@@ -297,6 +297,8 @@ CASES += [
     Case("sum mask", lambda K, x: K.sum(x), [mask(2, 3)], lambda x: x.sum(), order=0),
     Case("var of 0", lambda K, x: K.var(x, 0, correction=0), [(3, 4)], lambda x: x.var(0)),
     Case("var biased", lambda K, x: K.var(x, 0, unbiased=False), [(3, 4)], lambda x: x.var(0)),
+    Case("std of equal values", lambda K, x: K.std(x * 0.0 + 2.0, 1), [(2, 3)],
+         lambda x: np.zeros(2), order=1, smooth=False),
     Case("std correction", lambda K, x: K.std(x, (0, 1), correction=2), [(3, 4)],
          lambda x: x.std(ddof=2)),
     Case("var far from 0", lambda K, x: K.var(x + 1000.0), [fixed([0.0, 0.5, 1.0])],
@@ -369,6 +371,16 @@ CASES += [
     Case("linear 3-D", op("linear"), [(2, 2, 3), (2, 3), (2,)], lambda x, w, b: x @ w.T + b),
     Case("linear empty", op("linear"), [(0, 3), (2, 3), (2,)], lambda x, w, b: x @ w.T + b),
 ]  # fmt: skip
+for equation, shapes in (
+    ("ij,jk->ik", [(2, 3), (3, 4)]), ("bij,bjk->bik", [(2, 3, 4), (2, 4, 2)]), ("ij->ji", [(2, 3)]),
+    ("ij->", [(2, 3)]), ("ii", [(3, 3)]), ("abab->ba", [(2, 3, 2, 3)]), ("i,j", [(3,), (4,)]),
+    ("i,i->", [(3,), (3,)]), ("ba,cb", [(2, 3), (4, 2)]), ("ij,jk->ik", [(2, 0), (0, 3)]),
+    ("i...,i...->...", [(3, 2), (3, 2)]), ("...ij,...jk->...ik", [(3, 2), (2, 2, 3)]),
+    ("ij,jk,kl->il", [(2, 3), (3, 2), (2, 4)]), ("bn,anm,bm->ba", [(2, 3), (4, 3, 2), (2, 2)]),
+    ("i,->i", [(3,), ()]),
+):  # fmt: skip
+    CASES.append(Case(f"einsum {equation} {shapes[0]}", lambda K, *x, e=equation: K.einsum(e, *x),
+                      shapes, lambda *x, e=equation: np.einsum(e, *x)))  # fmt: skip
 
 # ---- movement ------------------------------------------------------------------------------------
 

@@ -125,7 +125,33 @@ def _repeatedly(lib: Any, a: Any, b: Any) -> Any:
     return total
 
 
+def _weighted(lib: Any, a: Any, b: Any) -> Any:
+    x = a * 1
+    x.add_(b, alpha=-0.5).sub_(2.0, alpha=0.25)
+    return lib.add(x, a, alpha=2) * lib.sub(b, x, alpha=3)
+
+
+def _rows_and_columns(lib: Any, a: Any, b: Any) -> Any:
+    x = a * 1
+    x[0].mul_(2)
+    x[:, 1] += b[:, 2]
+    x[1:, 1:] *= b[:2, :2]
+    part = x[2][1:3]
+    part.exp_()
+    return x * a + part.sum()
+
+
+def _base_and_views(lib: Any, a: Any, b: Any) -> Any:
+    x = a * 1
+    row = x[0]
+    x.mul_(3)
+    row.add_(b[1])
+    column = x.t()[1].neg_()
+    return x * row + column * row
+
+
 PROGRAMS: list[Program] = [
+    _weighted, _rows_and_columns, _base_and_views,
     _chained, _powers, _by_itself, _item, _item_of_constant, _gathered, _view, _base, _siblings,
     _negative_steps, _expanded, _copied, _bounded, _filled, _repeatedly,
 ]  # fmt: skip
@@ -194,6 +220,21 @@ def test_leaf(change: Any) -> None:
         change(x)
     assert x.requires_grad
     assert x.is_leaf
+
+
+def test_a_view_made_behind_the_back_of_the_tape() -> None:
+    """Changed where ops are recorded, its base would have values that its node does not compute."""
+    w = ag.ones(2, 2, requires_grad=True)
+    for x in (w, w * 1):
+        with ag.no_grad():
+            v = x[0]
+            v.mul_(2)
+        with pytest.raises(RuntimeError, match=r"mul_: .* view, made under no_grad"):
+            v.mul_(2)
+        with pytest.raises(RuntimeError, match=r"assignment: .* view, made under no_grad"):
+            v[0] = 1.0
+        v.detach().mul_(2)
+        assert x[0].tolist() == [4.0, 4.0]
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,49 @@ def test_the_kernels_take_no_nonsense(step: Any, group: Any) -> None:
     assert ONES[0].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("make", [
+    lambda p: optim.SGD(p, lr=0.5), lambda p: optim.SGD(p, lr=0.5, momentum=0.9),
+    lambda p: optim.Adam(p, lr=0.5), lambda p: optim.AdamW(p, lr=0.5),
+])  # fmt: skip
+def test_parameters_that_are_views_of_arrays(make: Any) -> None:
+    """The step reaches the memory that they share, and backward notices the change of any part."""
+    memory = np.arange(1.0, 13.0, dtype=np.float32).reshape(3, 4)
+    w = ag.from_numpy(memory[1]).requires_grad_()
+    v = ag.from_numpy(memory.T[2][2:]).requires_grad_()  # strided, of the same memory
+    alone = ag.ones(2, requires_grad=True)
+    optimizer = make([w, v, alone])
+    before = memory.copy()
+    version = w._version
+    loss = (w * w).sum() + (v * v).sum() + (alone * alone).sum()
+    loss.backward(retain_graph=True)
+    optimizer.step()
+    changed = memory != before
+    assert changed[1].all()
+    assert changed[2, 2]
+    assert changed.sum() == 5
+    assert w.tolist() == memory[1].tolist()
+    assert w._version > version
+    with pytest.raises(RuntimeError, match=r"mul saved .*step has changed in place"):
+        loss.backward()
+    (w * w).sum().backward()  # a graph recorded after the step is a good one
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own array", "view"])
+def test_a_value_saved_before_the_step(own: bool) -> None:
+    memory = np.ones((2, 3), np.float32)
+    w = (ag.ones(3) if own else ag.from_numpy(memory[0])).requires_grad_()
+    other = ag.ones(3, requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.5)
+    loss = (w * other).sum()
+    untouched = (other * other).sum()
+    w.grad = ag.ones(3)
+    optimizer.step()
+    with pytest.raises(RuntimeError, match=r"mul saved a tensor of shape \(3,\) that"):
+        loss.backward()
+    untouched.backward()
+    assert other.grad is not None
+
+
 def test_zero_grad_in_place() -> None:
     a = ag.ones(2, requires_grad=True)
     optimizer = optim.SGD([a])

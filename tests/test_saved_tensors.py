@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import threading
 import tracemalloc
@@ -203,6 +204,24 @@ def test_checkpoint_of_something_else_each_time() -> None:
     y = checkpoint(shorter, ag.ones(4, requires_grad=True))
     with pytest.raises(RuntimeError, match="must do the same each time"):
         y.sum().backward()
+
+
+def test_checkpoint_options() -> None:
+    x = ag.ones(3, requires_grad=True)
+    seen: list[str] = []
+
+    @contextlib.contextmanager
+    def noted(name: str) -> Any:
+        seen.append(name)
+        yield
+        seen.append(f"end of {name}")
+
+    options: dict[str, Any] = {"context_fn": lambda: (noted("first"), noted("second"))}
+    y = checkpoint(lambda x, power: x.exp() ** power, x, power=2, use_reentrant=False, **options)
+    assert seen == ["first", "end of first"]
+    y.sum().backward()
+    assert seen[2] == "second"
+    np.testing.assert_allclose(x.grad.numpy(), 2 * np.exp(2.0), rtol=1e-6)
 
 
 def test_checkpoint_memory() -> None:

@@ -139,11 +139,48 @@ def test_gradients_accumulate_over_backwards() -> None:
     (x * x).sum().backward()
     first = x.grad
     (x * 3).sum().backward()
+    assert x.grad is first
     assert equal(grad_of(x), [5.0, 7.0])
-    assert equal(first, [2.0, 4.0]), "a gradient that was handed out has changed"
     x.grad = None
     x.sum().backward()
     assert equal(grad_of(x), [1.0, 1.0])
+
+
+def test_gradients_accumulate_into_a_buffer() -> None:
+    """As programs have it that send or clip all gradients as one array."""
+    a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    buffer = ag.zeros(4, dtype=ag.float64)
+    a.grad, b.grad = buffer[:2], buffer[2:]
+    for _ in range(2):
+        (a * b).sum().backward()
+    assert buffer.tolist() == [6.0, 8.0, 2.0, 4.0]
+
+
+def test_gradients_that_cannot_be_added_into() -> None:
+    x = leaf(1.0, 2.0)
+    frozen = np.ones(2)
+    frozen.flags.writeable = False
+    x.grad = ag.from_numpy(frozen)
+    (x * x).sum().backward()
+    assert equal(grad_of(x), [3.0, 5.0])
+    assert frozen.tolist() == [1.0, 1.0]
+    x.grad = None
+    (x**3).sum().backward(create_graph=True)
+    first = x.grad
+    (x * 1).sum().backward()
+    assert first is not None
+    assert equal(first, [3.0, 12.0]), "first is on the tape: a saved value, or part of a loss"
+
+
+def test_a_saved_gradient_that_backward_adds_to() -> None:
+    x = leaf(1.0, 2.0)
+    (x * x).sum().backward()
+    loss = (x * x.grad).sum()
+    with pytest.raises(RuntimeError, match=r"mul saved .* backward has changed in place"):
+        loss.backward()
+        loss = (x * x.grad).sum()
+        x.sum().backward()
+        loss.backward()
 
 
 def test_leaves_never_share_a_gradient() -> None:
@@ -587,6 +624,70 @@ def test_modes_as_decorators() -> None:
     assert (x * 2).requires_grad
     with ag.no_grad():
         assert within().requires_grad
+
+
+def test_a_mode_around_a_generator() -> None:
+    x = leaf(1.0)
+    seen: list[Any] = []
+
+    @ag.no_grad()
+    def values() -> Any:
+        try:
+            sent = yield (x * 2).requires_grad
+            try:
+                yield sent, (x * 2).requires_grad
+            except KeyError:
+                yield "caught", (x * 2).requires_grad
+            yield
+        finally:
+            seen.append((x * 2).requires_grad)
+        return "end"
+
+    def outside() -> bool:
+        return (x * 2).requires_grad
+
+    steps = values()
+    assert next(steps) is False
+    assert outside()
+    assert steps.send("sent") == ("sent", False)
+    assert outside()
+    assert steps.throw(KeyError()) == ("caught", False)
+    assert outside()
+    steps.close()
+    assert seen == [False]
+    assert outside()
+
+    def delegating() -> Any:
+        seen.append((yield from values()))
+
+    list(delegating())
+    assert seen == [False, False, "end"]
+
+
+def test_inference_mode_holds() -> None:
+    x = leaf(1.0)
+    with ag.inference_mode():
+        assert ag.is_inference_mode_enabled()
+        with ag.enable_grad(), ag.set_grad_enabled(True):
+            assert not (x * 2).requires_grad
+        with ag.inference_mode(False):
+            assert not ag.is_inference_mode_enabled()
+            assert (x * 2).requires_grad
+        assert not (x * 2).requires_grad
+        y = x * 2
+    assert (x * 2).requires_grad
+    with ag.no_grad():
+        assert not ag.is_inference_mode_enabled()
+    (y * x).backward()
+    assert grad_of(x) == 2.0
+
+    @ag.inference_mode()
+    def run() -> tuple[bool, bool]:
+        with ag.enable_grad():
+            return (x * 2).requires_grad, ag.is_inference_mode_enabled()
+
+    assert run() == (False, True)
+    assert not ag.is_inference_mode_enabled()
 
 
 def test_set_grad_enabled_switches_at_once() -> None:

@@ -356,6 +356,29 @@ def test_per_example_gradients_of_a_convolutional_net() -> None:
     twins(per_example, np.random.default_rng(1).standard_normal((3, 1, 4, 4)))
 
 
+def negative_log_likelihoods(T: Any, x: Any) -> Any:
+    """Classes that are batched: some ignored, weighted or not, reduced in each way."""
+    classes, weight = T.tensor([[0, 2, 1], [3, 1, 1], [2, 2, 2]]), T.tensor([0.5, 1.0, 2.0, 3.0])
+
+    def losses(x: Any, c: Any) -> Any:
+        x = T.log_softmax(T.stack([x, x * 2, x - x * x]), 1)
+        F, w = T.nn.functional, weight.to(x.dtype)
+        return (
+            F.nll_loss(x, c), F.nll_loss(x, c, w, reduction="sum"), F.nll_loss(x, c, w),
+            F.nll_loss(x, c, ignore_index=1, reduction="none"), F.nll_loss(x[0], c[0]),
+        )  # fmt: skip
+
+    run = T.vmap(lambda x, c: losses(x, c))
+    grads = T.func.jacrev(lambda x, c: losses(x, c)[2])
+    return run(x, classes), T.vmap(grads)(x, classes)
+
+
+def test_classes_of_a_batch() -> None:
+    twins(negative_log_likelihoods, np.random.default_rng(0).standard_normal((3, 4)))
+    with pytest.raises(IndexError):
+        ag.vmap(lambda c: ag.nn.functional.nll_loss(ag.zeros(1, 3), c))(ag.tensor([[5], [0]]))
+
+
 def test_per_example_gradients_are_those_of_a_loop() -> None:
     net = small_net(ag)
     params = {name: p.detach() for name, p in net.named_parameters()}

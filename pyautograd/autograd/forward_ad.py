@@ -15,7 +15,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pyautograd.func.behind import parts
+from pyautograd.func.behind import behind, parts
 from pyautograd.func.dual import Dual
 from pyautograd.func.levels import Level, active, entered
 from pyautograd.tensor import Tensor
@@ -39,16 +39,15 @@ def dual_level() -> Iterator[None]:
         yield
 
 
-def _level(op: str) -> Level:
-    for level in active():
-        if level.transform == "dual_level":
-            return level
-    raise RuntimeError(f"{op}: call it within `with dual_level():`")
+def _level() -> Level | None:
+    return next((level for level in active() if level.transform == "dual_level"), None)
 
 
 def make_dual(tensor: Tensor, tangent: Tensor) -> Tensor:
     """`tensor` with a tangent of its shape and dtype."""
-    level = _level("make_dual")
+    level = _level()
+    if level is None:
+        raise RuntimeError("make_dual: call it within `with dual_level():`")
     if not tensor.is_floating_point():
         raise ValueError(
             f"make_dual: only floating point tensors have tangents, got {tensor.dtype}"
@@ -62,5 +61,8 @@ def make_dual(tensor: Tensor, tangent: Tensor) -> Tensor:
 
 
 def unpack_dual(tensor: Tensor) -> UnpackedDualTensor:
-    """(primal, tangent) of a tensor; the tangent is None where it has none."""
-    return UnpackedDualTensor(*parts(tensor, _level("unpack_dual")))
+    """(primal, tangent) of a tensor; the tangent is None where it has none, or outside a level."""
+    level = _level()
+    if level is None:
+        return UnpackedDualTensor(behind(tensor), None)
+    return UnpackedDualTensor(*parts(tensor, level))

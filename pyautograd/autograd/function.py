@@ -27,19 +27,21 @@ class FunctionCtx:
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs_input_grad
         self._saved: tuple[Tensor | None, ...] = ()
+        self._saved_for_forward: tuple[Tensor | None, ...] = ()
         self._dirty: tuple[Tensor, ...] = ()
         self._not_differentiable: tuple[Tensor, ...] = ()
         self._materialize = True
 
     def save_for_backward(self, *values: Tensor | None) -> None:
-        """Keeps inputs, outputs or other tensors for `saved_tensors` in backward."""
-        for x in values:
-            if x is not None and not isinstance(x, Tensor):
-                raise TypeError(
-                    f"save_for_backward: expected tensors or None, got {type(x).__name__}; "
-                    "set other values as attributes of ctx"
-                )
-        self._saved = values
+        """Keeps inputs, outputs or other tensors for `saved_tensors` in backward.
+
+        In `jvp` too, unless `save_for_forward` says otherwise.
+        """
+        self._saved = _tensors("save_for_backward", values)
+
+    def save_for_forward(self, *values: Tensor | None) -> None:
+        """Keeps tensors for `saved_tensors` in jvp."""
+        self._saved_for_forward = _tensors("save_for_forward", values)
 
     def mark_dirty(self, *inputs: Tensor) -> None:
         """Says which inputs forward has changed in place; it has to return them."""
@@ -55,8 +57,22 @@ class FunctionCtx:
 
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
-        """What `save_for_backward` was given."""
+        """What `save_for_backward` (in jvp, `save_for_forward`) was given."""
         return self._saved
+
+    def forget(self) -> None:
+        """Drops the tensors, so that what holds the context does not hold them."""
+        self._saved = self._saved_for_forward = self._dirty = self._not_differentiable = ()
+
+
+def _tensors(op: str, values: tuple[Any, ...]) -> tuple[Tensor | None, ...]:
+    for x in values:
+        if x is not None and not isinstance(x, Tensor):
+            raise TypeError(
+                f"{op}: expected tensors or None, got {type(x).__name__}; "
+                "set other values as attributes of ctx"
+            )
+    return values
 
 
 class _Call:
@@ -173,6 +189,11 @@ class Function:
     is written in differentiable ops and can be differentiated again, unless it is marked
     `once_differentiable`. Called by `apply`, with positional arguments.
 
+    Under `func.jvp` and the like, the static method `jvp(ctx, *tangents)` returns the outputs'
+    tangents; without it, backward is transposed. Under `vmap`, `vmap(info, in_dims, *args)` gets
+    whole batches and returns (outputs, out_dims); with `generate_vmap_rule = True` instead, forward
+    and backward, written in ops, are themselves run in vmap; with neither, in a loop.
+
     >>> import pyautograd as ag
     >>> class Cube(ag.autograd.Function):
     ...     @staticmethod
@@ -189,6 +210,8 @@ class Function:
     >>> x.grad
     tensor(12.)
     """
+
+    generate_vmap_rule = False
 
     def __init__(self) -> None:
         raise RuntimeError(
@@ -210,39 +233,62 @@ class Function:
         """Computes the gradients of forward's arguments from those of its outputs."""
         raise NotImplementedError("Function: a subclass has to define backward")
 
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        """The tangents of the outputs; a function without this has its backward transposed."""
+        raise NotImplementedError
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+        """(outputs, out_dims) for a batch: see the class."""
+        raise NotImplementedError
+
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Calls the function and records the call."""
         if any(isinstance(x, Stand) for x in args):
-            raise NotImplementedError(
-                f"{cls.__name__}: custom functions have no rule for "
-                f"{next(type(x).__name__ for x in args if isinstance(x, Stand))} tensors"
-            )
-        edges = tuple([x._node if isinstance(x, Tensor) else None for x in args])
-        recorded = is_grad_enabled() and any(edge is not None for edge in edges)
-        ctx = FunctionCtx(tuple([recorded and edge is not None for edge in edges]))
-        with no_grad():
-            if cls.setup_context is Function.setup_context:
-                result = cls.forward(ctx, *args)
-            else:
-                result = cls.forward(*args)
-                cls.setup_context(ctx, args, result)
-        several = isinstance(result, (tuple, list))
-        outputs = list(result) if several else [result]
-        if not several and not isinstance(result, Tensor):
-            raise TypeError(
-                f"{cls.__name__}.forward: expected tensors back, got {type(result).__name__}"
-            )
-        for x in ctx._dirty:
-            if not any(x is out for out in outputs):
-                raise RuntimeError(f"{cls.__name__}: a tensor marked dirty has to be returned")
-            writable(x, cls.__name__, recorded)
-        outputs = _recorded(cls, ctx, args, outputs, edges if recorded else ())
-        return tuple(outputs) if several else outputs[0]
+            from pyautograd.func.custom import apply_at_level
+
+            return apply_at_level(cls, args)
+        return call(cls, args)[0]
 
     def __init_subclass__(cls) -> None:
         if "vjp" in cls.__dict__ and "backward" not in cls.__dict__:
             cls.backward = cls.vjp  # type: ignore[attr-defined, method-assign]
+
+
+def run_forward(function: type[Function], ctx: FunctionCtx, args: tuple[Any, ...]) -> Any:
+    """What forward returns; ctx is filled."""
+    with no_grad():
+        if function.setup_context is Function.setup_context:
+            return function.forward(ctx, *args)
+        result = function.forward(*args)
+        function.setup_context(ctx, args, result)
+        return result
+
+
+def call(function: type[Function], args: tuple[Any, ...]) -> tuple[Any, FunctionCtx, Any]:
+    """The result, on the tape; the context, and the tensors that jvp finds saved in it."""
+    edges = tuple([x._node if isinstance(x, Tensor) else None for x in args])
+    recorded = is_grad_enabled() and any(edge is not None for edge in edges)
+    ctx = FunctionCtx(tuple([recorded and edge is not None for edge in edges]))
+    result = run_forward(function, ctx, args)
+    several = isinstance(result, (tuple, list))
+    outputs = list(result) if several else [result]
+    if not several and not isinstance(result, Tensor):
+        raise TypeError(
+            f"{function.__name__}.forward: expected tensors back, got {type(result).__name__}"
+        )
+    for x in ctx._dirty:
+        if not any(x is out for out in outputs):
+            raise RuntimeError(f"{function.__name__}: a tensor marked dirty has to be returned")
+        writable(x, function.__name__, recorded)
+    saved = ctx._saved_for_forward or ctx._saved
+    results = _recorded(function, ctx, args, outputs, edges if recorded else ())
+    ctx.forget()
+    on_tape = {id(old): new for old, new in zip(outputs, results, strict=True)}
+    saved = tuple([on_tape.get(id(x), x) for x in saved])
+    return tuple(results) if several else results[0], ctx, saved
 
 
 def _recorded(

@@ -15,6 +15,7 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
@@ -25,6 +26,7 @@ def grad(
     input that the outputs do not depend on is an error, unless `allow_unused` (then it gets None)
     or `materialize_grads` (then it gets zeros). With `is_grads_batched`, dimension 0 of the
     `grad_outputs` is a batch of them, and that of the gradients too; so it is in `vmap` over them.
+    `only_inputs` must be true, as in PyTorch, whose programs pass it.
 
     >>> import pyautograd as ag
     >>> x = ag.tensor(3.0, requires_grad=True)
@@ -37,6 +39,8 @@ def grad(
     (tensor([[2., 0.],
             [0., 4.]]),)
     """
+    if not only_inputs:
+        raise ValueError("grad: only_inputs=False is not supported; use backward")
     if grad_outputs is not None:
         seeds = _listed(grad_outputs)
         if is_grads_batched or any(isinstance(u, Stand) for u in seeds):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,24 +69,46 @@ _noted: set[str] = set()
 
 
 def loop(c: Call) -> Any:
-    if c.op.name not in _noted:
-        _noted.add(c.op.name)
+    """The op, example by example."""
+    listed = c.op.inputs < 0
+    return looped(
+        c.op.name,
+        lambda xs: c.run(*([xs] if listed else xs), *c.attrs),
+        c.given,
+        c.x,
+        c.batched,
+    )
+
+
+def looped(
+    name: str,
+    run: Callable[[list[Any]], Any],
+    given: Sequence[Any],
+    whole: list[Any],
+    batched: list[bool],
+) -> Any:
+    """run([...]) for each example, stacked.
+
+    `given` are the operands as the function under vmap sees them, `whole` those with the batch as
+    dimension 0 where they are `batched`.
+    """
+    if name not in _noted:
+        _noted.add(name)
         warnings.warn(
-            f"vmap: {c.op.name} has no batching rule; it runs in a loop over the batch",
+            f"vmap: {name} has no batching rule; it runs in a loop over the batch",
             UserWarning,
             stacklevel=2,
         )
-
-    def one(i: int) -> Any:
-        operands = [x[i] if b else x for x, b in zip(c.x, c.batched, strict=True)]
-        return c.run(*([operands] if c.op.inputs < 0 else operands), *c.attrs)
-
-    if not c.size:  # one example of zeros tells the shapes
-        c.x = [
-            wrap(np.zeros((1, *x.shape), x.dtype)) if b else x
-            for x, b in zip(c.given, c.batched, strict=True)
+    size: int = next(x.shape[0] for x, b in zip(whole, batched, strict=True) if b)
+    if not size:  # one example of zeros tells the shapes
+        whole = [
+            wrap(np.zeros((1, *x.shape), x.dtype)) if b else w
+            for x, w, b in zip(given, whole, batched, strict=True)
         ]
-    results = [one(i) for i in range(c.size or 1)]
+    results = [
+        run([x[i] if b else x for x, b in zip(whole, batched, strict=True)])
+        for i in range(size or 1)
+    ]
     if type(results[0]) is tuple:
-        return tuple([stack(column)[: c.size] for column in zip(*results, strict=True)])
-    return stack(results)[: c.size]
+        return tuple([stack(column)[:size] for column in zip(*results, strict=True)])
+    return stack(results)[:size]

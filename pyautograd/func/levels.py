@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pyautograd.op import NoArrayError, Op, Stand
@@ -98,14 +98,7 @@ class Lifted(Stand):
     def run_op(cls, op: Op, run: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         given = args[0] if op.inputs < 0 else args[: op.inputs]
         attrs = args[1:] if op.inputs < 0 else args[op.inputs :]
-        levels = [x.at for x in given if isinstance(x, Lifted)]
-        for level in levels:
-            if level.over:
-                raise RuntimeError(
-                    f"{op.name}: a tensor of a call of {level.transform} that is over; what is "
-                    "needed outside of the function must be returned by it"
-                )
-        level = max(levels, key=lambda level: level.number)
+        level = highest(op.name, given)
         with below(level):
             return cls._lifted(op, run, list(given), attrs, level)
 
@@ -115,3 +108,15 @@ class Lifted(Stand):
     ) -> Any:
         """run(*given, *attrs), where some of the given are of this class and level."""
         raise NotImplementedError
+
+
+def highest(name: str, operands: Sequence[Any]) -> Level:
+    """The level that a call of `name` on these operands belongs to."""
+    levels = [x.at for x in operands if isinstance(x, Lifted)]
+    for level in levels:
+        if level.over:
+            raise RuntimeError(
+                f"{name}: a tensor of a call of {level.transform} that is over; what is "
+                "needed outside of the function must be returned by it"
+            )
+    return max(levels, key=lambda level: level.number)

@@ -62,8 +62,18 @@ __all__ = [
 
 # ---- arithmetic ----------------------------------------------------------------------------------
 
-add = binary("add", lambda K, g, saved, needs: (g, g), saves=(), fresh=False)
-sub = binary("sub", lambda K, g, saved, needs: (g, needs[1] and K.neg(g)), saves=(), fresh=False)
+_add = binary("add", lambda K, g, saved, needs: (g, g), saves=(), fresh=False)
+_sub = binary("sub", lambda K, g, saved, needs: (g, needs[1] and K.neg(g)), saves=(), fresh=False)
+
+
+def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """input + alpha * other, broadcasting."""
+    return _add(input, other if alpha == 1 else other * alpha)
+
+
+def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """input - alpha * other, broadcasting."""
+    return _sub(input, other if alpha == 1 else other * alpha)
 
 
 def _mul_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
@@ -397,3 +407,4 @@ method("where")(lambda x, condition, other: where(condition, x, other))
 
 
 tape.arrays.add_into = _C.add_into
+tape.arrays.same_layout = _C.same_layout

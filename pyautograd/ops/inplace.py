@@ -138,14 +138,19 @@ def writable(x: Tensor, op: str, recorded: bool) -> np.ndarray[Any, Any]:
     """The array of x, to be changed by `op`; refuses what must not be changed."""
     if not x._array.flags.writeable:
         raise ValueError(f"{op}: the tensor's memory is read-only")
-    if recorded:
-        base = _base(x)
-        if base.requires_grad and base.is_leaf:
-            what = "a leaf" if base is x else "a view of a leaf"
-            raise RuntimeError(
-                f"{op}: {what} that requires a gradient cannot be changed in place while ops are "
-                "recorded; do it under no_grad(), or use the op that makes a new tensor"
-            )
+    base = _base(x)
+    if base is not x and x._node is None and base.requires_grad and is_grad_enabled():
+        raise RuntimeError(
+            f"{op}: the tensor is a view, made under no_grad(), of one that requires a gradient: "
+            "the tape would miss the change; change it under no_grad(), too, or make the view "
+            "outside"
+        )
+    if recorded and base.requires_grad and base.is_leaf:
+        what = "a leaf" if base is x else "a view of a leaf"
+        raise RuntimeError(
+            f"{op}: {what} that requires a gradient cannot be changed in place while ops are "
+            "recorded; do it under no_grad(), or use the op that makes a new tensor"
+        )
     return x._array
 
 

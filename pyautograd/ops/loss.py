@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.op import primitive
+from pyautograd.op import Stand, primitive
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.index import gather
 from pyautograd.ops.reduce import mean, sum
@@ -73,8 +73,10 @@ def binary_cross_entropy_with_logits(
     return _reduce(op, loss if weight is None else ew.mul(loss, weight), reduction)
 
 
-def _classes(op: str, input: Tensor, target: Tensor, ignore_index: int) -> Any:
-    """Target classes with 0 for the ignored ones, and where classes are to be counted (or None)."""
+def _classes(
+    op: str, input: Tensor, target: Tensor, ignore_index: int
+) -> tuple[Tensor, Tensor | None]:
+    """Target classes with 0 for the ignored ones; where classes are to be counted, None for all."""
     n_classes = input.shape[1]
     if target.dtype.kind not in "iu":
         raise TypeError(f"{op}: expected class numbers of an integer dtype, got {target.dtype}")
@@ -84,15 +86,17 @@ def _classes(op: str, input: Tensor, target: Tensor, ignore_index: int) -> Any:
             f"{op}: expected a target of shape {expected} for input {input.shape}, "
             f"got {target.shape}"
         )
+    if isinstance(target, Stand):  # no values to look at: gather checks the range
+        counted = ew.ne(target, ignore_index)
+        return ew.where(counted, target, 0).long(), counted
     classes = target._array.astype(np.int64, copy=False)
-    counted = None
-    if (classes == ignore_index).any():
-        counted = classes != ignore_index
+    counted = classes != ignore_index
+    if not counted.all():
         classes = np.where(counted, classes, 0)
     if classes.size and not (classes.min() >= 0 and classes.max() < n_classes):
         bad = classes.min() if classes.min() < 0 else classes.max()
         raise IndexError(f"{op}: class {bad} is out of range for {n_classes} classes")
-    return classes, counted
+    return wrap(classes), None if counted.all() else wrap(counted)
 
 
 def _class_weights(op: str, input: Tensor, weight: Tensor | None) -> Any:
@@ -125,18 +129,17 @@ def nll_loss(
     if input.ndim == 0:
         raise ValueError(f"{op}: expected input (N, C, ...), got shape {input.shape}")
     classes, counted = _classes(op, input, target, ignore_index)
-    weights = _class_weights(op, input, weight)
-
-    picked = gather(input, 1, wrap(np.expand_dims(classes, 1)))
-    loss = ew.neg(picked.reshape(classes.shape))
-    share = None if weights is None else weights[classes]
-    if counted is not None:
-        share = counted.astype(input.dtype) if share is None else share * counted
+    _class_weights(op, input, weight)
+    loss = reshape(ew.neg(gather(input, 1, classes.unsqueeze(1))), classes.shape)
+    share = None if weight is None else weight.detach()[classes]
     if share is not None:
-        loss = ew.mul(loss, wrap(share))
-    total = classes.size if share is None else share.sum(dtype=np.float64)
+        loss = ew.mul(loss, share)
+    if counted is not None:  # where, not a product: what is ignored may be infinite
+        loss = ew.where(counted, loss, 0.0)
+        ones = counted.to(input.dtype)
+        share = ones if share is None else ew.mul(share, ones)
     if reduction == "mean" and share is not None:
-        return ew.div(sum(loss), wrap(np.asarray(total, input.dtype)))
+        return ew.div(sum(loss), sum(share))
     return _reduce(op, loss, reduction)
 
 

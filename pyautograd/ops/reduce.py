@@ -150,8 +150,10 @@ def std(
     *,
     correction: float = 1,
 ) -> Tensor:
-    """The square root of `var`."""
-    return ew.sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+    """The square root of `var`. Its gradient is 0 where all values are equal."""
+    variance = var(input, dim, unbiased, keepdim, correction=correction)
+    is_zero = variance == 0.0
+    return ew.where(is_zero, 0.0, ew.sqrt(ew.where(is_zero, 1.0, variance)))
 
 
 @method()

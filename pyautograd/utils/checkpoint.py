@@ -5,6 +5,7 @@ backward needs what it would have saved. Chen et al., 2016.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from pyautograd.graph import saved_tensors_hooks
@@ -22,8 +23,9 @@ class _Enough(BaseException):
 class _Frame:
     """One checkpointed call: how to repeat it, and what has been computed again."""
 
-    def __init__(self, call: Callable[[], Any], preserve_rng_state: bool) -> None:
+    def __init__(self, call: Callable[[], Any], preserve_rng_state: bool, context: Any) -> None:
         self.call = call
+        self.context = context  # around the second run
         self.random_state = default_generator.get_state() if preserve_rng_state else None
         self.saved = 0  # tensors that the first run saved
         self.values: dict[int, Any] = {}
@@ -58,7 +60,11 @@ class _Frame:
         if self.random_state is not None:
             default_generator.set_state(self.random_state)
         try:
-            with enable_grad(), saved_tensors_hooks(pack, self.values.__getitem__):
+            with (
+                enable_grad(),
+                saved_tensors_hooks(pack, self.values.__getitem__),
+                self.context,
+            ):
                 self.call()
         except _Enough:
             pass
@@ -82,12 +88,14 @@ def checkpoint(
     *args: Any,
     use_reentrant: bool | None = None,
     preserve_rng_state: bool = True,
+    context_fn: Callable[[], tuple[Any, Any]] | None = None,
     **kwargs: Any,
 ) -> Any:
     """`function(*args, **kwargs)`, keeping only its arguments for backward, which runs it again.
 
     The function must compute the same again; random numbers (dropout) are repeated unless
     `preserve_rng_state` is false. Works under `backward`, `grad` and `create_graph`, and nested.
+    `context_fn` returns two context managers, one for each run.
     `use_reentrant` is accepted for the sake of PyTorch's programs: both values mean this one.
 
     RuntimeError in backward where the second run saves other tensors than the first.
@@ -97,10 +105,12 @@ def checkpoint(
     >>> x = ag.tensor([1.0, 2.0], requires_grad=True)
     >>> checkpoint(lambda x: x.exp().exp(), x, use_reentrant=False).sum().backward()
     """
+    first, second = context_fn() if context_fn is not None else (nullcontext(), nullcontext())
     if not is_grad_enabled():
-        return function(*args, **kwargs)
-    frame = _Frame(lambda: function(*args, **kwargs), preserve_rng_state)
-    with saved_tensors_hooks(frame.pack, frame.unpack):
+        with first:
+            return function(*args, **kwargs)
+    frame = _Frame(lambda: function(*args, **kwargs), preserve_rng_state, second)
+    with saved_tensors_hooks(frame.pack, frame.unpack), first:
         return function(*args, **kwargs)
 
 
