@@ -52,6 +52,9 @@ def train(
     threads: int | None = typer.Option(
         None, help="Of the kernels; the weights come out the same. [cores of this machine]"
     ),
+    compile: bool = typer.Option(
+        True, help="Run each step as one native plan, which is faster; the weights are the same."
+    ),
     resume: str | None = typer.Option(
         None, metavar="RUN", help="Go on with this run: its folder, or a checkpoint file."
     ),
@@ -71,9 +74,9 @@ def train(
     chosen = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "lr": lr}
     chosen = {name: value for name, value in chosen.items() if value is not None}
     if resume is None:
-        return job.start(Settings(data=data, **chosen), out)  # type: ignore[arg-type]
+        return job.start(Settings(data=data, **chosen), out, compile)  # type: ignore[arg-type]
     for name in (*chosen, *(["out"] if out is not None else [])):
         raise RunError(
             f"--{name.replace('_', '-')}: not with --resume, which goes on as the run began"
         )
-    return job.resume(resume, data)
+    return job.resume(resume, data, compile)

@@ -18,22 +18,22 @@ from pyautograd.training.settings import Settings
 from pyautograd.training.trainer import Trainer
 
 
-def start(settings: Settings, out: str | None) -> int:
+def start(settings: Settings, out: str | None, compiled: bool = True) -> int:
     """A new run; returns the exit status. Raises RunError."""
     images = load_images(settings.data)
     if settings.data:  # a checkpoint should find it from any folder
         settings = replace(settings, data=os.path.abspath(settings.data))
-    trainer = Trainer(images, settings)
+    trainer = Trainer(images, settings, compiled)
     folder = RunFolder.create(out, images.name)
     folder.write_metrics([])
     return _go(trainer, folder)
 
 
-def resume(name: str, data: str) -> int:
+def resume(name: str, data: str, compiled: bool = True) -> int:
     """Goes on with a run; `data` says where its images lie now, if they have moved."""
     folder, path = RunFolder.of_checkpoint(name)
     settings, contents = read_checkpoint(path)
-    trainer = Trainer(load_images(data or settings.data), settings)
+    trainer = Trainer(load_images(data or settings.data), settings, compiled)
     restore(path, contents, trainer)
     folder.write_metrics(trainer.history)
     return _go(trainer, folder)
