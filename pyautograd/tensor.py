@@ -306,6 +306,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        state.layouts += 1
         self._array = value._array
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:

@@ -227,6 +227,28 @@ def test_second_order_and_several_losses() -> None:
         assert_same(d1["h"], d2["h"])
 
 
+def test_checkpoints_and_other_generators() -> None:
+    from pyautograd.utils.checkpoint import checkpoint
+
+    layer = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), nn.Tanh())
+    source = ag.Generator().manual_seed(3)
+
+    def f(x: ag.Tensor) -> tuple[ag.Tensor, ag.Tensor]:
+        layer.zero_grad()
+        y = checkpoint(layer, x).sum() + ag.rand(1, generator=source).sum()
+        y.backward()
+        return y.detach(), layer[0].weight.grad.clone()
+
+    compiled = ag.compile(f)
+    results = []
+    for function in (f, compiled):
+        ag.manual_seed(0)
+        source.manual_seed(3)
+        results.append([t for _ in range(3) for t in function(ag.ones(2, 4))])
+    for a, b in zip(*results, strict=True):
+        assert_same(a, b)
+
+
 # ---- results on the tape -------------------------------------------------------------------------
 
 

@@ -183,7 +183,9 @@ def _moved(y: Any, dim: int | None) -> Any:
 _plainly = random.sampled
 
 
-def _sampled(draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> Tensor:
+def _sampled(
+    draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...], source: random.Generator
+) -> Tensor:
     """Random numbers for one example, as the levels of vmap under way want them."""
     levels = [level for level in active() if level.transform == "vmap"]
     for level in levels:
@@ -193,7 +195,7 @@ def _sampled(draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> 
                 "example) or 'same' (for all) to vmap, or draw them outside of it"
             )
     levels = [level for level in levels if level.randomness == "different"]
-    x = _plainly(draw, (*[level.size for level in levels], *shape))
+    x = _plainly(draw, (*[level.size for level in levels], *shape), source)
     for level in levels:
         x = Batched(x, level)
     return x

@@ -72,10 +72,15 @@ class Generator:
 default_generator = Generator()
 
 
-def sampled(draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> Tensor:
-    """The tensor of what `draw` gives for a shape. vmap puts its own in this place."""
+def sampled(
+    draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...], source: Generator
+) -> Tensor:
+    """The tensor of what `draw` gives for a shape, of numbers from `source`.
+
+    vmap puts its own in this place.
+    """
     if state.tracing and (trace := tracer()) is not None:
-        return trace.draw(draw, shape)
+        return trace.draw(draw, shape, source)
     return wrap(draw(shape))
 
 
@@ -91,7 +96,9 @@ def _drawn(name: str, size: Any, dtype: Any, requires_grad: bool, generator: Any
         raise TypeError(f"random numbers are float32 or float64, not {dtype}")
     source = generator or default_generator
     out = sampled(
-        lambda shape: np.asarray(source.draw(name, size=shape, dtype=dtype)), _sizes(size)
+        lambda shape: np.asarray(source.draw(name, size=shape, dtype=dtype)),
+        _sizes(size),
+        source,
     )
     return out.requires_grad_() if requires_grad else out
 
@@ -127,6 +134,7 @@ def randint(
     return sampled(
         lambda shape: np.asarray(source.draw("integers", low, high, size=shape)).astype(dtype),
         _sizes((size,)),
+        source,
     )
 
 
@@ -141,7 +149,7 @@ def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
             return source.draw("permutation", n)
         return source.draw("permuted", np.broadcast_to(np.arange(n), shape), axis=-1)
 
-    return sampled(draw, (n,))
+    return sampled(draw, (n,), source)
 
 
 def rand_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -178,4 +186,4 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         keep = default_generator.draw("random", size=shape, dtype=np.float32) >= p
         return ((1.0 / (1.0 - p)) * keep).astype(dtype)
 
-    return ew.mul(input, sampled(draw, input.shape))
+    return ew.mul(input, sampled(draw, input.shape, default_generator))

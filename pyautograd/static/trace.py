@@ -12,6 +12,7 @@ import numpy as np
 from pyautograd import _C, modes
 from pyautograd.graph import GraphError
 from pyautograd.op import OPS, Op
+from pyautograd.ops.random import Generator
 from pyautograd.origin import users_line
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value
 from pyautograd.tape import OUT
@@ -67,9 +68,13 @@ class Tracer:
         self.graph.inputs.append(value)
         return value
 
-    def draw(self, draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> Tensor:
-        """Random numbers, made anew for each run."""
-        sample = np.asarray(_without_moving(draw, shape))
+    def draw(
+        self, draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...], source: Generator
+    ) -> Tensor:
+        """Random numbers from `source`, made anew for each run."""
+        before = source.get_state()
+        sample = np.asarray(draw(shape))  # for its layout; each run draws its own
+        source.set_state(before)
         return wrap(Value(sample.shape, sample.dtype, source=Draw(functools.partial(draw, shape))))
 
     def made(self, array: Any) -> None:
@@ -224,16 +229,6 @@ def _holds_value(attribute: Any) -> bool:
     if isinstance(attribute, (tuple, list)):
         return any(map(_holds_value, attribute))
     return isinstance(attribute, Value)
-
-
-def _without_moving(draw: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> Any:
-    from pyautograd.ops.random import default_generator
-
-    state = default_generator.get_state()
-    try:
-        return draw(shape)
-    finally:
-        default_generator.set_state(state)
 
 
 # ---- shapes and dtypes ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from pyautograd.graph import saved_tensors_hooks
-from pyautograd.modes import enable_grad, is_grad_enabled
+from pyautograd.modes import enable_grad, is_grad_enabled, state, tracer
 from pyautograd.ops.random import default_generator
 from pyautograd.tensor import Tensor
 
@@ -106,7 +106,8 @@ def checkpoint(
     >>> checkpoint(lambda x: x.exp().exp(), x, use_reentrant=False).sum().backward()
     """
     first, second = context_fn() if context_fn is not None else (nullcontext(), nullcontext())
-    if not is_grad_enabled():
+    in_graph = state.tracing and tracer() is not None  # a plan keeps what it needs, and no more
+    if in_graph or not is_grad_enabled():
         with first:
             return function(*args, **kwargs)
     frame = _Frame(lambda: function(*args, **kwargs), preserve_rng_state, second)
