@@ -21,17 +21,21 @@ _ALIGNMENT = 64
 class Buffer:
     """Memory of values: a range of the arena, or that of a slot."""
 
-    __slots__ = ("at", "first", "last", "memory", "slot")
+    __slots__ = ("at", "first", "last", "memory", "shared", "slot")
 
     def __init__(self, memory: Any, slot: int = 0) -> None:
         self.memory = memory  # an array of that size and layout, for its addresses alone
         self.slot = slot
         self.at = 0  # offset in the arena
+        self.shared: Buffer | None = None  # another whose memory it takes over
         self.first = self.last = -1  # steps that write and read it
 
     @property
-    def start(self) -> int:
-        return _address(self.memory)
+    def root(self) -> Buffer:
+        buffer = self
+        while buffer.shared is not None:
+            buffer = buffer.shared
+        return buffer
 
 
 class Home:
@@ -46,7 +50,7 @@ class Home:
     def operand(self) -> tuple[Any, ...]:
         """As csrc/bindings/plan.cpp takes it."""
         x = self.layout
-        offset = _address(x) - self.buffer.start + self.buffer.at
+        offset = _address(x) - _address(self.buffer.memory) + self.buffer.root.at
         return x.dtype.num, x.shape, x.strides, self.buffer.slot, offset
 
 
@@ -102,7 +106,10 @@ class _Lowering:
         for y in dict.fromkeys(self.graph.results):
             self._result(y)
         self._mark_lifetimes()
-        size = _lay_out([b for b in self._buffers if b.slot == 0])
+        for i, step in enumerate(self.steps):
+            if step.name == "program":
+                _work_in_place(i, step)
+        size = _lay_out([b for b in self._buffers if b.shared is None])
         native = _C.Plan(size, len(self.slots) + 1)
         parts: list[tuple[int, int] | PythonStep] = []
         optimizers: list[OptimizerStep] = []
@@ -316,6 +323,32 @@ def _placements(graph: Graph) -> dict[Value, Any]:
 
 def _touches(call: Call, owner: Any, read_from: dict[Value, Any]) -> bool:
     return call.name == "optimizer" or any(read_from.get(x) is owner for x in call.values())
+
+
+def _work_in_place(at: int, step: Step) -> None:
+    """Lets results of a program take the memory of operands that nothing reads after it."""
+    width = 5  # of an instruction: see passes/fuse.py
+    code = [step.ints[i : i + width] for i in range(0, len(step.ints), width)]
+    roots = [x.buffer.root for x in step.inputs if x is not None]
+    for k, y in enumerate(step.outputs):
+        register = len(step.inputs) + len(step.numbers) + k
+        written = min(i for i, instruction in enumerate(code) if instruction[1] == register)
+        for j, x in enumerate(step.inputs):
+            if x is None or y.buffer.slot or y.buffer.shared is not None:
+                continue
+            root = x.buffer.root
+            read = max(i for i, instruction in enumerate(code) if j in instruction[2:])
+            if (
+                root.slot == 0
+                and root.last == at
+                and roots.count(root) == 1
+                and read <= written
+                and x.layout.strides == y.layout.strides
+                and x.layout.nbytes == y.layout.nbytes == root.memory.nbytes
+            ):
+                y.buffer.shared = root
+                root.last = max(root.last, y.buffer.last)
+                roots.append(root)
 
 
 def _lay_out(buffers: list[Buffer]) -> int:
