@@ -29,6 +29,7 @@ from pyautograd.ops.conv import *
 from pyautograd.ops.create import *
 from pyautograd.ops.einsum import *
 from pyautograd.ops.elementwise import *
+from pyautograd.ops.functions import *
 from pyautograd.ops.index import *
 from pyautograd.ops.matmul import *
 from pyautograd.ops.random import *
