@@ -126,9 +126,27 @@ def cross_entropy(
 def cross_entropy_grad(
     g: Array | None, x: Array, target: Array, weight: Array | None, stats: Array, /
 ) -> Array: ...
-def normalize(x: Array, view: View, eps: float, /) -> tuple[Array, Array, Array]: ...
+def normalize(
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    view: View,
+    groups: int,
+    eps: float,
+    centred: bool,
+    /,
+) -> tuple[Array, Array, Array]: ...
 def normalize_grad(
-    g: Array, x: Array, mean: Array, var: Array, view: View, eps: float, /
+    g: Array,
+    x: Array,
+    weight: Array | None,
+    mean: Array,
+    var: Array,
+    view: View,
+    groups: int,
+    eps: float,
+    centred: bool,
+    /,
 ) -> Array: ...
 
 # optimisers: in place, all groups at once; lists have one item a parameter

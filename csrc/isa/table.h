@@ -66,17 +66,35 @@ struct CrossEntropyLoops {
                        int64_t width);
 };
 
-// Over n contiguous values of one channel.
+// Over n contiguous values; over a row with a weight for each value; down n rows of `width` <=
+// kStrip columns that lie `stride` apart, with a number for each column.
 template <class T>
 struct NormLoops {
-  // The sum of (x - mean)^2.
-  double (*squares)(const T* x, int64_t n, T mean);
-  // y = (x - mean) * scale
-  void (*apply)(T* y, const T* x, int64_t n, T mean, T scale);
-  // The sums of g and of g (x - mean).
-  void (*grad_sums)(const T* g, const T* x, int64_t n, T mean, double* g_sum, double* gx_sum);
+  // sums: of x - shift, and of its square.
+  void (*moments)(const T* x, int64_t n, T shift, double* sums);
+  // y = (x - mean) * scale + bias
+  void (*apply)(T* y, const T* x, int64_t n, T mean, T scale, T bias);
+  // sums: of g, and of g (x - mean).
+  void (*grad_sums)(const T* g, const T* x, int64_t n, T mean, double* sums);
   // out = scale * g - shift - (x - mean) * slope
   void (*grad)(T* out, const T* g, const T* x, int64_t n, T mean, T scale, T shift, T slope);
+
+  // bias may be null.
+  void (*apply_row)(T* y, const T* x, int64_t n, T mean, T scale, const T* weight, const T* bias);
+  // sums: of g weight, and of g weight (x - mean); weight_sum += g (x - mean) scale, bias_sum += g.
+  void (*grad_sums_row)(const T* g, const T* x, int64_t n, T mean, T scale, const T* weight,
+                        double* sums, T* weight_sum, T* bias_sum);
+  void (*grad_row)(T* out, const T* g, const T* x, int64_t n, T mean, T scale, T shift, T slope,
+                   const T* weight);
+
+  void (*moments_columns)(const T* x, int64_t n, int64_t stride, int64_t width, const T* shift,
+                          double* sums, double* squares);
+  void (*apply_columns)(T* y, const T* x, int64_t n, int64_t stride, int64_t width, const T* mean,
+                        const T* scale, const T* bias);
+  void (*grad_sums_columns)(const T* g, const T* x, int64_t n, int64_t stride, int64_t width,
+                            const T* mean, double* g_sum, double* gx_sum);
+  void (*grad_columns)(T* out, const T* g, const T* x, int64_t n, int64_t stride, int64_t width,
+                       const T* mean, const T* scale, const T* shift, const T* slope);
 };
 
 // What a step of SGD does to one parameter of n elements: see kernels/optim.h.

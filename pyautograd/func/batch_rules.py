@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import tape
-from pyautograd.func import batch_loss
+from pyautograd.func import batch_loss, batch_norm
 from pyautograd.func.batch_call import Call, folded, loop, unfolded
 from pyautograd.func.batch_index import at_batch, index, index_add, part_ndim
 from pyautograd.tensor import Tensor
@@ -184,25 +184,7 @@ def _softmax(c: Call) -> Any:
 
 @rule("normalize", "normalize_grad")
 def _normalize(c: Call) -> Any:
-    """Each example's channels are channels of their own: (B, o, c, i) as (o, B c, i)."""
-    (outer, channels, inner), eps = c.attrs
-    view = (outer, c.size * channels, inner)
-
-    def fold(x: Any) -> Any:
-        x = K.permute(K.reshape(x, (c.size, outer, channels, inner)), (1, 0, 2, 3))
-        return K.reshape(x, view)
-
-    def unfold(x: Any) -> Any:
-        x = K.permute(K.reshape(x, (outer, c.size, channels, inner)), (1, 0, 2, 3))
-        return K.reshape(x, (c.size, *shape))
-
-    shape = c.given[0].shape
-    if c.op.name == "normalize":
-        out, *statistics = c.run(fold(c.x[0]), view, eps)
-        return (unfold(out), *[K.reshape(s, (c.size, channels)) for s in statistics])
-    images = [fold(c.full(i)) for i in (0, 1)]
-    statistics = [K.reshape(c.full(i), (c.size * channels,)) for i in (2, 3)]
-    return unfold(c.run(*images, *statistics, view, eps))
+    return getattr(batch_norm, c.op.name)(c)
 
 
 # ---- products ------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ from pyautograd.ops.loss import (
     nll_loss,
 )
 from pyautograd.ops.matmul import linear
-from pyautograd.ops.norm import batch_norm
+from pyautograd.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from pyautograd.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from pyautograd.ops.random import dropout
 from pyautograd.ops.shape import pad
@@ -91,6 +91,10 @@ __all__ = [
     "avg_pool2d",
     "adaptive_avg_pool2d",
     "batch_norm",
+    "layer_norm",
+    "group_norm",
+    "instance_norm",
+    "rms_norm",
     "dropout",
     "relu",
     "sigmoid",

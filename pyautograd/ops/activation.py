@@ -87,7 +87,7 @@ def _gelu_tanh_second(K: Any, x: Any) -> Any:
 
 
 def _mish_second(K: Any, x: Any) -> Any:
-    """Of x w, w = tanh(softplus(x)), w' = (1 - w^2) s: w' (2 + x (1 - s - 2 w s)), s the sigmoid."""
+    """Of x w, w = tanh(softplus x), w' = (1 - w^2) s: w' (2 + x (1 - s - 2 w s)), s the sigmoid."""
     s, w = K.sigmoid(x), K.tanh(K.softplus(x))
     rise = K.mul(K.sub(1.0, K.mul(w, w)), s)
     bend = K.sub(K.sub(1.0, s), K.mul(K.mul(w, s), 2.0))
