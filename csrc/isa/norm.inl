@@ -1,5 +1,5 @@
-// Normalisation: sums around a shift, and the passes that use them, over contiguous values, over a
-// row with a weight for each value, and down columns.
+// Normalisation: sums around a shift, and the passes that use them, over contiguous values, over
+// whole rows, and down columns.
 #include "isa/vloop.h"
 
 namespace {
@@ -68,40 +68,92 @@ void norm_grad(T* out, const T* g, const T* x, int64_t n, T mean, T scale, T shi
   });
 }
 
-// ---- rows with a weight for each value ----------------------------------------------------------
+// ---- rows ---------------------------------------------------------------------------------------
 
+// Mean and variance of a row: two passes, of which the second finds it in the cache.
 template <class T>
-void norm_apply_row(T* y, const T* x, int64_t n, T mean, T scale, const T* weight, const T* bias) {
-  const Vec<T> m = vset(mean), s = vset(scale);
-  each_vector<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
-    const Vec<T> h = (vload_lanes(x + i, lanes) - m) * s * vload_lanes(weight + i, lanes);
-    vstore_lanes(y + i, bias ? Vec<T>(h + vload_lanes(bias + i, lanes)) : h, lanes);
-  });
-}
-
-template <class T>
-void norm_grad_sums_row(const T* g, const T* x, int64_t n, T mean, T scale, const T* weight,
-                        double* sums, T* weight_sum, T* bias_sum) {
-  const Vec<T> m = vset(mean), s = vset(scale);
-  blocked_sums<T>(
-      n, sums, [=](int64_t i, int lanes, Vec<T>* a, Vec<T>* b) __attribute__((always_inline)) {
-        const Vec<T> slope = vload_lanes(g + i, lanes), d = vload_lanes(x + i, lanes) - m;
-        vstore_lanes(bias_sum + i, vload_lanes(bias_sum + i, lanes) + slope, lanes);
-        vstore_lanes(weight_sum + i, vload_lanes(weight_sum + i, lanes) + slope * d * s, lanes);
-        *a = slope * vload_lanes(weight + i, lanes);
-        *b = *a * d;
+PAG_INLINE void row_statistics(const T* x, int64_t n, bool centred, T* mean, T* var) {
+  const double count = static_cast<double>(n);
+  double rounding = 0;
+  *mean = 0;
+  if (centred) {
+    const double exact = blocked_sum<T>(n,
+                                        [=](int64_t i, int lanes) __attribute__((always_inline)) {
+                                          return vload_lanes(x + i, lanes);
+                                        }) /
+                         count;
+    *mean = static_cast<T>(exact);
+    rounding = exact - static_cast<double>(*mean);
+  }
+  const Vec<T> m = vset(*mean);
+  const double squares =
+      blocked_sum<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
+        const Vec<T> d = vload_lanes(x + i, lanes) - m;
+        return vkeep_lanes<T>(d * d, lanes, Vec<T>{});
       });
+  const double variance = squares / count - rounding * rounding;
+  *var = static_cast<T>(variance < 0 ? 0 : variance);
 }
 
 template <class T>
-void norm_grad_row(T* out, const T* g, const T* x, int64_t n, T mean, T scale, T shift, T slope,
-                   const T* weight) {
-  const Vec<T> m = vset(mean), a = vset(scale), b = vset(shift), c = vset(slope);
-  each_vector<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
-    const Vec<T> d = vload_lanes(x + i, lanes) - m;
-    const Vec<T> v = vload_lanes(g + i, lanes) * vload_lanes(weight + i, lanes);
-    vstore_lanes(out + i, v * a - b - d * c, lanes);
-  });
+void norm_rows(T* y, const T* x, int64_t rows, int64_t n, double eps, bool centred, const T* weight,
+               const T* bias, T* mean, T* var) {
+  for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
+    row_statistics(x, n, centred, mean + r, var + r);
+    const Vec<T> m = vset(mean[r]),
+                 s = vset(static_cast<T>(1 / __builtin_sqrt(static_cast<double>(var[r]) + eps)));
+    each_vector<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
+      Vec<T> h = (vload_lanes(x + i, lanes) - m) * s;
+      if (weight) h = h * vload_lanes(weight + i, lanes);
+      if (bias) h = h + vload_lanes(bias + i, lanes);
+      vstore_lanes(y + i, h, lanes);
+    });
+  }
+}
+
+template <class T, bool Weighted>
+PAG_INLINE void norm_grad_each_row(T* out, const T* g, const T* x, int64_t rows, int64_t n,
+                                   double eps, bool centred, const T* weight, const T* mean,
+                                   const T* var, T* weight_sum, T* bias_sum) {
+  for (int64_t row = 0; row < rows; ++row, g += n, x += n, out += n) {
+    const double r = 1 / __builtin_sqrt(static_cast<double>(var[row]) + eps);
+    const Vec<T> m = vset(mean[row]), s = vset(static_cast<T>(r));
+    double sums[2];
+    blocked_sums<T>(n, sums,
+                    [=](int64_t i, int lanes, Vec<T>* a, Vec<T>* b) __attribute__((always_inline)) {
+                      const Vec<T> d = vload_lanes(x + i, lanes) - m;
+                      *a = vload_lanes(g + i, lanes);
+                      if (Weighted) {
+                        const Vec<T> bias = vload_lanes(bias_sum + i, lanes) + *a,
+                                     by_weight = vload_lanes(weight_sum + i, lanes) + *a * d * s;
+                        vstore_lanes(bias_sum + i, bias, lanes);
+                        vstore_lanes(weight_sum + i, by_weight, lanes);
+                        *a = *a * vload_lanes(weight + i, lanes);
+                      }
+                      *b = *a * d;
+                    });
+    const double count = static_cast<double>(n);
+    const Vec<T> shift = vset(static_cast<T>(centred ? r * sums[0] / count : 0)),
+                 slope = vset(static_cast<T>(r * r * r * sums[1] / count));
+    each_vector<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
+      const Vec<T> d = vload_lanes(x + i, lanes) - m;
+      Vec<T> v = vload_lanes(g + i, lanes);
+      if (Weighted) v = v * vload_lanes(weight + i, lanes);
+      vstore_lanes(out + i, v * s - shift - d * slope, lanes);
+    });
+  }
+}
+
+template <class T>
+void norm_grad_rows(T* out, const T* g, const T* x, int64_t rows, int64_t n, double eps,
+                    bool centred, const T* weight, const T* mean, const T* var, T* weight_sum,
+                    T* bias_sum) {
+  if (weight)
+    norm_grad_each_row<T, true>(out, g, x, rows, n, eps, centred, weight, mean, var, weight_sum,
+                                bias_sum);
+  else
+    norm_grad_each_row<T, false>(out, g, x, rows, n, eps, centred, weight, mean, var, weight_sum,
+                                 bias_sum);
 }
 
 // ---- columns ------------------------------------------------------------------------------------

@@ -66,8 +66,8 @@ struct CrossEntropyLoops {
                        int64_t width);
 };
 
-// Over n contiguous values; over a row with a weight for each value; down n rows of `width` <=
-// kStrip columns that lie `stride` apart, with a number for each column.
+// Over n contiguous values; over rows; down n rows of `width` columns that lie `stride` apart, with
+// a number for each column.
 template <class T>
 struct NormLoops {
   // sums: of x - shift, and of its square.
@@ -79,13 +79,13 @@ struct NormLoops {
   // out = scale * g - shift - (x - mean) * slope
   void (*grad)(T* out, const T* g, const T* x, int64_t n, T mean, T scale, T shift, T slope);
 
-  // bias may be null.
-  void (*apply_row)(T* y, const T* x, int64_t n, T mean, T scale, const T* weight, const T* bias);
-  // sums: of g weight, and of g weight (x - mean); weight_sum += g (x - mean) scale, bias_sum += g.
-  void (*grad_sums_row)(const T* g, const T* x, int64_t n, T mean, T scale, const T* weight,
-                        double* sums, T* weight_sum, T* bias_sum);
-  void (*grad_row)(T* out, const T* g, const T* x, int64_t n, T mean, T scale, T shift, T slope,
-                   const T* weight);
+  // Rows of n values with a mean and a variance each; weight and bias (n,) may be null.
+  void (*rows)(T* y, const T* x, int64_t rows, int64_t n, double eps, bool centred, const T* weight,
+               const T* bias, T* mean, T* var);
+  // weight_sum += g (x - mean) scale, bias_sum += g, unless weight is null.
+  void (*grad_rows)(T* out, const T* g, const T* x, int64_t rows, int64_t n, double eps,
+                    bool centred, const T* weight, const T* mean, const T* var, T* weight_sum,
+                    T* bias_sum);
 
   void (*moments_columns)(const T* x, int64_t n, int64_t stride, int64_t width, const T* shift,
                           double* sums, double* squares);

@@ -59,12 +59,16 @@ const Table PAG_TABLE = {
    max_pool_2x2_scatter<T>,    average_plane<T>,           average_plane_grad<T>}
     {POOL(float), POOL(double)},
 #undef POOL
-#define NORM(T)                                      \
-  {norm_moments<T>,       norm_apply<T>,             \
-   norm_grad_sums<T>,     norm_grad<T>,              \
-   norm_apply_row<T>,     norm_grad_sums_row<T>,     \
-   norm_grad_row<T>,      norm_moments_columns<T>,   \
-   norm_apply_columns<T>, norm_grad_sums_columns<T>, \
+#define NORM(T)               \
+  {norm_moments<T>,           \
+   norm_apply<T>,             \
+   norm_grad_sums<T>,         \
+   norm_grad<T>,              \
+   norm_rows<T>,              \
+   norm_grad_rows<T>,         \
+   norm_moments_columns<T>,   \
+   norm_apply_columns<T>,     \
+   norm_grad_sums_columns<T>, \
    norm_grad_columns<T>}
     {NORM(float), NORM(double)},
 #undef NORM

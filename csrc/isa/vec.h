@@ -253,5 +253,27 @@ PAG_INLINE T vsum(Vec<T> v) {
     for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
   return lane[0];
 }
+#if PAG_VEC_BYTES > 16
+PAG_INLINE float sum_of_4(__m128 v) {
+  v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+  return _mm_cvtss_f32(_mm_add_ss(v, _mm_shuffle_ps(v, v, 1)));
+}
+PAG_INLINE float sum_of_8(__m256 v) {
+  return sum_of_4(_mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)));
+}
+#endif
+#if PAG_VEC_BYTES == 64
+template <>
+PAG_INLINE float vsum<float>(VecF v) {
+  const __m512d halves = (__m512d)v;
+  return sum_of_8(_mm256_add_ps(_mm512_castps512_ps256((__m512)v),
+                                _mm256_castpd_ps(_mm512_extractf64x4_pd(halves, 1))));
+}
+#elif PAG_VEC_BYTES == 32
+template <>
+PAG_INLINE float vsum<float>(VecF v) {
+  return sum_of_8((__m256)v);
+}
+#endif
 
 }  // namespace

@@ -24,6 +24,12 @@ int64_t rows_of_chunk(int64_t rows, int64_t values) {
   return std::max(enough, (rows + 31) / 32);
 }
 
+// Whether all rows have the same weight for each of their values, or none: layer norm and its like.
+template <class T>
+bool plain_rows(const NormShape& s, const T* weight) {
+  return !weight || (s.inner == 1 && s.groups == 1);
+}
+
 // The group norms. A row is the values of one statistic: `runs` channels of `inner` values.
 template <class T>
 bool normalize_groups(const NormShape& s, double eps, const T* x, const T* weight, const T* bias,
@@ -31,56 +37,42 @@ bool normalize_groups(const NormShape& s, double eps, const T* x, const T* weigh
   const NormLoops<T>& loops = isa().norm.of<T>();
   const int64_t n = s.values(), runs = s.channels / s.groups, rows = s.statistics();
   parallel_for(rows, rows_of_chunk(rows, n), [&](int64_t begin, int64_t end) {
+    if (plain_rows(s, weight)) {
+      loops.rows(y + begin * n, x + begin * n, end - begin, n, eps, s.centred, weight, bias,
+                 mean + begin, var + begin);
+      return;
+    }
     for (int64_t row = begin; row < end; ++row) {
       const T* from = x + row * n;
       T* to = y + row * n;
-      const Runs one = {1, n, n};
-      statistics(one, s.centred, from, &mean[row], &var[row]);
-      const T scale = static_cast<T>(inverse_deviation(var[row], eps));
       const int64_t channel = row % s.groups * runs;
-      if (!weight) {
-        loops.apply(to, from, n, mean[row], scale, T{0});
-      } else if (s.inner == 1) {
-        loops.apply_row(to, from, n, mean[row], scale, weight + channel,
-                        bias ? bias + channel : nullptr);
-      } else {
-        for (int64_t c = 0; c < runs; ++c)
-          loops.apply(to + c * s.inner, from + c * s.inner, s.inner, mean[row],
-                      scale * weight[channel + c], bias ? bias[channel + c] : T{0});
+      if (s.inner == 1) {
+        loops.rows(to, from, 1, n, eps, s.centred, weight + channel,
+                   bias ? bias + channel : nullptr, mean + row, var + row);
+        continue;
       }
+      statistics({1, n, n}, s.centred, from, &mean[row], &var[row]);
+      const T scale = static_cast<T>(inverse_deviation(var[row], eps));
+      for (int64_t c = 0; c < runs; ++c)
+        loops.apply(to + c * s.inner, from + c * s.inner, s.inner, mean[row],
+                    scale * weight[channel + c], bias ? bias[channel + c] : T{0});
     }
   });
   return true;
 }
 
-// The last step for one row, from the sums of v and of v (x - mean).
-template <class T>
-struct RowGrad {
-  RowGrad(const NormShape& s, double r, const double* sums)
-      : shift(static_cast<T>(s.centred ? r * sums[0] / static_cast<double>(s.values()) : 0)),
-        slope(static_cast<T>(r * r * r * sums[1] / static_cast<double>(s.values()))) {}
-  T shift, slope;
-};
-
 template <class T>
 void grad_without_weight(const NormShape& s, double eps, const T* g, const T* x, const T* mean,
                          const T* var, T* out) {
-  const NormLoops<T>& loops = isa().norm.of<T>();
   const int64_t n = s.values(), rows = s.statistics();
   parallel_for(rows, rows_of_chunk(rows, n), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      double sums[2];
-      loops.grad_sums(g + row * n, x + row * n, n, mean[row], sums);
-      const double r = inverse_deviation(var[row], eps);
-      const RowGrad<T> grad(s, r, sums);
-      loops.grad(out + row * n, g + row * n, x + row * n, n, mean[row], static_cast<T>(r),
-                 grad.shift, grad.slope);
-    }
+    isa().norm.of<T>().grad_rows(out + begin * n, g + begin * n, x + begin * n, end - begin, n, eps,
+                                 s.centred, nullptr, mean + begin, var + begin, nullptr, nullptr);
   });
 }
 
-// Layer norm and its like: every value of a row has its own weight. Each chunk of rows has its own
-// sums for the weights, in T over blocks of rows and then in double.
+// Every value of a row has its own weight. Each chunk of rows has its own sums for the weights, in
+// T over blocks of rows and then in double.
 template <class T>
 bool grad_of_rows(const NormShape& s, double eps, const T* g, const T* x, const T* weight,
                   const T* mean, const T* var, T* out, T* weight_sum, T* bias_sum) {
@@ -98,15 +90,11 @@ bool grad_of_rows(const NormShape& s, double eps, const T* g, const T* x, const 
     double* total = totals.get() + begin / length * 2 * channels;
     for (int64_t start = begin; start < end; start += kBlock * s.groups) {
       const int64_t stop = std::min(end, start + kBlock * s.groups);
-      for (int64_t row = start; row < stop; ++row) {
+      const int64_t together = s.groups == 1 ? stop - start : 1;
+      for (int64_t row = start; row < stop; row += together) {
         const int64_t channel = row % s.groups * n, at = row * n;
-        const double r = inverse_deviation(var[row], eps);
-        double sums[2];
-        loops.grad_sums_row(g + at, x + at, n, mean[row], static_cast<T>(r), weight + channel, sums,
-                            block + channel, block + channels + channel);
-        const RowGrad<T> grad(s, r, sums);
-        loops.grad_row(out + at, g + at, x + at, n, mean[row], static_cast<T>(r), grad.shift,
-                       grad.slope, weight + channel);
+        loops.grad_rows(out + at, g + at, x + at, together, n, eps, s.centred, weight + channel,
+                        mean + row, var + row, block + channel, block + channels + channel);
       }
       for (int64_t i = 0; i < 2 * channels; ++i) {
         total[i] += static_cast<double>(block[i]);
@@ -148,11 +136,11 @@ bool grad_of_runs(const NormShape& s, double eps, const T* g, const T* x, const 
         sums[1] += static_cast<double>(w[c]) * part[1];
         part[1] *= r;
       }
-      const RowGrad<T> grad(s, r, sums);
+      const T shift = static_cast<T>(s.centred ? r * sums[0] / static_cast<double>(n) : 0),
+              slope = static_cast<T>(r * r * r * sums[1] / static_cast<double>(n));
       for (int64_t c = 0; c < runs; ++c)
         loops.grad(out + row * n + c * s.inner, from_g + c * s.inner, from_x + c * s.inner, s.inner,
-                   mean[row], static_cast<T>(r * static_cast<double>(w[c])), grad.shift,
-                   grad.slope);
+                   mean[row], static_cast<T>(r * static_cast<double>(w[c])), shift, slope);
     }
   });
   for (int64_t c = 0; c < s.channels; ++c) {
