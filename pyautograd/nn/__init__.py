@@ -36,7 +36,17 @@ from pyautograd.nn.dropout import Dropout
 from pyautograd.nn.linear import Identity, Linear
 from pyautograd.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from pyautograd.nn.module import Module, Parameter
-from pyautograd.nn.norm import BatchNorm1d, BatchNorm2d
+from pyautograd.nn.norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LayerNorm,
+    RMSNorm,
+)
 from pyautograd.nn.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from pyautograd.nn.shape import Flatten, Unflatten
 
@@ -55,6 +65,13 @@ __all__ = [
     "Conv2d",
     "BatchNorm1d",
     "BatchNorm2d",
+    "BatchNorm3d",
+    "LayerNorm",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "RMSNorm",
     "Dropout",
     "MaxPool2d",
     "AvgPool2d",

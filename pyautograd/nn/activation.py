@@ -167,8 +167,9 @@ class _Activation(Module):
         return type(self)._function(input, **arguments)
 
     def extra_repr(self) -> str:
-        """The arguments."""
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._names)
+        """The arguments; `inplace` where PyTorch would work in place."""
+        shown = [n for n in self._names if n != "inplace" or getattr(self, n)]
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
 
 
 class Softsign(_Activation):
@@ -321,6 +322,10 @@ class Hardshrink(_Activation):
     def __init__(self, lambd: float = 0.5) -> None:
         self._keep(lambd=lambd)
 
+    def extra_repr(self) -> str:
+        """The bound."""
+        return str(self.lambd)
+
 
 class Softshrink(_Activation):
     """x - lambd above lambd, x + lambd below -lambd, 0 between."""
@@ -329,6 +334,10 @@ class Softshrink(_Activation):
 
     def __init__(self, lambd: float = 0.5) -> None:
         self._keep(lambd=lambd)
+
+    def extra_repr(self) -> str:
+        """The bound."""
+        return str(self.lambd)
 
 
 class Threshold(_Activation):

@@ -303,7 +303,7 @@ def group_norm(
             "groups"
         )
     view = (input.shape[0], channels, math.prod(input.shape[2:]))
-    return _affine(input, weight, bias, view, num_groups, eps)[0]  # type: ignore[no-any-return]
+    return _affine(input, weight, bias, view, num_groups, eps)[0]
 
 
 def _last_dims(op: str, input: Tensor, shape: Any, **values: Tensor | None) -> View:
@@ -337,7 +337,7 @@ def layer_norm(
             [-1.0000,  1.0000]])
     """
     view = _last_dims("layer_norm", input, normalized_shape, weight=weight, bias=bias)
-    return _affine(input, weight, bias, view, 1, eps)[0]  # type: ignore[no-any-return]
+    return _affine(input, weight, bias, view, 1, eps)[0]
 
 
 def rms_norm(
@@ -357,4 +357,4 @@ def rms_norm(
     view = _last_dims("rms_norm", input, normalized_shape, weight=weight)
     if eps is None:
         eps = float(np.finfo(input.dtype).eps) if input.is_floating_point() else 0.0
-    return _affine(input, weight, None, view, 1, eps, False)[0]  # type: ignore[no-any-return]
+    return _affine(input, weight, None, view, 1, eps, False)[0]
