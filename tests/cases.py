@@ -26,10 +26,11 @@ from case import (
     positive,
 )
 from cases_activation import ACTIVATIONS
+from cases_more import MORE
 
 from pyautograd import tape
 
-CASES: list[Case] = [*ACTIVATIONS]
+CASES: list[Case] = [*ACTIVATIONS, *MORE]
 
 # ---- element-wise --------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from pyautograd import tape
 from pyautograd.func import batch_loss, batch_norm
 from pyautograd.func.batch_call import Call, folded, loop, unfolded
 from pyautograd.func.batch_index import at_batch, index, index_add, part_ndim
-from pyautograd.tensor import Tensor
+from pyautograd.tensor import Tensor, wrap
 
 K = tape.tensors
 
@@ -143,6 +143,50 @@ def _assign(c: Call) -> Any:
         return loop(c)
     value = c.full(1, part_ndim(where, base))
     return c.run(c.full(0), value, at_batch(where, base, c.size))
+
+
+@rule("scatter")
+def _scatter(c: Call) -> Any:
+    return c.run(*[c.full(i) for i in range(3)], c.attrs[0] + 1)
+
+
+@rule("sort", "running_sum")
+def _in_order(c: Call) -> Any:
+    dim, *rest = c.attrs
+    return c.run(c.x[0], dim + 1, *rest)
+
+
+@rule("embedding")
+def _embedding(c: Call) -> Any:
+    """Tables of the examples' own are parts of one."""
+    if not c.batched[0]:
+        return c.run(c.x[0], c.x[1], *c.attrs)
+    count, features = c.given[0].shape
+    table = K.reshape(c.x[0], (c.size * count, features))
+    # No row of it is the padding of all: its gradient is dropped here.
+    (padding,) = c.attrs
+    if padding >= 0:
+        kept = np.arange(c.size * count) % count != padding
+        still = K.detach(table)
+        table = K.where(wrap(kept[:, None]), table, still)
+    return c.run(table, _own_rows(c, count), -1)
+
+
+@rule("embedding_grad")
+def _embedding_grad(c: Call) -> Any:
+    count, padding = c.attrs
+    g, index = c.full(0), c.full(1)
+    if padding >= 0:
+        g = K.where(K.reshape(K.ne(index, padding), (*index.shape, 1)), g, 0.0)
+    out = c.run(g, _own_rows(c, count), c.size * count, -1)
+    return K.reshape(out, (c.size, count, g.shape[-1]))
+
+
+def _own_rows(c: Call, count: int) -> Any:
+    """The row numbers of each example among those of all."""
+    index = c.full(1)
+    first = np.arange(c.size) * count
+    return K.add(index, wrap(first.reshape(-1, *(1,) * (len(index.shape) - 1))))
 
 
 # ---- reductions ----------------------------------------------------------------------------------

@@ -30,11 +30,23 @@ from pyautograd.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from pyautograd.nn.attention import MultiheadAttention
 from pyautograd.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
 from pyautograd.nn.conv import Conv2d
-from pyautograd.nn.dropout import Dropout
+from pyautograd.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
+from pyautograd.nn.embedding import Embedding
 from pyautograd.nn.linear import Identity, Linear
-from pyautograd.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
+from pyautograd.nn.loss import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
 from pyautograd.nn.module import Module, Parameter
 from pyautograd.nn.norm import (
     BatchNorm1d,
@@ -48,7 +60,9 @@ from pyautograd.nn.norm import (
     RMSNorm,
 )
 from pyautograd.nn.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from pyautograd.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell
 from pyautograd.nn.shape import Flatten, Unflatten
+from pyautograd.nn.transformer import TransformerEncoder, TransformerEncoderLayer
 
 __all__ = [
     "functional",
@@ -73,6 +87,20 @@ __all__ = [
     "InstanceNorm3d",
     "RMSNorm",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "Embedding",
+    "MultiheadAttention",
+    "TransformerEncoderLayer",
+    "TransformerEncoder",
+    "RNNBase",
+    "RNN",
+    "LSTM",
+    "GRU",
+    "RNNCell",
+    "LSTMCell",
+    "GRUCell",
     "MaxPool2d",
     "AvgPool2d",
     "AdaptiveAvgPool2d",
@@ -107,6 +135,10 @@ __all__ = [
     "GLU",
     "MSELoss",
     "L1Loss",
+    "SmoothL1Loss",
+    "HuberLoss",
+    "KLDivLoss",
+    "BCELoss",
     "CrossEntropyLoss",
     "NLLLoss",
     "BCEWithLogitsLoss",

@@ -30,19 +30,26 @@ from pyautograd.ops.activation import (
     tanhshrink,
     threshold,
 )
+from pyautograd.ops.attention import scaled_dot_product_attention
 from pyautograd.ops.conv import conv2d, fold, unfold
+from pyautograd.ops.distance import cosine_similarity, normalize
 from pyautograd.ops.elementwise import relu, sigmoid, tanh
+from pyautograd.ops.embedding import embedding
 from pyautograd.ops.loss import (
+    binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
+    huber_loss,
+    kl_div,
     l1_loss,
     mse_loss,
     nll_loss,
+    smooth_l1_loss,
 )
 from pyautograd.ops.matmul import linear
 from pyautograd.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from pyautograd.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
-from pyautograd.ops.random import dropout
+from pyautograd.ops.random import dropout, dropout1d, dropout2d, dropout3d
 from pyautograd.ops.shape import pad
 from pyautograd.ops.softmax import log_softmax, softmax
 from pyautograd.tensor import Tensor, wrap
@@ -96,6 +103,13 @@ __all__ = [
     "instance_norm",
     "rms_norm",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "embedding",
+    "scaled_dot_product_attention",
+    "normalize",
+    "cosine_similarity",
     "relu",
     "sigmoid",
     "tanh",
@@ -124,6 +138,10 @@ __all__ = [
     "log_softmax",
     "mse_loss",
     "l1_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+    "kl_div",
+    "binary_cross_entropy",
     "cross_entropy",
     "nll_loss",
     "binary_cross_entropy_with_logits",
