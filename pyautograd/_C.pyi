@@ -165,6 +165,15 @@ def adam_step(
     /,
 ) -> None: ...
 
+# Per group: parameters, gradients, running size, mean (None without), momentum (None without),
+# steps from 1, and (rule, lr, keep, momentum, eps, weight_decay, lr_decay, maximize).
+def adaptive_step(
+    groups: list[
+        tuple[Arrays, Arrays, Arrays, Arrays | None, Arrays | None, list[int], tuple[Any, ...]]
+    ],
+    /,
+) -> None: ...
+
 # ---- static graphs -------------------------------------------------------------------------------
 
 # The numbers of element-wise ops in programs.

@@ -119,11 +119,27 @@ struct AdamStep {
   T* max_exp_avg_sq;  // null unless the largest second moment so far is used (AMSGrad)
 };
 
+// Of the optimisers that divide the gradient by a running size of it: see kernels/optim.h.
+enum AdaptiveRule : int { kRmsprop, kAdagrad, kAdadelta, kAdamax };
+
+template <class T>
+struct AdaptiveStep {
+  AdaptiveRule rule;
+  T lr, sign, decay, keep, fresh, momentum, fresh_momentum, eps;
+  int64_t n;
+  T* p;
+  const T* g;
+  T* size;    // the running size
+  T* mean;    // of the gradient (centred RMSprop, Adamax), of squared changes (Adadelta), or null
+  T* buffer;  // RMSprop's momentum, or null
+};
+
 // Over the elements [begin, end).
 template <class T>
 struct OptimLoops {
   void (*sgd)(const SgdStep<T>& step, int64_t begin, int64_t end);
   void (*adam)(const AdamStep<T>& step, int64_t begin, int64_t end);
+  void (*adaptive)(const AdaptiveStep<T>& step, int64_t begin, int64_t end);
 };
 
 // Windows over a plane; of the pairs, [0] concerns rows and [1] columns.

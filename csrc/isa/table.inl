@@ -72,7 +72,8 @@ const Table PAG_TABLE = {
    norm_grad_columns<T>}
     {NORM(float), NORM(double)},
 #undef NORM
-    {{sgd_step<float>, adam_step<float>}, {sgd_step<double>, adam_step<double>}},
+    {{sgd_step<float>, adam_step<float>, adaptive_step<float>},
+     {sgd_step<double>, adam_step<double>, adaptive_step<double>}},
     {PAG_GEMM_LOOPS(float), PAG_GEMM_LOOPS(double)},
     {PAG_CONV_LOOPS(float), PAG_CONV_LOOPS(double)},
     PAG_WINOGRAD_LOOPS,
