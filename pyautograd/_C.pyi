@@ -126,9 +126,27 @@ def cross_entropy(
 def cross_entropy_grad(
     g: Array | None, x: Array, target: Array, weight: Array | None, stats: Array, /
 ) -> Array: ...
-def normalize(x: Array, view: View, eps: float, /) -> tuple[Array, Array, Array]: ...
+def normalize(
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    view: View,
+    groups: int,
+    eps: float,
+    centred: bool,
+    /,
+) -> tuple[Array, Array, Array]: ...
 def normalize_grad(
-    g: Array, x: Array, mean: Array, var: Array, view: View, eps: float, /
+    g: Array,
+    x: Array,
+    weight: Array | None,
+    mean: Array,
+    var: Array,
+    view: View,
+    groups: int,
+    eps: float,
+    centred: bool,
+    /,
 ) -> Array: ...
 
 # optimisers: in place, all groups at once; lists have one item a parameter
@@ -144,6 +162,15 @@ def sgd_step(
 # 1, and (lr, beta1, beta2, eps, weight_decay, decoupled, maximize).
 def adam_step(
     groups: list[tuple[Arrays, Arrays, Arrays, Arrays, Arrays | None, list[int], tuple[Any, ...]]],
+    /,
+) -> None: ...
+
+# Per group: parameters, gradients, running size, mean (None without), momentum (None without),
+# steps from 1, and (rule, lr, keep, momentum, eps, weight_decay, lr_decay, maximize).
+def adaptive_step(
+    groups: list[
+        tuple[Arrays, Arrays, Arrays, Arrays | None, Arrays | None, list[int], tuple[Any, ...]]
+    ],
     /,
 ) -> None: ...
 

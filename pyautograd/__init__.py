@@ -24,17 +24,23 @@ from pyautograd.modes import (
     no_grad,
     set_grad_enabled,
 )
-from pyautograd.ops import loss, norm, pool
+from pyautograd.ops import loss, pool
+from pyautograd.ops import norm as _  # its ops: `norm` is the function of ops/vectors.py
 from pyautograd.ops.conv import *
 from pyautograd.ops.create import *
 from pyautograd.ops.einsum import *
 from pyautograd.ops.elementwise import *
+from pyautograd.ops.functions import *
 from pyautograd.ops.index import *
 from pyautograd.ops.matmul import *
+from pyautograd.ops.order import *
 from pyautograd.ops.random import *
+from pyautograd.ops.rearrange import *
 from pyautograd.ops.reduce import *
+from pyautograd.ops.scatter import *
 from pyautograd.ops.shape import *
 from pyautograd.ops.softmax import *
+from pyautograd.ops.vectors import *
 from pyautograd.tensor import Tensor, as_tensor, from_dlpack, from_numpy, tensor
 from pyautograd.threads import get_num_threads, set_num_threads
 
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
     from pyautograd import autograd as autograd
     from pyautograd import data as data
     from pyautograd import func as func
+    from pyautograd import linalg as linalg
     from pyautograd import nn as nn
     from pyautograd import optim as optim
     from pyautograd import static as static
@@ -54,7 +61,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Loaded at first use: `import pyautograd` alone stays fast.
-_SUBMODULES = ("autograd", "data", "func", "nn", "optim", "static", "utils")
+_SUBMODULES = ("autograd", "data", "func", "linalg", "nn", "optim", "static", "utils")
 _LAZY = {"compile": "static", "load": "serialization", "save": "serialization", "vmap": "func"}
 
 

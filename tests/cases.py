@@ -6,108 +6,31 @@ space (ours, or PyTorch's) and tensors; `reference` gets the same inputs as floa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import references as ref
+from case import (
+    INF,
+    NAN,
+    Case,
+    Draw,
+    apart,
+    constant,
+    fixed,
+    integers,
+    mask,
+    nonzero,
+    op,
+    positive,
+)
+from cases_activation import ACTIVATIONS
+from cases_more import MORE
 
 from pyautograd import tape
 
-# ---- inputs --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Draw:
-    """Random values of a shape; `grad`: whether gradients with respect to them are checked."""
-
-    shape: tuple[int, ...]
-    values: Callable[[np.random.Generator, tuple[int, ...]], Any] = lambda rng, shape: (
-        rng.standard_normal(shape)
-    )
-    grad: bool = True
-
-    def __call__(self, rng: np.random.Generator) -> Any:
-        return np.asarray(self.values(rng, self.shape))
-
-
-def positive(*shape: int) -> Draw:
-    return Draw(shape, lambda rng, shape: rng.uniform(0.5, 2.0, shape))
-
-
-def nonzero(*shape: int) -> Draw:
-    return Draw(shape, lambda rng, s: rng.uniform(0.3, 2.0, s) * np.sign(rng.random(s) - 0.5))
-
-
-def apart(*shape: int) -> Draw:
-    """Values with gaps between them, and around 0: no kink is near."""
-
-    def values(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
-        n = int(np.prod(shape))
-        return ((rng.permutation(n) - n / 2 + 0.25) * (4.0 / max(n, 1))).reshape(shape)
-
-    return Draw(shape, values)
-
-
-def integers(low: int, high: int, *shape: int) -> Draw:
-    return Draw(shape, lambda rng, shape: rng.integers(low, high, shape), grad=False)
-
-
-def mask(*shape: int) -> Draw:
-    return Draw(shape, lambda rng, shape: rng.random(shape) < 0.5, grad=False)
-
-
-def fixed(values: Any) -> Draw:
-    array = np.array(values)
-    return Draw(array.shape, lambda rng, shape: array.copy(), array.dtype.kind == "f")
-
-
-def constant(draw: Any) -> Draw:
-    draw = as_draw(draw)
-    return Draw(draw.shape, draw.values, grad=False)
-
-
-def as_draw(spec: Any) -> Draw:
-    """A plain shape stands for normal values."""
-    return spec if isinstance(spec, Draw) else Draw(tuple(spec))
-
-
-# ---- rows ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Case:
-    """A row.
-
-    run(K, *tensors): a tensor or a tuple of them.
-    inputs: a shape (normal values) or a Draw each; `large` ones are split among threads.
-    reference(*arrays): what run should give.
-    order: of the highest derivative checked: 0, 1 or 2.
-    smooth: whether differences may be taken at the inputs (else only PyTorch is the judge).
-    torch: whether PyTorch has it.
-    """
-
-    name: str
-    run: Callable[..., Any]
-    inputs: Sequence[Any]
-    reference: Callable[..., Any]
-    order: int = 2
-    smooth: bool = True
-    torch: bool = True
-    large: Sequence[Any] | None = None
-
-    def __str__(self) -> str:
-        return self.name
-
-
-CASES: list[Case] = []
-NAN, INF = float("nan"), float("inf")
-
-
-def op(name: str) -> Callable[..., Any]:
-    return lambda K, *tensors: getattr(K, name)(*tensors)
-
+CASES: list[Case] = [*ACTIVATIONS, *MORE]
 
 # ---- element-wise --------------------------------------------------------------------------------
 
@@ -759,6 +682,67 @@ for label, x in (("", (4, 3)), (" 1-D", (2, 3, 2)), (" images", (2, 3, 2, 2))):
              [x, *STATISTICS, (3,), (3,)], ref.batch_norm),
     ]  # fmt: skip
 CASES += [
+    *[Case(f"batch_norm {label}",
+           lambda K, x, w, b, f=first: K.batch_norm(x, None, None, w if f else None, b, True),
+           [(4, 3, 2), (3,), (3,)],
+           lambda x, w, b, f=first: ref.batch_norm(x, None, None, w if f else None, b),
+           torch=first)
+      for label, first in (("bias alone", False), ("both", True))],
+    Case("batch_norm weight alone", lambda K, x, w: K.batch_norm(x, None, None, w, None, True),
+         [(4, 3, 2), (3,)], lambda x, w: ref.batch_norm(x, None, None, w)),
+    Case("batch_norm short runs", lambda K, x, w, b: K.batch_norm(x, None, None, w, b, True),
+         [(2, 3, 5), (3,), (3,)], lambda x, w, b: ref.batch_norm(x, None, None, w, b),
+         large=[(90, 70, 15), (70,), (70,)]),
+    Case("batch_norm odd columns", lambda K, x, w, b: K.batch_norm(x, None, None, w, b, True),
+         [(5, 3), (3,), (3,)], lambda x, w, b: ref.batch_norm(x, None, None, w, b),
+         large=[(700, 203), (203,), (203,)]),
+    Case("batch_norm outlier first", lambda K, x: K.batch_norm(x, None, None, training=True),
+         [Draw((70, 2), lambda rng, s: rng.standard_normal(s) * np.r_[1000, [1] * 69][:, None])],
+         ref.batch_norm, order=1),
+    *[Case(f"layer_norm {label}", lambda K, x, w, b, n=n: K.layer_norm(x, x.shape[-n:], w, b),
+           [x, x[-n:], x[-n:]], lambda x, w, b, n=n: ref.layer_norm(x, n, w, b),
+           large=[(*(300,) * (len(x) - n), *large), large, large])
+      for label, x, n, large in (
+          ("1-D", (5,), 1, (3000,)), ("rows", (4, 5), 1, (203,)),
+          ("images", (2, 3, 2), 2, (30, 11)),
+          ("one row", (1, 7), 1, (5,)), ("two batches", (2, 3, 4), 1, (7,)),
+      )],
+    Case("layer_norm plain", lambda K, x: K.layer_norm(x, x.shape[1:]), [(3, 4)],
+         lambda x: ref.layer_norm(x, 1), large=[(300, 203)]),
+    Case("layer_norm weight alone", lambda K, x, w: K.layer_norm(x, (4,), w), [(3, 4), (4,)],
+         lambda x, w: ref.layer_norm(x, 1, w)),
+    Case("layer_norm bias alone", lambda K, x, b: K.layer_norm(x, (4,), None, b), [(3, 4), (4,)],
+         lambda x, b: ref.layer_norm(x, 1, None, b), torch=False),
+    Case("layer_norm far from 0", lambda K, x: K.layer_norm(x + 100.0, (9,), eps=0.01), [(4, 9)],
+         lambda x: ref.layer_norm(x, 1, eps=0.01)),
+    Case("layer_norm empty", lambda K, x, w: K.layer_norm(x, (4,), w), [(0, 4), (4,)],
+         lambda x, w: x.copy()),
+    *[Case(f"group_norm {label}", lambda K, x, w, b, n=n: K.group_norm(x, n, w, b),
+           [x, (x[1],), (x[1],)], lambda x, w, b, n=n: ref.group_norm(x, n, w, b),
+           large=[(30, 24, *(17,) * (len(x) - 2)), (24,), (24,)])
+      for label, x, n in (
+          ("1", (2, 3, 4), 1), ("2", (3, 4, 2), 2), ("images", (2, 4, 2, 3), 2),
+          ("flat", (3, 12), 3), ("all", (2, 3, 4), 3),
+      )],
+    Case("group_norm plain", lambda K, x: K.group_norm(x, 2), [(2, 4, 3)],
+         lambda x: ref.group_norm(x, 2), large=[(30, 24, 50)]),
+    Case("group_norm empty", lambda K, x, w: K.group_norm(x, 2, w), [(0, 4, 2), (4,)],
+         lambda x, w: x.copy(), torch=False),
+    Case("instance_norm", lambda K, x, w, b: K.instance_norm(x, weight=w, bias=b),
+         [(2, 3, 4), (3,), (3,)], lambda x, w, b: ref.group_norm(x, x.shape[1], w, b),
+         large=[(30, 24, 50), (24,), (24,)]),
+    Case("instance_norm running",
+         lambda K, x, m, v: K.instance_norm(x, m, v, use_input_stats=False),
+         [(2, 3, 4), *STATISTICS], ref.batch_norm),
+    *[Case(f"rms_norm {label}", lambda K, x, w, n=n: K.rms_norm(x, x.shape[-n:], w, eps=1e-3),
+           [x, x[-n:]], lambda x, w, n=n: ref.rms_norm(x, n, 1e-3, w),
+           large=[(*(300,) * (len(x) - n), *large), large])
+      for label, x, n, large in (
+          ("1-D", (5,), 1, (3000,)), ("rows", (4, 5), 1, (203,)),
+          ("images", (2, 3, 2), 2, (30, 11)),
+      )],
+    Case("rms_norm plain", lambda K, x: K.rms_norm(x, (4,), eps=0.0), [nonzero(3, 4)],
+         lambda x: ref.rms_norm(x, 1, 0.0)),
     Case("batch_norm eps", lambda K, x: K.batch_norm(x, None, None, training=True, eps=0.1),
          [(4, 3)], lambda x: ref.batch_norm(x, eps=0.1)),
     Case("batch_norm far from 0",

@@ -26,6 +26,14 @@ def sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
+def selu(x: Array) -> Array:
+    return 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))
+
+
+def gelu_tanh(x: Array) -> Array:
+    return x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2
+
+
 def softmax(x: Array, dim: int) -> Array:
     e = np.exp(x - x.max(axis=dim, keepdims=True))
     return e / e.sum(axis=dim, keepdims=True)
@@ -219,6 +227,30 @@ def batch_norm(
     y = (x - beside(mean)) / np.sqrt(beside(var) + eps)
     y = y if weight is None else y * beside(weight)
     return y if bias is None else y + beside(bias)
+
+
+def layer_norm(
+    x: Array, dims: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Array:
+    """Over the last `dims` dimensions."""
+    over = tuple(range(-dims, 0))
+    y = (x - x.mean(over, keepdims=True)) / np.sqrt(x.var(over, keepdims=True) + eps)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+def group_norm(x: Array, groups: int, weight: Any = None, bias: Any = None) -> Array:
+    grouped = x.reshape(len(x), groups, x.size // (len(x) * groups or 1))
+    y = layer_norm(grouped, 1).reshape(x.shape)
+    beside = lambda v: v.reshape(1, -1, *(1,) * (x.ndim - 2))  # noqa: E731
+    y = y if weight is None else y * beside(weight)
+    return y if bias is None else y + beside(bias)
+
+
+def rms_norm(x: Array, dims: int, eps: float, weight: Any = None) -> Array:
+    over = tuple(range(-dims, 0))
+    y = x / np.sqrt((x * x).mean(over, keepdims=True) + eps)
+    return y if weight is None else y * weight
 
 
 def along(function: Callable[..., Array], x: Array, dim: int, keepdim: bool = False) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import CASES, Case, as_draw
+from case import Case, as_draw
+from cases import CASES
 from test_ops import K, draw, leaves, listed, rows, shaped, weights
 from twins import close, twins
 

@@ -432,6 +432,11 @@ def twins(make: Callable[[Any], Any]) -> tuple[Any, Any, Any]:
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize(("shape", "make"), [c[1:] for c in LAYERS], ids=[c[0] for c in LAYERS])
 def test_layers_follow_pytorch(shape: Any, make: Any, rng: np.random.Generator) -> None:
+    follows_pytorch(shape, make, rng)
+
+
+def follows_pytorch(shape: Any, make: Any, rng: np.random.Generator) -> None:
+    """With the same weights: the same values and gradients, keys and text."""
     torch, theirs, ours = twins(make)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     data = rng.standard_normal(shape)
@@ -445,6 +450,8 @@ def test_layers_follow_pytorch(shape: Any, make: Any, rng: np.random.Generator) 
     np.testing.assert_allclose(y.grad.numpy(), x.grad.numpy(), atol=1e-12)
     for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
         np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), atol=1e-11)
+    for name, buffer in theirs.named_buffers():
+        np.testing.assert_allclose(dict(ours.named_buffers())[name].numpy(), buffer, atol=1e-12)
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.7, None])

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import CASES, Case, as_draw
+from case import Case, as_draw
+from cases import CASES
 
 import pyautograd as ag
 from pyautograd import _C

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import CASES, Case
+from case import Case
+from cases import CASES
 from test_ops import K, draw, listed, rows, value
 from twins import close, twins
 

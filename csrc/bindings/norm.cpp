@@ -7,7 +7,8 @@ namespace {
 
 using View = std::tuple<int64_t, int64_t, int64_t>;
 
-NormShape checked_view(const char* op, const Array& x, const View& view) {
+NormShape checked_shape(const char* op, const Array& x, const View& view, int64_t groups,
+                        bool centred) {
   const auto [outer, channels, inner] = view;
   int64_t product;
   if (outer < 0 || channels < 0 || inner < 0 || __builtin_mul_overflow(outer, channels, &product) ||
@@ -15,48 +16,67 @@ NormShape checked_view(const char* op, const Array& x, const View& view) {
     throw py::value_error(std::string(op) + ": shape " + shape_string(x) + " is no (" +
                           std::to_string(outer) + ", " + std::to_string(channels) + ", " +
                           std::to_string(inner) + ")");
-  return {outer, channels, inner};
+  if (groups < 0 || (groups && channels % groups))
+    throw py::value_error(std::string(op) + ": " + std::to_string(channels) +
+                          " channels do not make " + std::to_string(groups) + " groups");
+  return {outer, channels, inner, groups, centred};
 }
 
-// x -> ((x - mean) / sqrt(var + eps), mean (channels,), var (channels,) biased)
-py::tuple normalize_array(const Array& input, const View& view, double eps) {
-  const bool single = check_float("normalize", {&input});
-  const NormShape shape = checked_view("normalize", input, view);
-  const Array x = contiguous(input);
+// (x - mean) / sqrt(var + eps) * weight + bias, mean and var (biased), one for each channel or,
+// with groups, for each (outer, group).
+py::tuple normalize_array(const Array& input, const py::object& weight_in,
+                          const py::object& bias_in, const View& view, int64_t groups, double eps,
+                          bool centred) {
+  const char* op = "normalize";
+  const bool single = check_float(op, {&input});
+  const NormShape shape = checked_shape(op, input, view, groups, centred);
+  const Array x = contiguous(input),
+              weight = optional_vector(op, "the weight", weight_in, x, shape.channels),
+              bias = optional_vector(op, "the bias", bias_in, x, shape.channels);
+  if (bias.ptr() && !weight.ptr()) throw py::value_error("normalize: a bias without a weight");
   const Array y = new_array(x.typenum(), x.ndim(), x.shape());
-  const Array mean = new_array(x.typenum(), {shape.channels});
-  const Array var = new_array(x.typenum(), {shape.channels});
+  const Array mean = new_array(x.typenum(), {shape.statistics()});
+  const Array var = new_array(x.typenum(), {shape.statistics()});
   bool done;
   {
     KernelScope scope(x.size());
     done = with_float(single, [&](auto t) {
       using T = decltype(t);
-      return normalize(shape, eps, x.data<const T>(), y.data<T>(), mean.data<T>(), var.data<T>());
+      return normalize(shape, eps, x.data<const T>(), weight.data_or_null<const T>(),
+                       bias.data_or_null<const T>(), y.data<T>(), mean.data<T>(), var.data<T>());
     });
   }
   if (!done) throw std::bad_alloc();
   return py::make_tuple(y, mean, var);
 }
 
-Array normalize_grad_array(const Array& gradient, const Array& input, const Array& mean_in,
-                           const Array& var_in, const View& view, double eps) {
-  const bool single = check_float("normalize_grad", {&gradient, &input, &mean_in, &var_in});
-  const NormShape shape = checked_view("normalize_grad", input, view);
-  if (gradient.size() != input.size() || mean_in.size() != shape.channels ||
-      var_in.size() != shape.channels)
+// The gradient of x; with a weight, a flat array of it and those of weight and bias.
+Array normalize_grad_array(const Array& gradient, const Array& input, const py::object& weight_in,
+                           const Array& mean_in, const Array& var_in, const View& view,
+                           int64_t groups, double eps, bool centred) {
+  const char* op = "normalize_grad";
+  const bool single = check_float(op, {&gradient, &input, &mean_in, &var_in});
+  const NormShape shape = checked_shape(op, input, view, groups, centred);
+  if (gradient.size() != input.size() || mean_in.size() != shape.statistics() ||
+      var_in.size() != shape.statistics())
     throw py::value_error("normalize_grad: gradient " + shape_string(gradient) + ", mean " +
                           shape_string(mean_in) + " and var " + shape_string(var_in) +
                           " do not fit input " + shape_string(input));
   const Array g = contiguous(gradient), x = contiguous(input), mean = contiguous(mean_in),
-              var = contiguous(var_in);
-  const Array out = new_array(x.typenum(), x.ndim(), x.shape());
+              var = contiguous(var_in),
+              weight = optional_vector(op, "the weight", weight_in, x, shape.channels);
+  const Array out = weight.ptr() ? new_array(x.typenum(), {x.size() + 2 * shape.channels})
+                                 : new_array(x.typenum(), x.ndim(), x.shape());
   bool done;
   {
     KernelScope scope(x.size());
     done = with_float(single, [&](auto t) {
       using T = decltype(t);
-      return normalize_grad(shape, eps, g.data<const T>(), x.data<const T>(), mean.data<const T>(),
-                            var.data<const T>(), out.data<T>());
+      T* const weight_sum = weight.ptr() ? out.data<T>() + x.size() : nullptr;
+      return normalize_grad(shape, eps, g.data<const T>(), x.data<const T>(),
+                            weight.data_or_null<const T>(), mean.data<const T>(),
+                            var.data<const T>(), out.data<T>(), weight_sum,
+                            weight_sum ? weight_sum + shape.channels : nullptr);
     });
   }
   if (!done) throw std::bad_alloc();

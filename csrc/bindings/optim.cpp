@@ -2,6 +2,7 @@
 // before anything is written.
 #include "bindings/optim.h"
 
+#include <algorithm>
 #include <functional>
 
 #include "kernels/optim.h"
@@ -32,16 +33,17 @@ void check_like(const char* op, const char* name, const Array& p, const Array& a
 }
 
 // A group of parameters: a tuple of lists with one item a parameter, the parameters first, and last
-// a tuple of settings. None may stand for the list numbered `optional`.
+// a tuple of settings. None may stand for the lists numbered in `optional`.
 class Group {
  public:
-  Group(const char* op, py::handle parts, size_t length, size_t optional, size_t settings)
+  Group(const char* op, py::handle parts, size_t length, std::initializer_list<size_t> optional,
+        size_t settings)
       : op_(op), parts_(parts.cast<py::tuple>()) {
     if (parts_.size() != length || this->settings().size() != settings)
       throw py::value_error(std::string(op) + ": expected groups of " + std::to_string(length) +
                             " parts with " + std::to_string(settings) + " settings");
     for (size_t k = 0; k + 1 < length; ++k) {
-      if (k == optional && !has(k)) continue;
+      if (!has(k) && std::find(optional.begin(), optional.end(), k) != optional.end()) continue;
       if (!PyList_Check(list(k)))
         throw py::type_error(std::string(op) + ": expected lists with one item a parameter");
       if (PyList_GET_SIZE(list(k)) != PyList_GET_SIZE(list(0)))
@@ -54,6 +56,13 @@ class Group {
     PyObject* const found = PyList_GetItem(list(part), static_cast<Py_ssize_t>(i));
     if (!found) throw py::error_already_set();
     return found;
+  }
+  int64_t step(size_t part, size_t i) const {
+    const int64_t number = item(part, i).cast<int64_t>();
+    if (number < 1)
+      throw py::value_error(std::string(op_) + ": steps count from 1, got " +
+                            std::to_string(number));
+    return number;
   }
   py::tuple settings() const { return parts_[parts_.size() - 1]; }
 
@@ -128,7 +137,7 @@ class Steps : public OptimizerStep {
 std::unique_ptr<OptimizerStep> sgd(const py::list& groups) {
   auto steps = std::make_unique<Steps<SgdStep>>();
   for (const py::handle parts : groups) {
-    const Group group("sgd_step", parts, 5, 2, 6);
+    const Group group("sgd_step", parts, 5, {2}, 6);
     const py::tuple s = group.settings();
     const Sgd h = {number(s[0]), number(s[1]), number(s[2]),
                    number(s[3]), truth(s[4]),  truth(s[5])};
@@ -153,7 +162,7 @@ std::unique_ptr<OptimizerStep> sgd(const py::list& groups) {
 std::unique_ptr<OptimizerStep> adam(const py::list& groups) {
   auto steps = std::make_unique<Steps<AdamStep>>();
   for (const py::handle parts : groups) {
-    const Group group("adam_step", parts, 7, 4, 7);
+    const Group group("adam_step", parts, 7, {4}, 7);
     const py::tuple s = group.settings();
     const Adam h = {number(s[0]), number(s[1]), number(s[2]), number(s[3]),
                     number(s[4]), truth(s[5]),  truth(s[6])};
@@ -162,9 +171,7 @@ std::unique_ptr<OptimizerStep> adam(const py::list& groups) {
                   mean = group.state("exp_avg", 2, p, i),
                   square = group.state("exp_avg_sq", 3, p, i),
                   largest = group.state("max_exp_avg_sq", 4, p, i);
-      const int64_t step_number = group.item(5, i).cast<int64_t>();
-      if (step_number < 1)
-        throw py::value_error("adam_step: steps count from 1, got " + std::to_string(step_number));
+      const int64_t step_number = group.step(5, i);
       with_float(p.typenum() == NPY_FLOAT, [&](auto t) {
         using T = decltype(t);
         AdamStep<T> step = adam_settings<T>(h, step_number);
@@ -182,9 +189,56 @@ std::unique_ptr<OptimizerStep> adam(const py::list& groups) {
   return steps;
 }
 
+AdaptiveRule rule_of(const std::string& name) {
+  const char* const names[] = {"rmsprop", "adagrad", "adadelta", "adamax"};
+  for (int i = 0; i < 4; ++i)
+    if (name == names[i]) return static_cast<AdaptiveRule>(i);
+  throw py::value_error("adaptive_step: unknown rule '" + name + "'");
+}
+
+// groups: (parameters, gradients, size, mean or None, momentum or None, steps from 1,
+//          (rule, lr, keep, momentum, eps, weight_decay, lr_decay, maximize))
+std::unique_ptr<OptimizerStep> adaptive(const py::list& groups) {
+  const char* op = "adaptive_step";
+  auto steps = std::make_unique<Steps<AdaptiveStep>>();
+  for (const py::handle parts : groups) {
+    const Group group(op, parts, 7, {3, 4}, 8);
+    const py::tuple s = group.settings();
+    const Adaptive h = {rule_of(s[0].cast<std::string>()),
+                        number(s[1]),
+                        number(s[2]),
+                        number(s[3]),
+                        number(s[4]),
+                        number(s[5]),
+                        number(s[6]),
+                        truth(s[7])};
+    if ((h.rule == kAdadelta || h.rule == kAdamax) && !group.has(3))
+      throw py::value_error("adaptive_step: this rule needs a mean");
+    for (size_t i = 0; i < group.size(); ++i) {
+      const Array p = group.parameter(i), g = group.gradient(p, i),
+                  size = group.state("the running size", 2, p, i),
+                  mean = group.state("the running mean", 3, p, i),
+                  buffer = group.state("the momentum", 4, p, i);
+      const int64_t step_number = group.step(5, i);
+      with_float(p.typenum() == NPY_FLOAT, [&](auto t) {
+        using T = decltype(t);
+        AdaptiveStep<T> step = adaptive_settings<T>(h, step_number);
+        step.size = size.data<T>();
+        step.mean = mean.data_or_null<T>();
+        step.buffer = buffer.data_or_null<T>();
+        steps->add(step, p, g, [h, n = step_number](AdaptiveStep<T>* s) mutable {
+          s->lr = adaptive_settings<T>(h, ++n).lr;
+        });
+      });
+    }
+  }
+  return steps;
+}
+
 using Read = std::unique_ptr<OptimizerStep> (*)(const py::list&);
 
-const std::pair<const char*, Read> kOptimizers[] = {{"sgd_step", sgd}, {"adam_step", adam}};
+const std::pair<const char*, Read> kOptimizers[] = {
+    {"sgd_step", sgd}, {"adam_step", adam}, {"adaptive_step", adaptive}};
 
 }  // namespace
 

@@ -1,6 +1,8 @@
 // One contiguous loop per op and dtype. The tail goes through the same vector expression as the
 // body, so a value never depends on its place in the array.
 #include "isa/vmath.h"
+#include "isa/vnormal.h"
+#include "isa/vtrig.h"
 
 namespace {
 

@@ -54,4 +54,64 @@ void adam_step(const pag::AdamStep<T>& s, int64_t begin, int64_t end) {
   });
 }
 
+template <class T, pag::AdaptiveRule Rule>
+PAG_INLINE void adaptive_pass(const pag::AdaptiveStep<T>& s, int64_t begin, int64_t end) {
+  T *p = s.p + begin, *size = s.size + begin, *mean = s.mean ? s.mean + begin : nullptr,
+    *buffer = s.buffer ? s.buffer + begin : nullptr;
+  const T* g = s.g + begin;
+  const Vec<T> lr = vset(s.lr), sign = vset(s.sign), decay = vset(s.decay), keep = vset(s.keep),
+               fresh = vset(s.fresh), momentum = vset(s.momentum),
+               fresh_momentum = vset(s.fresh_momentum), eps = vset(s.eps);
+  each_vector<T>(end - begin, [=](int64_t i, int lanes) __attribute__((always_inline)) {
+    const Vec<T> x = vload_lanes(p + i, lanes);
+    const Vec<T> slope = sign * vload_lanes(g + i, lanes) + decay * x;
+    const Vec<T> before = vload_lanes(size + i, lanes);
+    Vec<T> now, change;
+    if (Rule == pag::kRmsprop) {
+      now = keep * before + fresh * slope * slope;
+      Vec<T> spread = now;
+      if (mean) {
+        const Vec<T> m = vload_lanes(mean + i, lanes), centre = m + fresh * (slope - m);
+        vstore_lanes(mean + i, centre, lanes);
+        spread = now - centre * centre;
+      }
+      change = slope / (vsqrt(spread) + eps);
+      if (buffer) {
+        change = momentum * vload_lanes(buffer + i, lanes) + change;
+        vstore_lanes(buffer + i, change, lanes);
+      }
+    } else if (Rule == pag::kAdagrad) {
+      now = before + slope * slope;
+      change = slope / (vsqrt(now) + eps);
+    } else if (Rule == pag::kAdadelta) {
+      const Vec<T> changes = vload_lanes(mean + i, lanes);
+      now = keep * before + fresh * slope * slope;
+      change = vsqrt(changes + eps) / vsqrt(now + eps) * slope;
+      vstore_lanes(mean + i, keep * changes + fresh * change * change, lanes);
+    } else {
+      const Vec<T> m = momentum * vload_lanes(mean + i, lanes) + fresh_momentum * slope;
+      vstore_lanes(mean + i, m, lanes);
+      const Vec<T> faded = keep * before, largest = vabs(slope) + eps;
+      now = vselect(faded > largest, faded, largest);
+      change = m / now;
+    }
+    vstore_lanes(size + i, now, lanes);
+    vstore_lanes(p + i, x - lr * change, lanes);
+  });
+}
+
+template <class T>
+void adaptive_step(const pag::AdaptiveStep<T>& s, int64_t begin, int64_t end) {
+  switch (s.rule) {
+    case pag::kRmsprop:
+      return adaptive_pass<T, pag::kRmsprop>(s, begin, end);
+    case pag::kAdagrad:
+      return adaptive_pass<T, pag::kAdagrad>(s, begin, end);
+    case pag::kAdadelta:
+      return adaptive_pass<T, pag::kAdadelta>(s, begin, end);
+    case pag::kAdamax:
+      return adaptive_pass<T, pag::kAdamax>(s, begin, end);
+  }
+}
+
 }  // namespace

@@ -66,17 +66,35 @@ struct CrossEntropyLoops {
                        int64_t width);
 };
 
-// Over n contiguous values of one channel.
+// Over n contiguous values; over rows; down n rows of `width` columns that lie `stride` apart, with
+// a number for each column.
 template <class T>
 struct NormLoops {
-  // The sum of (x - mean)^2.
-  double (*squares)(const T* x, int64_t n, T mean);
-  // y = (x - mean) * scale
-  void (*apply)(T* y, const T* x, int64_t n, T mean, T scale);
-  // The sums of g and of g (x - mean).
-  void (*grad_sums)(const T* g, const T* x, int64_t n, T mean, double* g_sum, double* gx_sum);
+  // sums: of x - shift, and of its square.
+  void (*moments)(const T* x, int64_t n, T shift, double* sums);
+  // y = (x - mean) * scale + bias
+  void (*apply)(T* y, const T* x, int64_t n, T mean, T scale, T bias);
+  // sums: of g, and of g (x - mean).
+  void (*grad_sums)(const T* g, const T* x, int64_t n, T mean, double* sums);
   // out = scale * g - shift - (x - mean) * slope
   void (*grad)(T* out, const T* g, const T* x, int64_t n, T mean, T scale, T shift, T slope);
+
+  // Rows of n values with a mean and a variance each; weight and bias (n,) may be null.
+  void (*rows)(T* y, const T* x, int64_t rows, int64_t n, double eps, bool centred, const T* weight,
+               const T* bias, T* mean, T* var);
+  // weight_sum += g (x - mean) scale, bias_sum += g, unless weight is null.
+  void (*grad_rows)(T* out, const T* g, const T* x, int64_t rows, int64_t n, double eps,
+                    bool centred, const T* weight, const T* mean, const T* var, T* weight_sum,
+                    T* bias_sum);
+
+  void (*moments_columns)(const T* x, int64_t n, int64_t stride, int64_t width, const T* shift,
+                          double* sums, double* squares);
+  void (*apply_columns)(T* y, const T* x, int64_t n, int64_t stride, int64_t width, const T* mean,
+                        const T* scale, const T* bias);
+  void (*grad_sums_columns)(const T* g, const T* x, int64_t n, int64_t stride, int64_t width,
+                            const T* mean, double* g_sum, double* gx_sum);
+  void (*grad_columns)(T* out, const T* g, const T* x, int64_t n, int64_t stride, int64_t width,
+                       const T* mean, const T* scale, const T* shift, const T* slope);
 };
 
 // What a step of SGD does to one parameter of n elements: see kernels/optim.h.
@@ -101,11 +119,27 @@ struct AdamStep {
   T* max_exp_avg_sq;  // null unless the largest second moment so far is used (AMSGrad)
 };
 
+// Of the optimisers that divide the gradient by a running size of it: see kernels/optim.h.
+enum AdaptiveRule : int { kRmsprop, kAdagrad, kAdadelta, kAdamax };
+
+template <class T>
+struct AdaptiveStep {
+  AdaptiveRule rule;
+  T lr, sign, decay, keep, fresh, momentum, fresh_momentum, eps;
+  int64_t n;
+  T* p;
+  const T* g;
+  T* size;    // the running size
+  T* mean;    // of the gradient (centred RMSprop, Adamax), of squared changes (Adadelta), or null
+  T* buffer;  // RMSprop's momentum, or null
+};
+
 // Over the elements [begin, end).
 template <class T>
 struct OptimLoops {
   void (*sgd)(const SgdStep<T>& step, int64_t begin, int64_t end);
   void (*adam)(const AdamStep<T>& step, int64_t begin, int64_t end);
+  void (*adaptive)(const AdaptiveStep<T>& step, int64_t begin, int64_t end);
 };
 
 // Windows over a plane; of the pairs, [0] concerns rows and [1] columns.

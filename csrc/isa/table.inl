@@ -59,10 +59,21 @@ const Table PAG_TABLE = {
    max_pool_2x2_scatter<T>,    average_plane<T>,           average_plane_grad<T>}
     {POOL(float), POOL(double)},
 #undef POOL
-#define NORM(T) {norm_squares<T>, norm_apply<T>, norm_grad_sums<T>, norm_grad<T>}
+#define NORM(T)               \
+  {norm_moments<T>,           \
+   norm_apply<T>,             \
+   norm_grad_sums<T>,         \
+   norm_grad<T>,              \
+   norm_rows<T>,              \
+   norm_grad_rows<T>,         \
+   norm_moments_columns<T>,   \
+   norm_apply_columns<T>,     \
+   norm_grad_sums_columns<T>, \
+   norm_grad_columns<T>}
     {NORM(float), NORM(double)},
 #undef NORM
-    {{sgd_step<float>, adam_step<float>}, {sgd_step<double>, adam_step<double>}},
+    {{sgd_step<float>, adam_step<float>, adaptive_step<float>},
+     {sgd_step<double>, adam_step<double>, adaptive_step<double>}},
     {PAG_GEMM_LOOPS(float), PAG_GEMM_LOOPS(double)},
     {PAG_CONV_LOOPS(float), PAG_CONV_LOOPS(double)},
     PAG_WINOGRAD_LOOPS,

@@ -145,12 +145,72 @@ PAG_INLINE M vor(M a, M b) {
   return a | b;
 }
 
+// To the nearest integer, of two the even one; down; up; towards 0. Integers stay as they are.
+template <class V>
+PAG_INLINE V vround(V a) {
+  return a;
+}
+template <class V>
+PAG_INLINE V vfloor(V a) {
+  return a;
+}
+template <class V>
+PAG_INLINE V vceil(V a) {
+  return a;
+}
+template <class V>
+PAG_INLINE V vtrunc(V a) {
+  return a;
+}
+#if PAG_VEC_BYTES == 64
+#define PAG_ROUNDING(name, mode, builtin)                                                  \
+  PAG_INLINE VecF name(VecF a) { return (VecF)_mm512_roundscale_ps((__m512)a, mode | 8); } \
+  PAG_INLINE VecD name(VecD a) { return (VecD)_mm512_roundscale_pd((__m512d)a, mode | 8); }
+#elif PAG_VEC_BYTES == 32
+#define PAG_ROUNDING(name, mode, builtin)                                             \
+  PAG_INLINE VecF name(VecF a) { return (VecF)_mm256_round_ps((__m256)a, mode | 8); } \
+  PAG_INLINE VecD name(VecD a) { return (VecD)_mm256_round_pd((__m256d)a, mode | 8); }
+#else
+#define PAG_ROUNDING(name, mode, builtin)                                        \
+  PAG_INLINE VecF name(VecF a) {                                                 \
+    for (int i = 0; i < kLanes<float>; ++i) a[i] = __builtin_##builtin##f(a[i]); \
+    return a;                                                                    \
+  }                                                                              \
+  PAG_INLINE VecD name(VecD a) {                                                 \
+    for (int i = 0; i < kLanes<double>; ++i) a[i] = __builtin_##builtin(a[i]);   \
+    return a;                                                                    \
+  }
+#endif
+PAG_ROUNDING(vround, 0, rint)
+PAG_ROUNDING(vfloor, 1, floor)
+PAG_ROUNDING(vceil, 2, ceil)
+PAG_ROUNDING(vtrunc, 3, trunc)
+#undef PAG_ROUNDING
+
 template <class V>
 PAG_INLINE V vabs(V a) {
   return vselect(a < 0, -a, a);
 }
 PAG_INLINE VecF vabs(VecF a) { return (VecF)((VecI)a & 0x7fffffff); }
 PAG_INLINE VecD vabs(VecD a) { return (VecD)((VecL)a & 0x7fffffffffffffff); }
+
+// Within [low, high]; NaN stays.
+template <class V>
+PAG_INLINE V vclamp(V x, V low, V high) {
+  x = vselect(x > high, high, x);
+  return vselect(x < low, low, x);
+}
+#if PAG_VEC_BYTES == 64
+template <>
+PAG_INLINE VecF vclamp(VecF x, VecF low, VecF high) {
+  return (VecF)_mm512_max_ps((__m512)low, _mm512_min_ps((__m512)high, (__m512)x));
+}
+#elif PAG_VEC_BYTES == 32
+template <>
+PAG_INLINE VecF vclamp(VecF x, VecF low, VecF high) {
+  return (VecF)_mm256_max_ps((__m256)low, _mm256_min_ps((__m256)high, (__m256)x));
+}
+#endif
 
 // a*b+c; rounded once where the instruction set has it, twice in the baseline build.
 #if PAG_VEC_BYTES == 64
@@ -193,5 +253,27 @@ PAG_INLINE T vsum(Vec<T> v) {
     for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
   return lane[0];
 }
+#if PAG_VEC_BYTES > 16
+PAG_INLINE float sum_of_4(__m128 v) {
+  v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+  return _mm_cvtss_f32(_mm_add_ss(v, _mm_shuffle_ps(v, v, 1)));
+}
+PAG_INLINE float sum_of_8(__m256 v) {
+  return sum_of_4(_mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)));
+}
+#endif
+#if PAG_VEC_BYTES == 64
+template <>
+PAG_INLINE float vsum<float>(VecF v) {
+  const __m512d halves = (__m512d)v;
+  return sum_of_8(_mm256_add_ps(_mm512_castps512_ps256((__m512)v),
+                                _mm256_castpd_ps(_mm512_extractf64x4_pd(halves, 1))));
+}
+#elif PAG_VEC_BYTES == 32
+template <>
+PAG_INLINE float vsum<float>(VecF v) {
+  return sum_of_8((__m256)v);
+}
+#endif
 
 }  // namespace

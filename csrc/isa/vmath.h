@@ -5,8 +5,12 @@
 
 extern "C" {  // libm, declared here: <cmath> would bring inline functions into this file
 double exp(double);
+double exp2(double);
+double expm1(double);
 double log(double);
+double log10(double);
 double log1p(double);
+double log2(double);
 double pow(double, double);
 double tanh(double);
 float powf(float, float);
@@ -14,7 +18,7 @@ float powf(float, float);
 
 namespace {
 
-PAG_INLINE VecF vround(VecF x) {  // to the nearest integer, |x| < 2^22
+PAG_INLINE VecF round_small(VecF x) {  // to the nearest integer, |x| < 2^22
   const VecF shift = vset(12582912.0f);
   return (x + shift) - shift;
 }
@@ -30,7 +34,7 @@ PAG_INLINE VecF vpolynomial(const float (&coefficients)[N], VecF x) {  // highes
 // x = n ln 2 + r with |r| <= ln 2 / 2. ln 2 is split in two floats, so that n times the first part
 // is exact.
 PAG_INLINE VecF reduce_by_ln2(VecF x, VecF* n) {
-  *n = vround(x * vset(1.442695041f));
+  *n = round_small(x * vset(1.442695041f));
   const VecF r = vfma(*n, vset(-0.693359375f), x);
   return vfma(*n, vset(2.12194440e-4f), r);
 }
@@ -41,42 +45,99 @@ PAG_INLINE VecF expm1_reduced(VecF r) {
   return vfma(vpolynomial(c, r), r * r, r);
 }
 
-PAG_INLINE VecF vexp(VecF x) {
-  const VecF high = vset(88.72284f), low = vset(-103.97208f);
-  VecF clamped = vselect(x > high, high, x);
-  clamped = vselect(clamped < low, low, clamped);
-  VecF n;
-  const VecF p = expm1_reduced(reduce_by_ln2(clamped, &n)) + vset(1.0f);
-  // 2^n in two factors: n reaches 128 at the top and -150 among the denormals.
+// p 2^n for p near 1 and -200 < n < 200: beyond what floats hold, inf and 0.
+PAG_INLINE VecF scale_by_pow2(VecF p, VecF n) {
+#if PAG_VEC_BYTES == 64
+  return (VecF)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else  // 2^n in two factors
   const VecI whole = __builtin_convertvector(n, VecI), half = whole >> 1;
-  const VecF y = p * vpow2(half) * vpow2(whole - half);
-  const VecF saturated = vselect(x > high, vset(__builtin_inff()), vselect(x < low, VecF{}, y));
-  return vselect(x != x, x, saturated);
+  return p * vpow2(half) * vpow2(whole - half);
+#endif
 }
 
-// log(m 2^e) with m in [sqrt(1/2), sqrt 2): with f = m-1 and s = f/(2+f),
-// log(1+f) = f - f^2/2 + s (f^2/2 + R), R = s^2 (2/3 + 2/5 s^2 + ...) (the series of 2 atanh s).
-PAG_INLINE VecF vlog(VecF x) {
+PAG_INLINE VecF vexp(VecF x) {
+  VecF n;
+  const VecF r = reduce_by_ln2(vclamp(x, vset(-110.0f), vset(90.0f)), &n);
+  return scale_by_pow2(expm1_reduced(r) + vset(1.0f), n);
+}
+
+PAG_INLINE VecF vexp2(VecF x) {
+  const VecF clamped = vclamp(x, vset(-160.0f), vset(130.0f)), n = round_small(clamped);
+  return scale_by_pow2(expm1_reduced((clamped - n) * vset(0.693147181f)) + vset(1.0f), n);
+}
+
+// 2^n p + (2^n - 1), in halves: n reaches 128.
+PAG_INLINE VecF vexpm1(VecF x) {
+  const VecF high = vset(88.72284f);
+  VecF n;
+  const VecF p = expm1_reduced(reduce_by_ln2(vclamp(x, vset(-17.5f), high), &n));
+  const VecF half = vpow2(__builtin_convertvector(n, VecI) - 1);
+  const VecF y = vfma(half, p, half - vset(0.5f)) * vset(2.0f);
+  const VecF saturated = vselect(x > high, vset(__builtin_inff()), y);
+  return vselect((x != x) | (x == 0), x, saturated);
+}
+
+// x = (1 + f) 2^e with 1 + f in [sqrt(1/2), sqrt 2), for x > 0.
+struct LogParts {
+  VecF f, e;
+};
+PAG_INLINE LogParts log_parts(VecF x) {
   const auto denormal = x < vset(1.17549435e-38f);
   const VecF scaled = vselect(denormal, x * vset(8388608.0f), x);
   const VecI offset = (VecI)scaled - 0x3f3504f3;  // bits of sqrt(1/2)
   const VecI exponent = (offset >> 23) - vselect(denormal, VecI{} + 23, VecI{});
   const VecF m = (VecF)((offset & 0x007fffff) + 0x3f3504f3);
-  const VecF e = __builtin_convertvector(exponent, VecF);
-  const VecF f = m - vset(1.0f), s = f / (vset(2.0f) + f), s2 = s * s;
+  return {m - vset(1.0f), __builtin_convertvector(exponent, VecF)};
+}
+// log(1 + f) + low: with s = f/(2+f), log(1+f) = f - f^2/2 + s (f^2/2 + R),
+// R = s^2 (2/3 + 2/5 s^2 + ...) (the series of 2 atanh s).
+PAG_INLINE VecF log_of_parts(VecF f, VecF low) {
+  const VecF s = f / (vset(2.0f) + f), s2 = s * s;
   const float c[] = {0.22222222f, 0.28571429f, 0.4f, 0.66666667f};
   const VecF r = s2 * vpolynomial(c, s2), half_square = vset(0.5f) * f * f;
-  VecF y = f - (half_square - vfma(s, half_square + r, e * vset(-2.12194440e-4f)));
-  y = vfma(e, vset(0.693359375f), y);
+  return f - (half_square - vfma(s, half_square + r, low));
+}
+// The logarithm y of x, or what it is outside (end, inf).
+PAG_INLINE VecF log_at_ends(VecF x, VecF y, float end) {
   y = vselect(x == vset(__builtin_inff()), x, y);
-  y = vselect(x == 0, vset(-__builtin_inff()), y);
-  return vselect(x < 0, vset(__builtin_nanf("")), vselect(x != x, x, y));
+  y = vselect(x == vset(end), vset(-__builtin_inff()), y);
+  return vselect(x < vset(end), vset(__builtin_nanf("")), vselect(x != x, x, y));
+}
+
+// ln 2 is split as in reduce_by_ln2.
+PAG_INLINE VecF vlog(VecF x) {
+  const LogParts p = log_parts(x);
+  const VecF y = log_of_parts(p.f, p.e * vset(-2.12194440e-4f));
+  return log_at_ends(x, vfma(p.e, vset(0.693359375f), y), 0);
+}
+
+PAG_INLINE VecF vlog2(VecF x) {
+  const LogParts p = log_parts(x);
+  return log_at_ends(x, vfma(log_of_parts(p.f, VecF{}), vset(1.442695041f), p.e), 0);
+}
+
+// log10(2) is split in two floats, so that e times the first part is exact.
+PAG_INLINE VecF vlog10(VecF x) {
+  const LogParts p = log_parts(x);
+  const VecF low = vfma(log_of_parts(p.f, VecF{}), vset(0.434294482f), p.e * vset(4.60503907e-6f));
+  return log_at_ends(x, vfma(p.e, vset(0.301025391f), low), 0);
+}
+
+// log of 1 + x, and of what was lost in rounding that sum.
+PAG_INLINE VecF vlog1p(VecF x) {
+  const VecF one = vset(1.0f), sum = one + x, part = sum - one;
+  const VecF lost = (one - (sum - part)) + (x - part);
+  const LogParts p = log_parts(sum);
+  const VecF e = vselect(p.e > vset(64.0f), vset(64.0f), p.e);  // beyond it nothing is to be seen
+  const VecF f = vfma(lost, vpow2(-__builtin_convertvector(e, VecI)), p.f);
+  VecF y = log_of_parts(f, p.e * vset(-2.12194440e-4f));
+  y = log_at_ends(x, vfma(p.e, vset(0.693359375f), y), -1);
+  return vselect(x == 0, x, y);
 }
 
 // tanh x = e / (e + 2) with e = expm1(2|x|).
 PAG_INLINE VecF vtanh(VecF x) {
-  const VecF magnitude = vabs(x), limit = vset(9.1f);
-  const VecF clamped = vselect(magnitude > limit, limit, magnitude);
+  const VecF clamped = vclamp(vabs(x), VecF{}, vset(9.1f));
   VecF n;
   const VecF p = expm1_reduced(reduce_by_ln2(clamped + clamped, &n));
   const VecF scale = vpow2(__builtin_convertvector(n, VecI));
@@ -107,27 +168,25 @@ PAG_INLINE VecF vpow(VecF a, VecF b) {
   return y;
 }
 
-PAG_INLINE VecD vexp(VecD x) {
-  for (int i = 0; i < kLanes<double>; ++i) x[i] = exp(x[i]);
+// f(x) lane by lane.
+template <class F>
+PAG_INLINE VecD vlanes(VecD x, F f) {
+  for (int i = 0; i < kLanes<double>; ++i) x[i] = f(x[i]);
   return x;
 }
-PAG_INLINE VecD vlog(VecD x) {
-  for (int i = 0; i < kLanes<double>; ++i) x[i] = log(x[i]);
-  return x;
-}
-PAG_INLINE VecD vtanh(VecD x) {
-  for (int i = 0; i < kLanes<double>; ++i) x[i] = tanh(x[i]);
-  return x;
-}
+PAG_INLINE VecD vexp(VecD x) { return vlanes(x, exp); }
+PAG_INLINE VecD vexp2(VecD x) { return vlanes(x, exp2); }
+PAG_INLINE VecD vexpm1(VecD x) { return vlanes(x, expm1); }
+PAG_INLINE VecD vlog(VecD x) { return vlanes(x, log); }
+PAG_INLINE VecD vlog2(VecD x) { return vlanes(x, log2); }
+PAG_INLINE VecD vlog10(VecD x) { return vlanes(x, log10); }
+PAG_INLINE VecD vlog1p(VecD x) { return vlanes(x, log1p); }
+PAG_INLINE VecD vtanh(VecD x) { return vlanes(x, tanh); }
 PAG_INLINE VecD vsigmoid(VecD x) {
   const VecD e = vexp(-vabs(x)), one = vset(1.0);
   return vselect(x >= 0, one, e) / (one + e);
 }
-PAG_INLINE VecD vsoftplus(VecD x) {
-  VecD e = vexp(-vabs(x));
-  for (int i = 0; i < kLanes<double>; ++i) e[i] = log1p(e[i]);
-  return vselect(x <= 0, VecD{}, x) + e;
-}
+PAG_INLINE VecD vsoftplus(VecD x) { return vselect(x <= 0, VecD{}, x) + vlog1p(vexp(-vabs(x))); }
 PAG_INLINE VecD vpow(VecD a, VecD b) {
   for (int i = 0; i < kLanes<double>; ++i) a[i] = b[i] == 2.0 ? a[i] * a[i] : pow(a[i], b[i]);
   return a;

@@ -1,125 +1,186 @@
-// Passes over memory: forward three reads (mean, variance, apply) and a write, of which all but the
-// first come from cache where a channel fits; backward two reads of two arrays and a write.
+// Bounded by memory. Passes: forward one read for the sums and one for the result, and a write;
+// backward two reads of two arrays and a write. The second read comes from cache where the values
+// of one statistic fit into it.
 #include "kernels/norm.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
+#include <cstddef>
+#include <memory>
+#include <new>
 
 #include "isa/table.h"
+#include "kernels/norm_batch.h"
+#include "kernels/norm_parts.h"
 #include "kernels/parallel.h"
-#include "kernels/scratch.h"
 
 namespace pag {
 namespace {
 
-constexpr int64_t kShortRow = 16;  // shorter rows of a channel are gathered before they are used
-
-// The rows of one channel: `rows` of them, `length` long, `stride` apart.
-struct Rows {
-  int64_t rows, length, stride;
-};
-
-// Moves one channel between the array and one contiguous row.
-template <class T>
-void gather(const Rows& from, const T* x, T* row) {
-  for (int64_t r = 0; r < from.rows; ++r)
-    for (int64_t i = 0; i < from.length; ++i) row[r * from.length + i] = x[r * from.stride + i];
-}
-template <class T>
-void scatter(const Rows& to, const T* row, T* x) {
-  for (int64_t r = 0; r < to.rows; ++r)
-    for (int64_t i = 0; i < to.length; ++i) x[r * to.stride + i] = row[r * to.length + i];
+// Rows of a chunk: enough work for a thread, and few enough chunks that their sums are cheap to
+// add.
+int64_t rows_of_chunk(int64_t rows, int64_t values) {
+  const int64_t enough = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, 2 * values));
+  return std::max(enough, (rows + 31) / 32);
 }
 
-// Calls channel(c, rows, inputs..., output) with pointers to the channel's first row. Where rows
-// are short, the channel is gathered into one row first, and scattered afterwards.
-template <class T, int Inputs, class Channel>
-bool each_channel(const NormShape& s, const T* const (&inputs)[Inputs], T* out, Channel channel) {
-  const int64_t count = s.outer * s.inner;
-  const bool gathered = s.inner < kShortRow && s.outer > 1;
-  const Rows rows = {s.outer, s.inner, s.channels * s.inner};
-  std::atomic<bool> no_memory{false};
-  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, 2 * count));
-  parallel_for(s.channels, grain, [&](int64_t begin, int64_t end) {
-    const Scratch scratch(gathered ? (Inputs + 1) * count * static_cast<int64_t>(sizeof(T)) : 0);
-    if (!scratch) {
-      no_memory = true;
+// Whether all rows have the same weight for each of their values, or none: layer norm and its like.
+template <class T>
+bool plain_rows(const NormShape& s, const T* weight) {
+  return !weight || (s.inner == 1 && s.groups == 1);
+}
+
+// The group norms. A row is the values of one statistic: `runs` channels of `inner` values.
+template <class T>
+bool normalize_groups(const NormShape& s, double eps, const T* x, const T* weight, const T* bias,
+                      T* y, T* mean, T* var) {
+  const NormLoops<T>& loops = isa().norm.of<T>();
+  const int64_t n = s.values(), runs = s.channels / s.groups, rows = s.statistics();
+  parallel_for(rows, rows_of_chunk(rows, n), [&](int64_t begin, int64_t end) {
+    if (plain_rows(s, weight)) {
+      loops.rows(y + begin * n, x + begin * n, end - begin, n, eps, s.centred, weight, bias,
+                 mean + begin, var + begin);
       return;
     }
-    for (int64_t c = begin; c < end; ++c) {
-      const T* at[Inputs];
-      T* to = out + c * s.inner;
-      for (int k = 0; k < Inputs; ++k) at[k] = inputs[k] + c * s.inner;
-      if (!gathered) {
-        channel(c, rows, at, to);
+    for (int64_t row = begin; row < end; ++row) {
+      const T* from = x + row * n;
+      T* to = y + row * n;
+      const int64_t channel = row % s.groups * runs;
+      if (s.inner == 1) {
+        loops.rows(to, from, 1, n, eps, s.centred, weight + channel,
+                   bias ? bias + channel : nullptr, mean + row, var + row);
         continue;
       }
-      for (int k = 0; k < Inputs; ++k) {
-        gather(rows, at[k], scratch.as<T>() + k * count);
-        at[k] = scratch.as<T>() + k * count;
-      }
-      T* const row = scratch.as<T>() + Inputs * count;
-      channel(c, Rows{1, count, count}, at, row);
-      scatter(rows, row, to);
+      statistics({1, n, n}, s.centred, from, &mean[row], &var[row]);
+      const T scale = static_cast<T>(inverse_deviation(var[row], eps));
+      for (int64_t c = 0; c < runs; ++c)
+        loops.apply(to + c * s.inner, from + c * s.inner, s.inner, mean[row],
+                    scale * weight[channel + c], bias ? bias[channel + c] : T{0});
     }
   });
-  return !no_memory;
+  return true;
+}
+
+template <class T>
+void grad_without_weight(const NormShape& s, double eps, const T* g, const T* x, const T* mean,
+                         const T* var, T* out) {
+  const int64_t n = s.values(), rows = s.statistics();
+  parallel_for(rows, rows_of_chunk(rows, n), [&](int64_t begin, int64_t end) {
+    isa().norm.of<T>().grad_rows(out + begin * n, g + begin * n, x + begin * n, end - begin, n, eps,
+                                 s.centred, nullptr, mean + begin, var + begin, nullptr, nullptr);
+  });
+}
+
+// Every value of a row has its own weight. Each chunk of rows has its own sums for the weights, in
+// T over blocks of rows and then in double.
+template <class T>
+bool grad_of_rows(const NormShape& s, double eps, const T* g, const T* x, const T* weight,
+                  const T* mean, const T* var, T* out, T* weight_sum, T* bias_sum) {
+  const NormLoops<T>& loops = isa().norm.of<T>();
+  const int64_t n = s.values(), rows = s.statistics(), channels = s.channels;
+  const int64_t length = rows_of_chunk(rows, n), chunks = (rows + length - 1) / length;
+  constexpr int64_t kBlock = 64;
+  const std::unique_ptr<double[]> totals(
+      new (std::nothrow) double[static_cast<size_t>(chunks * 2 * channels)]());
+  const std::unique_ptr<T[]> blocks(new (std::nothrow)
+                                        T[static_cast<size_t>(chunks * 2 * channels)]());
+  if (!totals || !blocks) return false;
+  parallel_for(rows, length, [&](int64_t begin, int64_t end) {
+    T* block = blocks.get() + begin / length * 2 * channels;
+    double* total = totals.get() + begin / length * 2 * channels;
+    for (int64_t start = begin; start < end; start += kBlock * s.groups) {
+      const int64_t stop = std::min(end, start + kBlock * s.groups);
+      const int64_t together = s.groups == 1 ? stop - start : 1;
+      for (int64_t row = start; row < stop; row += together) {
+        const int64_t channel = row % s.groups * n, at = row * n;
+        loops.grad_rows(out + at, g + at, x + at, together, n, eps, s.centred, weight + channel,
+                        mean + row, var + row, block + channel, block + channels + channel);
+      }
+      for (int64_t i = 0; i < 2 * channels; ++i) {
+        total[i] += static_cast<double>(block[i]);
+        block[i] = 0;
+      }
+    }
+  });
+  for (int64_t c = 0; c < channels; ++c) {
+    double w = 0, b = 0;
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      w += totals[static_cast<size_t>(chunk * 2 * channels + c)];
+      b += totals[static_cast<size_t>(chunk * 2 * channels + channels + c)];
+    }
+    weight_sum[c] = static_cast<T>(w);
+    bias_sum[c] = static_cast<T>(b);
+  }
+  return true;
+}
+
+// Every channel has `inner` > 1 values in a row, hence two sums of its own.
+template <class T>
+bool grad_of_runs(const NormShape& s, double eps, const T* g, const T* x, const T* weight,
+                  const T* mean, const T* var, T* out, T* weight_sum, T* bias_sum) {
+  const NormLoops<T>& loops = isa().norm.of<T>();
+  const int64_t n = s.values(), rows = s.statistics(), runs = s.channels / s.groups;
+  const std::unique_ptr<double[]> parts(
+      new (std::nothrow) double[static_cast<size_t>(s.outer * s.channels * 2)]);
+  if (!parts) return false;
+  parallel_for(rows, rows_of_chunk(rows, n), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const T *from_g = g + row * n, *from_x = x + row * n;
+      const double r = inverse_deviation(var[row], eps);
+      const T* w = weight + row % s.groups * runs;
+      double* part = parts.get() + row * runs * 2;
+      double sums[2] = {0, 0};
+      for (int64_t c = 0; c < runs; ++c, part += 2) {
+        loops.grad_sums(from_g + c * s.inner, from_x + c * s.inner, s.inner, mean[row], part);
+        sums[0] += static_cast<double>(w[c]) * part[0];
+        sums[1] += static_cast<double>(w[c]) * part[1];
+        part[1] *= r;
+      }
+      const T shift = static_cast<T>(s.centred ? r * sums[0] / static_cast<double>(n) : 0),
+              slope = static_cast<T>(r * r * r * sums[1] / static_cast<double>(n));
+      for (int64_t c = 0; c < runs; ++c)
+        loops.grad(out + row * n + c * s.inner, from_g + c * s.inner, from_x + c * s.inner, s.inner,
+                   mean[row], static_cast<T>(r * static_cast<double>(w[c])), shift, slope);
+    }
+  });
+  for (int64_t c = 0; c < s.channels; ++c) {
+    double w = 0, b = 0;
+    for (int64_t o = 0; o < s.outer; ++o) {
+      b += parts[static_cast<size_t>((o * s.channels + c) * 2)];
+      w += parts[static_cast<size_t>((o * s.channels + c) * 2 + 1)];
+    }
+    weight_sum[c] = static_cast<T>(w);
+    bias_sum[c] = static_cast<T>(b);
+  }
+  return true;
 }
 
 }  // namespace
 
 template <class T>
-bool normalize(const NormShape& s, double eps, const T* x, T* y, T* mean, T* var) {
-  const NormLoops<T>& loops = isa().norm.of<T>();
-  const double n = static_cast<double>(s.outer) * static_cast<double>(s.inner);
-  const T* const inputs[1] = {x};
-  return each_channel(s, inputs, y, [&](int64_t c, const Rows& rows, const T* const* at, T* to) {
-    double sum = 0, squares = 0;
-    for (int64_t r = 0; r < rows.rows; ++r)
-      sum += isa().reduce.of<T>().sum(at[0] + r * rows.stride, rows.length);
-    const double exact = sum / n;
-    mean[c] = static_cast<T>(exact);
-    for (int64_t r = 0; r < rows.rows; ++r)
-      squares += loops.squares(at[0] + r * rows.stride, rows.length, mean[c]);
-    const double rounding = exact - static_cast<double>(mean[c]);  // the mean used is a T
-    const double variance = std::max(0.0, squares / n - rounding * rounding);
-    var[c] = static_cast<T>(std::isnan(squares) ? squares : variance);
-    const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(var[c]) + eps));
-    for (int64_t r = 0; r < rows.rows; ++r)
-      loops.apply(to + r * rows.stride, at[0] + r * rows.stride, rows.length, mean[c], scale);
-  });
+bool normalize(const NormShape& s, double eps, const T* x, const T* weight, const T* bias, T* y,
+               T* mean, T* var) {
+  return s.groups ? normalize_groups(s, eps, x, weight, bias, y, mean, var)
+                  : normalize_batch(s, eps, x, weight, bias, y, mean, var);
 }
 
 template <class T>
-bool normalize_grad(const NormShape& s, double eps, const T* g, const T* x, const T* mean,
-                    const T* var, T* out) {
-  const NormLoops<T>& loops = isa().norm.of<T>();
-  const double n = static_cast<double>(s.outer) * static_cast<double>(s.inner);
-  const T* const inputs[2] = {g, x};
-  return each_channel(s, inputs, out, [&](int64_t c, const Rows& rows, const T* const* at, T* to) {
-    double g_sum = 0, gx_sum = 0;
-    for (int64_t r = 0; r < rows.rows; ++r) {
-      double gs, gxs;
-      const int64_t from = r * rows.stride;
-      loops.grad_sums(at[0] + from, at[1] + from, rows.length, mean[c], &gs, &gxs);
-      g_sum += gs;
-      gx_sum += gxs;
-    }
-    const double scale = 1 / std::sqrt(static_cast<double>(var[c]) + eps);
-    for (int64_t r = 0; r < rows.rows; ++r) {
-      const int64_t from = r * rows.stride;
-      loops.grad(to + from, at[0] + from, at[1] + from, rows.length, mean[c], static_cast<T>(scale),
-                 static_cast<T>(scale * g_sum / n),
-                 static_cast<T>(scale * scale * scale * gx_sum / n));
-    }
-  });
+bool normalize_grad(const NormShape& s, double eps, const T* g, const T* x, const T* weight,
+                    const T* mean, const T* var, T* out, T* weight_sum, T* bias_sum) {
+  if (!s.groups)
+    return normalize_batch_grad(s, eps, g, x, weight, mean, var, out, weight_sum, bias_sum);
+  if (!weight) {
+    grad_without_weight(s, eps, g, x, mean, var, out);
+    return true;
+  }
+  return (s.inner == 1 ? grad_of_rows<T> : grad_of_runs<T>)(s, eps, g, x, weight, mean, var, out,
+                                                            weight_sum, bias_sum);
 }
 
-#define INSTANTIATE(T)                                                                    \
-  template bool normalize<T>(const NormShape&, double, const T*, T*, T*, T*);             \
-  template bool normalize_grad<T>(const NormShape&, double, const T*, const T*, const T*, \
-                                  const T*, T*);
+#define INSTANTIATE(T)                                                                            \
+  template bool normalize<T>(const NormShape&, double, const T*, const T*, const T*, T*, T*, T*); \
+  template bool normalize_grad<T>(const NormShape&, double, const T*, const T*, const T*,         \
+                                  const T*, const T*, T*, T*, T*);
 INSTANTIATE(float)
 INSTANTIATE(double)
 #undef INSTANTIATE

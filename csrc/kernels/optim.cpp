@@ -57,6 +57,25 @@ AdamStep<T> adam_settings(const Adam& h, int64_t step) {
 }
 
 template <class T>
+AdaptiveStep<T> adaptive_settings(const Adaptive& h, int64_t step) {
+  const double steps = static_cast<double>(step);
+  double rate = h.lr;
+  if (h.rule == kAdagrad) rate /= 1 + (steps - 1) * h.lr_decay;
+  if (h.rule == kAdamax) rate /= 1 - std::pow(h.momentum, steps);
+  AdaptiveStep<T> s{};
+  s.rule = h.rule;
+  s.lr = static_cast<T>(rate);
+  s.sign = static_cast<T>(h.maximize ? -1 : 1);
+  s.decay = static_cast<T>(h.weight_decay);
+  s.keep = static_cast<T>(h.keep);
+  s.fresh = static_cast<T>(1 - h.keep);
+  s.momentum = static_cast<T>(h.momentum);
+  s.fresh_momentum = static_cast<T>(1 - h.momentum);
+  s.eps = static_cast<T>(h.eps);
+  return s;
+}
+
+template <class T>
 void run_steps(const std::vector<SgdStep<T>>& steps) {
   over_all(steps, kGrain, isa().optim.of<T>().sgd);
 }
@@ -64,11 +83,17 @@ template <class T>
 void run_steps(const std::vector<AdamStep<T>>& steps) {
   over_all(steps, kGrain / 4, isa().optim.of<T>().adam);
 }
+template <class T>
+void run_steps(const std::vector<AdaptiveStep<T>>& steps) {
+  over_all(steps, kGrain / 4, isa().optim.of<T>().adaptive);
+}
 
-#define INSTANTIATE(T)                                         \
-  template SgdStep<T> sgd_settings<T>(const Sgd&);             \
-  template AdamStep<T> adam_settings<T>(const Adam&, int64_t); \
-  template void run_steps<T>(const std::vector<SgdStep<T>>&);  \
+#define INSTANTIATE(T)                                                     \
+  template SgdStep<T> sgd_settings<T>(const Sgd&);                         \
+  template AdamStep<T> adam_settings<T>(const Adam&, int64_t);             \
+  template AdaptiveStep<T> adaptive_settings<T>(const Adaptive&, int64_t); \
+  template void run_steps<T>(const std::vector<AdaptiveStep<T>>&);         \
+  template void run_steps<T>(const std::vector<SgdStep<T>>&);              \
   template void run_steps<T>(const std::vector<AdamStep<T>>&);
 INSTANTIATE(float)
 INSTANTIATE(double)

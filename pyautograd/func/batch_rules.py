@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from pyautograd import tape
-from pyautograd.func import batch_loss
+from pyautograd.func import batch_loss, batch_norm
 from pyautograd.func.batch_call import Call, folded, loop, unfolded
 from pyautograd.func.batch_index import at_batch, index, index_add, part_ndim
-from pyautograd.tensor import Tensor
+from pyautograd.tensor import Tensor, wrap
 
 K = tape.tensors
 
@@ -145,6 +145,50 @@ def _assign(c: Call) -> Any:
     return c.run(c.full(0), value, at_batch(where, base, c.size))
 
 
+@rule("scatter")
+def _scatter(c: Call) -> Any:
+    return c.run(*[c.full(i) for i in range(3)], c.attrs[0] + 1)
+
+
+@rule("sort", "running_sum")
+def _in_order(c: Call) -> Any:
+    dim, *rest = c.attrs
+    return c.run(c.x[0], dim + 1, *rest)
+
+
+@rule("embedding")
+def _embedding(c: Call) -> Any:
+    """Tables of the examples' own are parts of one."""
+    if not c.batched[0]:
+        return c.run(c.x[0], c.x[1], *c.attrs)
+    count, features = c.given[0].shape
+    table = K.reshape(c.x[0], (c.size * count, features))
+    # No row of it is the padding of all: its gradient is dropped here.
+    (padding,) = c.attrs
+    if padding >= 0:
+        kept = np.arange(c.size * count) % count != padding
+        still = K.detach(table)
+        table = K.where(wrap(kept[:, None]), table, still)
+    return c.run(table, _own_rows(c, count), -1)
+
+
+@rule("embedding_grad")
+def _embedding_grad(c: Call) -> Any:
+    count, padding = c.attrs
+    g, index = c.full(0), c.full(1)
+    if padding >= 0:
+        g = K.where(K.reshape(K.ne(index, padding), (*index.shape, 1)), g, 0.0)
+    out = c.run(g, _own_rows(c, count), c.size * count, -1)
+    return K.reshape(out, (c.size, count, g.shape[-1]))
+
+
+def _own_rows(c: Call, count: int) -> Any:
+    """The row numbers of each example among those of all."""
+    index = c.full(1)
+    first = np.arange(c.size) * count
+    return K.add(index, wrap(first.reshape(-1, *(1,) * (len(index.shape) - 1))))
+
+
 # ---- reductions ----------------------------------------------------------------------------------
 
 
@@ -184,25 +228,7 @@ def _softmax(c: Call) -> Any:
 
 @rule("normalize", "normalize_grad")
 def _normalize(c: Call) -> Any:
-    """Each example's channels are channels of their own: (B, o, c, i) as (o, B c, i)."""
-    (outer, channels, inner), eps = c.attrs
-    view = (outer, c.size * channels, inner)
-
-    def fold(x: Any) -> Any:
-        x = K.permute(K.reshape(x, (c.size, outer, channels, inner)), (1, 0, 2, 3))
-        return K.reshape(x, view)
-
-    def unfold(x: Any) -> Any:
-        x = K.permute(K.reshape(x, (outer, c.size, channels, inner)), (1, 0, 2, 3))
-        return K.reshape(x, (c.size, *shape))
-
-    shape = c.given[0].shape
-    if c.op.name == "normalize":
-        out, *statistics = c.run(fold(c.x[0]), view, eps)
-        return (unfold(out), *[K.reshape(s, (c.size, channels)) for s in statistics])
-    images = [fold(c.full(i)) for i in (0, 1)]
-    statistics = [K.reshape(c.full(i), (c.size * channels,)) for i in (2, 3)]
-    return unfold(c.run(*images, *statistics, view, eps))
+    return getattr(batch_norm, c.op.name)(c)
 
 
 # ---- products ------------------------------------------------------------------------------------

@@ -1,16 +1,68 @@
 """Layers, containers and losses: modules with parameters, composed of ops."""
 
 from pyautograd.nn import functional, init, utils
-from pyautograd.nn.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from pyautograd.nn.activation import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softmax2d,
+    Softmin,
+    Softplus,
+    Softshrink,
+    Softsign,
+    Tanh,
+    Tanhshrink,
+    Threshold,
+)
+from pyautograd.nn.attention import MultiheadAttention
 from pyautograd.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
 from pyautograd.nn.conv import Conv2d
-from pyautograd.nn.dropout import Dropout
+from pyautograd.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
+from pyautograd.nn.embedding import Embedding
 from pyautograd.nn.linear import Identity, Linear
-from pyautograd.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
+from pyautograd.nn.loss import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
 from pyautograd.nn.module import Module, Parameter
-from pyautograd.nn.norm import BatchNorm1d, BatchNorm2d
+from pyautograd.nn.norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LayerNorm,
+    RMSNorm,
+)
 from pyautograd.nn.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from pyautograd.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell
 from pyautograd.nn.shape import Flatten, Unflatten
+from pyautograd.nn.transformer import TransformerEncoder, TransformerEncoderLayer
 
 __all__ = [
     "functional",
@@ -27,7 +79,28 @@ __all__ = [
     "Conv2d",
     "BatchNorm1d",
     "BatchNorm2d",
+    "BatchNorm3d",
+    "LayerNorm",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "RMSNorm",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "Embedding",
+    "MultiheadAttention",
+    "TransformerEncoderLayer",
+    "TransformerEncoder",
+    "RNNBase",
+    "RNN",
+    "LSTM",
+    "GRU",
+    "RNNCell",
+    "LSTMCell",
+    "GRUCell",
     "MaxPool2d",
     "AvgPool2d",
     "AdaptiveAvgPool2d",
@@ -38,8 +111,34 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "LogSoftmax",
+    "Softmin",
+    "Softmax2d",
+    "PReLU",
+    "Softsign",
+    "LogSigmoid",
+    "Tanhshrink",
+    "ReLU6",
+    "SiLU",
+    "Mish",
+    "Hardswish",
+    "Hardsigmoid",
+    "SELU",
+    "GELU",
+    "LeakyReLU",
+    "ELU",
+    "CELU",
+    "Hardtanh",
+    "Softplus",
+    "Hardshrink",
+    "Softshrink",
+    "Threshold",
+    "GLU",
     "MSELoss",
     "L1Loss",
+    "SmoothL1Loss",
+    "HuberLoss",
+    "KLDivLoss",
+    "BCELoss",
     "CrossEntropyLoss",
     "NLLLoss",
     "BCEWithLogitsLoss",

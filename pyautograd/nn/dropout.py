@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyautograd.nn.module import Module
-from pyautograd.ops.random import dropout
+from pyautograd.ops.random import dropout, dropout1d, dropout2d, dropout3d
 from pyautograd.tensor import Tensor
 
 
@@ -17,7 +17,7 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         if not 0.0 <= p <= 1.0:
-            raise ValueError(f"Dropout: expected a probability, got p={p}")
+            raise ValueError(f"{type(self).__name__}: expected a probability, got p={p}")
         self.p = p
         self.inplace = inplace
 
@@ -28,3 +28,36 @@ class Dropout(Module):
     def extra_repr(self) -> str:
         """Probability."""
         return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout1d(Dropout):
+    """In training, zeroes whole channels of (N, C, L) or (C, L) with probability p.
+
+    Tompson et al., 2015.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """In the shape of the input."""
+        return dropout1d(input, self.p, self.training)
+
+
+class Dropout2d(Dropout):
+    """In training, zeroes whole channels of images (N, C, H, W) or (C, H, W) with probability p.
+
+    Tompson et al., 2015.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """In the shape of the input."""
+        return dropout2d(input, self.p, self.training)
+
+
+class Dropout3d(Dropout):
+    """In training, zeroes whole channels of (N, C, D, H, W) or (C, D, H, W) with probability p.
+
+    Tompson et al., 2015.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """In the shape of the input."""
+        return dropout3d(input, self.p, self.training)

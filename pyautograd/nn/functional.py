@@ -7,19 +7,49 @@ from typing import Any
 import numpy as np
 
 from pyautograd.op import Stand
+from pyautograd.ops.activation import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    logsigmoid,
+    mish,
+    prelu,
+    relu6,
+    selu,
+    silu,
+    softmin,
+    softplus,
+    softshrink,
+    softsign,
+    tanhshrink,
+    threshold,
+)
+from pyautograd.ops.attention import scaled_dot_product_attention
 from pyautograd.ops.conv import conv2d, fold, unfold
-from pyautograd.ops.elementwise import relu, sigmoid, softplus, tanh
+from pyautograd.ops.distance import cosine_similarity, normalize
+from pyautograd.ops.elementwise import relu, sigmoid, tanh
+from pyautograd.ops.embedding import embedding
 from pyautograd.ops.loss import (
+    binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
+    huber_loss,
+    kl_div,
     l1_loss,
     mse_loss,
     nll_loss,
+    smooth_l1_loss,
 )
 from pyautograd.ops.matmul import linear
-from pyautograd.ops.norm import batch_norm
+from pyautograd.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from pyautograd.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
-from pyautograd.ops.random import dropout
+from pyautograd.ops.random import dropout, dropout1d, dropout2d, dropout3d
 from pyautograd.ops.shape import pad
 from pyautograd.ops.softmax import log_softmax, softmax
 from pyautograd.tensor import Tensor, wrap
@@ -68,15 +98,50 @@ __all__ = [
     "avg_pool2d",
     "adaptive_avg_pool2d",
     "batch_norm",
+    "layer_norm",
+    "group_norm",
+    "instance_norm",
+    "rms_norm",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "embedding",
+    "scaled_dot_product_attention",
+    "normalize",
+    "cosine_similarity",
     "relu",
     "sigmoid",
     "tanh",
+    "celu",
+    "elu",
+    "gelu",
+    "glu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "leaky_relu",
+    "logsigmoid",
+    "mish",
+    "prelu",
+    "relu6",
+    "selu",
+    "silu",
+    "softmin",
     "softplus",
+    "softshrink",
+    "softsign",
+    "tanhshrink",
+    "threshold",
     "softmax",
     "log_softmax",
     "mse_loss",
     "l1_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+    "kl_div",
+    "binary_cross_entropy",
     "cross_entropy",
     "nll_loss",
     "binary_cross_entropy_with_logits",

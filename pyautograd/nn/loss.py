@@ -8,11 +8,15 @@ from pyautograd.tensor import Tensor
 
 
 class _Loss(Module):
+    _reductions: tuple[str, ...] = ("mean", "sum", "none")
+
     def __init__(self, reduction: str) -> None:
         super().__init__()
-        if reduction not in ("mean", "sum", "none"):
+        if reduction not in self._reductions:
+            *others, last = self._reductions
             raise ValueError(
-                f"{type(self).__name__}: reduction is mean, sum or none, got {reduction!r}"
+                f"{type(self).__name__}: reduction is {', '.join(others)} or {last}, got "
+                f"{reduction!r}"
             )
         self.reduction = reduction
 
@@ -116,3 +120,62 @@ class CrossEntropyLoss(_Loss):
         return ops.cross_entropy(
             input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing
         )
+
+
+class SmoothL1Loss(_Loss):
+    """d^2 / (2 beta) where |d| < beta, |d| - beta / 2 elsewhere, d = input - target."""
+
+    def __init__(self, *, reduction: str = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.beta = beta
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """A scalar, or the input's shape without reduction."""
+        return ops.smooth_l1_loss(input, target, self.reduction, self.beta)
+
+
+class HuberLoss(_Loss):
+    """d^2 / 2 where |d| < delta, delta (|d| - delta / 2) elsewhere, d = input - target."""
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.delta = delta
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """A scalar, or the input's shape without reduction."""
+        return ops.huber_loss(input, target, self.reduction, self.delta)
+
+
+class KLDivLoss(_Loss):
+    """target (log(target) - input), for log-probabilities `input`.
+
+    `reduction` may also be "batchmean": the sum over the size of dimension 0. With `log_target` the
+    target is a logarithm too.
+    """
+
+    _reductions = (*_Loss._reductions, "batchmean")
+
+    def __init__(self, *, reduction: str = "mean", log_target: bool = False) -> None:
+        super().__init__(reduction)
+        self.log_target = log_target
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """A scalar, or the input's shape without reduction."""
+        return ops.kl_div(input, target, self.reduction, self.log_target)
+
+
+class BCELoss(_Loss):
+    """-(t log(p) + (1 - t) log(1 - p)) for probabilities p; both of one shape.
+
+    `weight` scales the elements, and broadcasts.
+    """
+
+    weight: Tensor | None
+
+    def __init__(self, weight: Tensor | None = None, *, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """A scalar, or the input's shape without reduction."""
+        return ops.binary_cross_entropy(input, target, self.weight, self.reduction)

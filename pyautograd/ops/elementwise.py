@@ -52,7 +52,6 @@ __all__ = [
     "rsqrt",
     "sigmoid",
     "sign",
-    "softplus",
     "sqrt",
     "square",
     "sub",

@@ -17,11 +17,15 @@ from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor, wrap
 
 __all__ = [
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "huber_loss",
+    "kl_div",
     "l1_loss",
     "mse_loss",
     "nll_loss",
+    "smooth_l1_loss",
 ]
 
 
@@ -50,6 +54,89 @@ def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """|input - target|."""
     _same_shape("l1_loss", input, target)
     return _reduce("l1_loss", ew.abs(ew.sub(input, target)), reduction)
+
+
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0
+) -> Tensor:
+    """d^2 / 2 where |d| < delta, delta (|d| - delta / 2) elsewhere, d = input - target.
+
+    Huber, 1964.
+    """
+    _same_shape("huber_loss", input, target)
+    if not delta > 0:
+        raise ValueError(f"huber_loss: expected delta above 0, got {delta}")
+    d = ew.sub(input, target)
+    size = ew.abs(d)
+    far = ew.mul(ew.sub(size, 0.5 * delta), delta)
+    return _reduce(
+        "huber_loss", ew.where(ew.lt(size, delta), ew.mul(ew.square(d), 0.5), far), reduction
+    )
+
+
+def smooth_l1_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
+) -> Tensor:
+    """d^2 / (2 beta) where |d| < beta, |d| - beta / 2 elsewhere, d = input - target.
+
+    With beta 0, |d|. Girshick, 2015.
+    """
+    if beta < 0:
+        raise ValueError(f"smooth_l1_loss: expected beta of at least 0, got {beta}")
+    if not beta:
+        return l1_loss(input, target, reduction)
+    _same_shape("smooth_l1_loss", input, target)
+    d = ew.sub(input, target)
+    size = ew.abs(d)
+    near = ew.mul(ew.square(d), 0.5 / beta)
+    loss = ew.where(ew.lt(size, beta), near, ew.sub(size, 0.5 * beta))
+    return _reduce("smooth_l1_loss", loss, reduction)
+
+
+def kl_div(
+    input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
+) -> Tensor:
+    """target (log(target) - input), for log-probabilities `input`; 0 where the target is 0.
+
+    With `log_target` the target is a logarithm too. `reduction` may also be "batchmean": the sum
+    over the size of dimension 0. Shapes broadcast.
+    """
+    if log_target:
+        loss = ew.mul(ew.exp(target), ew.sub(target, input))
+    else:
+        nothing = ew.eq(target, 0.0)
+        self_part = ew.mul(target, ew.log(ew.where(nothing, 1.0, target)))
+        loss = ew.sub(self_part, ew.mul(target, input))
+    if reduction == "batchmean":
+        return ew.div(sum(loss), float(input.shape[0] if input.ndim else 1))
+    return _reduce("kl_div", loss, reduction)
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """-(t log(p) + (1 - t) log(1 - p)) for probabilities p; logarithms are at least -100.
+
+    Raises ValueError for values outside [0, 1]. `weight` scales the elements, and broadcasts.
+    """
+    op = "binary_cross_entropy"
+    _same_shape(op, input, target)
+    if not isinstance(input, Stand) and input.numel():
+        low, high = input._array.min(), input._array.max()
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"{op}: expected probabilities in [0, 1], got {low if low < 0 else high}"
+            )
+    rest = ew.sub(1.0, target)
+    logs = [_log_from_100(x) for x in (input, ew.sub(1.0, input))]
+    loss = ew.neg(ew.add(ew.mul(target, logs[0]), ew.mul(rest, logs[1])))
+    return _reduce(op, loss if weight is None else ew.mul(loss, weight), reduction)
+
+
+def _log_from_100(p: Tensor) -> Tensor:
+    """log(p), at least -100; no gradient where the bound holds."""
+    small = ew.lt(p, 3.8e-44)
+    return ew.where(small, -100.0, ew.log(ew.where(small, 1.0, p)))
 
 
 def binary_cross_entropy_with_logits(

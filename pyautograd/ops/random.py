@@ -169,13 +169,10 @@ def randint_like(input: Tensor, low: int, high: Any = None, *, dtype: Any = None
     return randint(low, high, input.shape, dtype=dtype or input.dtype)
 
 
-def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
-    """Zeroes each element with probability p and divides the others by 1 - p, in training.
-
-    Srivastava et al., 2014, in the inverted form that leaves evaluation alone.
-    """
+def _dropout(op: str, input: Tensor, p: float, training: bool, shape: tuple[int, ...]) -> Tensor:
+    """One draw for each element of `shape`, which broadcasts to the input's."""
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"dropout: expected a probability, got p={p}")
+        raise ValueError(f"{op}: expected a probability, got p={p}")
     if not training or p == 0.0:
         return input
     if p == 1.0:
@@ -186,4 +183,38 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         keep = default_generator.draw("random", size=shape, dtype=np.float32) >= p
         return ((1.0 / (1.0 - p)) * keep).astype(dtype)
 
-    return ew.mul(input, sampled(draw, input.shape, default_generator))
+    return ew.mul(input, sampled(draw, shape, default_generator))
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """Zeroes each element with probability p and divides the others by 1 - p, in training.
+
+    Srivastava et al., 2014, in the inverted form that leaves evaluation alone.
+    """
+    return _dropout("dropout", input, p, training, input.shape)
+
+
+def _channels(op: str, input: Tensor, p: float, training: bool, spatial: int) -> Tensor:
+    if input.ndim not in (spatial + 1, spatial + 2):
+        raise ValueError(
+            f"{op}: expected {spatial + 1} or {spatial + 2} dimensions, got shape {input.shape}"
+        )
+    return _dropout(op, input, p, training, (*input.shape[:-spatial], *(1,) * spatial))
+
+
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """Zeroes whole channels of (N, C, L) or (C, L) with probability p; see `dropout`."""
+    return _channels("dropout1d", input, p, training, 1)
+
+
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """Zeroes whole channels of images (N, C, H, W) or (C, H, W) with probability p.
+
+    Tompson et al., 2015.
+    """
+    return _channels("dropout2d", input, p, training, 2)
+
+
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """Zeroes whole channels of volumes (N, C, D, H, W) or (C, D, H, W) with probability p."""
+    return _channels("dropout3d", input, p, training, 3)

@@ -1,79 +1,14 @@
-"""Learning rates that change from epoch to epoch.
-
-A scheduler reads each group's present rate and changes it, so several of them can act on one
-optimiser. `step()` is called once an epoch, after the optimiser's.
-"""
+"""Rates that depend on the epoch alone, and go one way."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from pyautograd.modes import refuse_in_graph
+from pyautograd.optim.lr_scheduler.base import LRScheduler
 from pyautograd.optim.optimizer import Optimizer
-
-
-class LRScheduler:
-    """The base of schedulers: a derived class defines `get_lr`.
-
-    The first epoch is number 0; `last_epoch` is the number of the present one. To go on with an
-    optimiser whose groups have an "initial_lr", pass the number of the last epoch.
-    """
-
-    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(
-                f"{type(self).__name__}: expected an Optimizer, got {type(optimizer).__name__}"
-            )
-        self.optimizer = optimizer
-        for i, group in enumerate(optimizer.param_groups):
-            if last_epoch == -1:
-                group.setdefault("initial_lr", float(group["lr"]))
-            elif "initial_lr" not in group:
-                raise KeyError(
-                    f"{type(self).__name__}: group {i} has no 'initial_lr' to go on from"
-                )
-        self.base_lrs = [float(group["initial_lr"]) for group in optimizer.param_groups]
-        self.last_epoch = last_epoch
-        self._last_lr: list[float] = []
-        self.step()
-
-    def get_lr(self) -> list[float]:
-        """The rates of the epoch `last_epoch`, from those that the groups have now."""
-        raise NotImplementedError
-
-    def get_last_lr(self) -> list[float]:
-        """The rates that the last `step` has set, one a group."""
-        return list(self._last_lr)
-
-    def step(self) -> None:
-        """Goes to the next epoch."""
-        refuse_in_graph(f"{type(self).__name__}.step")
-        self.last_epoch += 1
-        self._last_lr = self.get_lr()
-        for group, lr in zip(self.optimizer.param_groups, self._last_lr, strict=True):
-            group["lr"] = lr
-
-    def state_dict(self) -> dict[str, Any]:
-        """All but the optimiser."""
-        return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes over a state; the optimiser's own state holds the rates."""
-        unknown = set(state_dict) - set(self.state_dict())
-        if unknown:
-            raise ValueError(
-                f"{type(self).__name__}: unknown entries {', '.join(sorted(map(str, unknown)))}"
-            )
-        self.__dict__.update(state_dict)
-
-    def _present(self) -> list[float]:
-        return [float(group["lr"]) for group in self.optimizer.param_groups]
-
-    def _scaled(self, factor: float) -> list[float]:
-        return [lr * factor for lr in self._present()]
 
 
 class LambdaLR(LRScheduler):
@@ -231,12 +166,49 @@ class CosineAnnealingLR(LRScheduler):
         return [low + (lr - low) * ratio for lr in self._present()]
 
 
-__all__ = [
-    "CosineAnnealingLR",
-    "ExponentialLR",
-    "LRScheduler",
-    "LambdaLR",
-    "LinearLR",
-    "MultiStepLR",
-    "StepLR",
-]
+class ConstantLR(LRScheduler):
+    """initial_lr times `factor` before epoch `total_iters`, initial_lr from then on."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        factor: float = 1.0 / 3,
+        total_iters: int = 5,
+        last_epoch: int = -1,
+    ) -> None:
+        if not 0.0 < factor <= 1.0:
+            raise ValueError(f"ConstantLR: expected factor in (0, 1], got {factor}")
+        self.factor = factor
+        self.total_iters = total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        """Times the factor at the beginning, and over it at the end."""
+        if self.last_epoch == 0:
+            return self._scaled(self.factor)
+        return self._scaled(1.0 / self.factor if self.last_epoch == self.total_iters else 1.0)
+
+
+class PolynomialLR(LRScheduler):
+    """initial_lr times (1 - epoch / total_iters)^power, 0 from `total_iters` on."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        total_iters: int = 5,
+        power: float = 1.0,
+        last_epoch: int = -1,
+    ) -> None:
+        if total_iters < 1:
+            raise ValueError(f"PolynomialLR: expected total_iters of at least 1, got {total_iters}")
+        self.total_iters = total_iters
+        self.power = power
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        """Times the ratio of this epoch's factor to the last one's."""
+        epoch = self.last_epoch
+        if epoch == 0 or epoch > self.total_iters:
+            return self._present()
+        left = self.total_iters - epoch
+        return self._scaled((left / (left + 1)) ** self.power)
