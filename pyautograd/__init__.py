@@ -27,7 +27,6 @@ from pyautograd.modes import (
 from pyautograd.ops import loss, norm, pool
 from pyautograd.ops.conv import *
 from pyautograd.ops.create import *
-from pyautograd.ops.einsum import *
 from pyautograd.ops.elementwise import *
 from pyautograd.ops.index import *
 from pyautograd.ops.matmul import *
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from pyautograd import static as static
     from pyautograd import utils as utils
     from pyautograd.func import vmap as vmap
+    from pyautograd.ops.einsum import einsum as einsum
     from pyautograd.serialization import load as load
     from pyautograd.serialization import save as save
     from pyautograd.static import compile as compile
@@ -55,7 +55,13 @@ __version__ = "0.1.0"
 
 # Loaded at first use: `import pyautograd` alone stays fast.
 _SUBMODULES = ("autograd", "data", "func", "nn", "optim", "static", "utils")
-_LAZY = {"compile": "static", "load": "serialization", "save": "serialization", "vmap": "func"}
+_LAZY = {
+    "compile": "static",
+    "einsum": "ops.einsum",
+    "load": "serialization",
+    "save": "serialization",
+    "vmap": "func",
+}
 
 
 def __getattr__(name: str) -> Any:
