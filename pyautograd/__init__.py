@@ -28,7 +28,6 @@ from pyautograd.ops import loss, pool
 from pyautograd.ops import norm as _  # its ops: `norm` is the function of ops/vectors.py
 from pyautograd.ops.conv import *
 from pyautograd.ops.create import *
-from pyautograd.ops.einsum import *
 from pyautograd.ops.elementwise import *
 from pyautograd.ops.functions import *
 from pyautograd.ops.index import *
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from pyautograd import static as static
     from pyautograd import utils as utils
     from pyautograd.func import vmap as vmap
+    from pyautograd.ops.einsum import einsum as einsum
     from pyautograd.serialization import load as load
     from pyautograd.serialization import save as save
     from pyautograd.static import compile as compile
@@ -62,7 +62,13 @@ __version__ = "0.1.0"
 
 # Loaded at first use: `import pyautograd` alone stays fast.
 _SUBMODULES = ("autograd", "data", "func", "linalg", "nn", "optim", "static", "utils")
-_LAZY = {"compile": "static", "load": "serialization", "save": "serialization", "vmap": "func"}
+_LAZY = {
+    "compile": "static",
+    "einsum": "ops.einsum",
+    "load": "serialization",
+    "save": "serialization",
+    "vmap": "func",
+}
 
 
 def __getattr__(name: str) -> Any:

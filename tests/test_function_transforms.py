@@ -12,6 +12,7 @@ from twins import twins
 
 import pyautograd as ag
 from pyautograd.autograd import forward_ad
+from pyautograd.op import Stand
 
 rng = np.random.default_rng(11)
 X, A, B = rng.standard_normal(3), rng.standard_normal((4, 3)), rng.standard_normal((4, 3))
@@ -303,5 +304,8 @@ def test_errors() -> None:
     shape = function(forward=lambda ctx, x: x * 1, jvp=lambda ctx, t: t[0])
     with pytest.raises(RuntimeError, match=r"Mine\.jvp: a tangent of shape \(3,\).*\(2, 3\)"):
         ag.func.jvp(shape.apply, (x,), (x,))
+    symbol = type("Symbol", (Stand,), {"__slots__": ()})()
+    with pytest.raises(NotImplementedError, match=r"Mine: .* no rule for Symbol tensors"):
+        plain.apply(symbol)
     with pytest.raises(RuntimeError, match="make_dual: call it within"):
         forward_ad.make_dual(x, x)

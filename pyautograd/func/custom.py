@@ -11,9 +11,10 @@ from pyautograd.func.batched import Batched, is_batched
 from pyautograd.func.behind import as_batch
 from pyautograd.func.dual import Dual, is_dual, zeros_like
 from pyautograd.func.forward import linearize
-from pyautograd.func.levels import Level, below, entered, highest
+from pyautograd.func.levels import Level, Lifted, below, entered, highest
 from pyautograd.func.pytree import leaves, rebuild, spread, structure
 from pyautograd.func.reverse import kind_of
+from pyautograd.op import Stand
 from pyautograd.ops.shape import movedim
 from pyautograd.tensor import Tensor
 
@@ -22,6 +23,11 @@ K = tape.tensors
 
 def apply_at_level(function: type[Function], args: tuple[Any, ...]) -> Any:
     """`function.apply(*args)`, where some of the arguments stand for others."""
+    for x in args:
+        if isinstance(x, Stand) and not isinstance(x, Lifted):
+            raise NotImplementedError(
+                f"{function.__name__}: custom functions have no rule for {type(x).__name__} tensors"
+            )
     level = highest(function.__name__, args)
     with below(level):
         if level.transform == "vmap":

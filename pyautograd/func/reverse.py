@@ -149,10 +149,6 @@ class Recording:
         return [joined(g, t, level) for g, t in zip(found, tangents, strict=True)]
 
 
-def _columns(pairs: list[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
-    return [a for a, _ in pairs], [b for _, b in pairs]
-
-
 def backward_on_tape(
     outputs: list[Any], inputs: list[Any], cotangents: list[Any], keep: bool, create: bool
 ) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import string
 from typing import Any
 
 from pyautograd.ops.matmul import matmul
@@ -80,7 +79,7 @@ def _parsed(equation: str, ndims: list[int]) -> tuple[list[list[str]], list[str]
 
 def _letters(equation: str, term: str) -> list[str]:
     letters = term.replace("...", "", 1) if "," not in term else term.replace("...", "")
-    if not all(x in string.ascii_letters for x in letters):
+    if letters and not (letters.isascii() and letters.isalpha()):
         raise ValueError(f"einsum: expected letters, commas, '...' and '->' in {equation!r}")
     return list(letters)
 

@@ -273,7 +273,9 @@ _where = primitive(
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """`input` where `condition` is true, `other` elsewhere; all three broadcast.
 
-    The gradient goes only to the side that was taken: a NaN in the other does not reach it.
+    The gradient goes to the side that was taken; the other gets 0, whatever its values. If that
+    side was computed with an infinite slope, 0 times it is NaN, as in PyTorch: not where(x > 0,
+    sqrt(x), 0) but where(x > 0, sqrt(where(x > 0, x, 1)), 0).
 
     >>> import pyautograd as ag
     >>> x = ag.tensor([1.0, -2.0])
@@ -403,6 +405,34 @@ for _function in (
 ):  # fmt: skip
     method()(_function)
 method("where")(lambda x, condition, other: where(condition, x, other))
+
+# What the factories' functions are; where a gradient has to be chosen, what it is.
+for _function, _text in (
+    (mul, "input * other, broadcasting."),
+    (div, "input / other, broadcasting; of integers, as float32."),
+    (pow, "input ** other, broadcasting. At 0 ** 0 and above, the gradient of `other` is 0."),
+    (neg, "-input."),
+    (abs, "|input|. The gradient at 0 is 0."),
+    (sign, "-1, 0 or 1, and NaN of NaN. The gradient is 0."),
+    (exp, "e ** input."),
+    (log, "The natural logarithm; -inf at 0, NaN below."),
+    (sqrt, "The square root; NaN below 0. The gradient at 0 is infinite, as the slope is."),
+    (tanh, "The hyperbolic tangent."),
+    (sigmoid, "1 / (1 + e ** -input)."),
+    (softplus, "log(1 + e ** input), without overflow."),
+    (relu, "max(input, 0). The gradient at 0 is 0; NaN stays NaN."),
+    (maximum, "The larger of the two, broadcasting; NaN wins. Equal ones share the gradient."),
+    (minimum, "The smaller of the two, broadcasting; NaN wins. Equal ones share the gradient."),
+    (eq, "input == other by element, broadcasting, as bools."),
+    (ne, "input != other by element, broadcasting, as bools."),
+    (lt, "input < other by element, broadcasting, as bools."),
+    (le, "input <= other by element, broadcasting, as bools."),
+    (gt, "input > other by element, broadcasting, as bools."),
+    (ge, "input >= other by element, broadcasting, as bools."),
+    (logical_and, "Whether both are true (not 0), by element, broadcasting."),
+    (logical_or, "Whether one is true (not 0), by element, broadcasting."),
+):
+    _function.__doc__ = _text
 
 
 tape.arrays.add_into = _C.add_into
