@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, tape
-from pyautograd.graph import ARRAYS, OUT, SHAPE, Node, record
+from pyautograd.graph import ARRAYS, OUT, SHAPE, Node, Symbol, record
 from pyautograd.modes import is_grad_enabled, state
 from pyautograd.tensor import Tensor, link_view, wrap
 
@@ -213,6 +213,11 @@ class Stand(Tensor):
     def run_op(cls, op: Op, run: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """What `run(*args)` means; `run` is the function of `op` on Tensors."""
         raise NotImplementedError
+
+
+def has_values(x: Tensor) -> bool:
+    """Whether Python can look at the elements: x is no `Stand`, nor part of a static graph."""
+    return not isinstance(x, Stand) and not isinstance(x._array, Symbol)
 
 
 class NoArrayError(AttributeError):

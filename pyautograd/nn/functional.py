@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautograd.op import Stand
+from pyautograd.op import has_values
 from pyautograd.ops.activation import (
     celu,
     elu,
@@ -67,7 +67,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """
     if tensor.dtype.kind not in "iu":
         raise TypeError(f"one_hot: expected class numbers of an integer dtype, got {tensor.dtype}")
-    if num_classes == -1 or not isinstance(tensor, Stand):
+    if num_classes == -1 or has_values(tensor):
         num_classes = _class_count(tensor.numpy(), num_classes)
     if num_classes < 1:
         raise ValueError(f"one_hot: expected a positive num_classes, got {num_classes}")

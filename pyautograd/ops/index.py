@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.graph import Symbol
-from pyautograd.op import Stand, method, primitive
+from pyautograd.op import has_values, method, primitive
 from pyautograd.ops.shape import index_of_dim, stack, unsqueeze
 from pyautograd.tape import SHAPE
 from pyautograd.tensor import Tensor, wrap
@@ -126,7 +125,7 @@ def _plain_key(op: str, x: Tensor, key: Any) -> tuple[tuple[Any, ...], list[Any]
     parts: list[Any] = []
     indices: list[Any] = []
     for k in key if isinstance(key, tuple) else (key,):
-        if isinstance(k, Stand) or (isinstance(k, Tensor) and isinstance(k._array, Symbol)):
+        if isinstance(k, Tensor) and not has_values(k):
             if k.dtype.kind not in "iu":
                 raise IndexError(
                     f"{op}: index tensors without values here have integers, got {k.dtype}: how "

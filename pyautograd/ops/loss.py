@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.op import Stand, primitive
+from pyautograd.op import has_values, primitive
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.index import gather
 from pyautograd.ops.reduce import mean, sum
@@ -121,7 +121,7 @@ def binary_cross_entropy(
     """
     op = "binary_cross_entropy"
     _same_shape(op, input, target)
-    if not isinstance(input, Stand) and input.numel():
+    if has_values(input) and input.numel():
         low, high = input._array.min(), input._array.max()
         if low < 0 or high > 1:
             raise ValueError(
@@ -173,7 +173,7 @@ def _classes(
             f"{op}: expected a target of shape {expected} for input {input.shape}, "
             f"got {target.shape}"
         )
-    if isinstance(target, Stand):  # no values to look at: gather checks the range
+    if not has_values(target):  # no values to look at: gather checks the range
         counted = ew.ne(target, ignore_index)
         return ew.where(counted, target, 0).long(), counted
     classes = target._array.astype(np.int64, copy=False)
@@ -186,12 +186,12 @@ def _classes(
     return wrap(classes), None if counted.all() else wrap(counted)
 
 
-def _class_weights(op: str, input: Tensor, weight: Tensor | None) -> Any:
+def _class_weights(op: str, input: Tensor, weight: Tensor | None) -> Tensor | None:
     if weight is not None and weight.shape != (input.shape[1],):
         raise ValueError(
             f"{op}: expected a weight of shape ({input.shape[1]},), got {weight.shape}"
         )
-    return None if weight is None else weight._array
+    return None if weight is None else weight.detach()
 
 
 def nll_loss(
@@ -230,9 +230,9 @@ def nll_loss(
     return _reduce(op, loss, reduction)
 
 
-def _per_class(weights: Any, input: Tensor) -> Tensor:
+def _per_class(weights: Tensor, input: Tensor) -> Tensor:
     """Weights (C,) as (1, C, 1, ...) beside input (N, C, ...)."""
-    return wrap(weights.reshape(1, -1, *(1,) * (input.ndim - 2)))
+    return reshape(weights, (1, -1, *(1,) * (input.ndim - 2)))
 
 
 # ---- cross-entropy of classes, in one pass over the logits ---------------------------------------
@@ -327,7 +327,7 @@ def cross_entropy(
     share = ew.mul(target, log_p)
     weights = _class_weights("cross_entropy", input if dim else input.reshape(1, -1), weight)
     if weights is not None:
-        share = ew.mul(share, _per_class(weights, input) if dim else wrap(weights))
+        share = ew.mul(share, _per_class(weights, input) if dim else weights)
     loss = ew.neg(sum(share, dim))
     if reduction == "mean":
         samples = input.numel() // input.shape[dim] if input.shape[dim] else 0

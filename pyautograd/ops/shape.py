@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.graph import Symbol
-from pyautograd.op import Stand, method, primitive
+from pyautograd.op import has_values, method, primitive
 from pyautograd.tape import SHAPE
 from pyautograd.tensor import Tensor, as_tensor, wrap
 
@@ -132,7 +131,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 def view(input: Tensor, *shape: Any) -> Tensor:
     """As `reshape`, but never a copy: ValueError where strides would need one."""
     result = reshape(input, *shape)
-    if isinstance(result, Stand) or isinstance(result._array, Symbol) or not result.numel():
+    if not has_values(result) or not result.numel():
         return result
     if not np.may_share_memory(result._array, input._array):
         raise ValueError(

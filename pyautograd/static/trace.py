@@ -104,7 +104,9 @@ class Tracer:
 
     def _call(self, op: Op, args: tuple[Any, ...], run: Callable[[], Any]) -> Any:
         """What a call of an op gives: handler of `watch_ops`."""
-        if op.inputs < 0:
+        if op.name in _C.opcodes:  # numbers are operands like others
+            operands, attrs = list(args), ()
+        elif op.inputs < 0:
             operands, attrs = list(args[0]), args[1:]
         else:
             operands, attrs = list(args[: op.inputs]), args[op.inputs :]
