@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, tape
-from pyautograd.graph import ARRAYS, OUT, SHAPE, Node, record
+from pyautograd.graph import ARRAYS, OUT, SHAPE, Node, Symbol, record
 from pyautograd.modes import is_grad_enabled, state
 from pyautograd.tensor import Tensor, link_view, wrap
 
@@ -217,6 +217,11 @@ class Stand(Tensor):
 
 class NoArrayError(AttributeError):
     """The values of a `Stand` were asked for."""
+
+
+def has_values(x: Tensor) -> bool:
+    """Whether Python may look at the elements: not under vmap, nor while a graph is built."""
+    return not isinstance(x, Stand) and not isinstance(x._array, Symbol)
 
 
 def stand_in(op: Op, run: Callable[..., Any], args: tuple[Any, ...]) -> Any:

@@ -187,31 +187,47 @@ Step cross_entropy_grad_step(const Call& call) {
 
 // ---- normalisation -----------------------------------------------------------------------------
 
-// ints: outer, channels, inner; numbers: eps
+namespace {
+
+// ints: outer, channels, inner, groups, whether centred; numbers: eps
+NormShape norm_shape(const Call& call) {
+  return {call.ints[0], call.ints[1], call.ints[2], call.ints[3], call.ints[4] != 0};
+}
+
+}  // namespace
+
+// in: x, weight or missing, bias or missing
 Step normalize_step(const Call& call) {
   if (!call.plain()) return {};
-  const NormShape shape = {call.ints[0], call.ints[1], call.ints[2]};
+  const NormShape shape = norm_shape(call);
   const double eps = call.numbers[0];
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
-    const Pointer<T> x(call.in[0]), y(call.out[0]), mean(call.out[1]), var(call.out[2]);
+    const Pointer<T> x(call.in[0]), weight(call.in[1]), bias(call.in[2]), y(call.out[0]),
+        mean(call.out[1]), var(call.out[2]);
     return [=](Slots slots) {
-      if (!normalize<T>(shape, eps, x(slots), y(slots), mean(slots), var(slots)))
+      if (!normalize<T>(shape, eps, x(slots), weight(slots), bias(slots), y(slots), mean(slots),
+                        var(slots)))
         throw std::bad_alloc();
     };
   });
 }
 
+// in: g, x, weight or missing, mean, var
 Step normalize_grad_step(const Call& call) {
   if (!call.plain()) return {};
-  const NormShape shape = {call.ints[0], call.ints[1], call.ints[2]};
+  const NormShape shape = norm_shape(call);
   const double eps = call.numbers[0];
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
-    const Pointer<T> g(call.in[0]), x(call.in[1]), mean(call.in[2]), var(call.in[3]),
-        out(call.out[0]);
+    const Pointer<T> g(call.in[0]), x(call.in[1]), weight(call.in[2]), mean(call.in[3]),
+        var(call.in[4]), out(call.out[0]);
+    const int64_t size = call.in[1].size();
     return [=](Slots slots) {
-      if (!normalize_grad<T>(shape, eps, g(slots), x(slots), mean(slots), var(slots), out(slots)))
+      T* const weight_sum = weight(slots) ? out(slots) + size : nullptr;
+      if (!normalize_grad<T>(shape, eps, g(slots), x(slots), weight(slots), mean(slots), var(slots),
+                             out(slots), weight_sum,
+                             weight_sum ? weight_sum + shape.channels : nullptr))
         throw std::bad_alloc();
     };
   });

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.op import Stand
+from pyautograd.op import has_values
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.matmul import matmul
 from pyautograd.ops.random import dropout
@@ -38,7 +38,7 @@ def attention_weights(
         return softmax(scores, -1)
     if attn_mask.dtype != np.bool_:
         return softmax(ew.add(scores, attn_mask), -1)
-    if isinstance(attn_mask, Stand) or not attn_mask._array.any(-1).all():
+    if not has_values(attn_mask) or not attn_mask._array.any(-1).all():
         # Rows of -inf alone have no softmax: they are computed as if all keys counted, and dropped.
         some = any_of(attn_mask, -1, True)
         seen = ew.where(ew.logical_or(attn_mask, ew.logical_not(some)), scores, -math.inf)

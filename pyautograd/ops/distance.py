@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pyautograd.ops import elementwise as ew
-from pyautograd.ops.vectors import vector_norm
 from pyautograd.ops.reduce import sum
+from pyautograd.ops.vectors import vector_norm
 from pyautograd.tensor import Tensor
 
 __all__ = [

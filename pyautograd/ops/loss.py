@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.op import Stand, primitive
+from pyautograd.op import Stand, has_values, primitive
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.index import gather
 from pyautograd.ops.reduce import mean, sum
@@ -121,7 +121,7 @@ def binary_cross_entropy(
     """
     op = "binary_cross_entropy"
     _same_shape(op, input, target)
-    if not isinstance(input, Stand) and input.numel():
+    if has_values(input) and input.numel():
         low, high = input._array.min(), input._array.max()
         if low < 0 or high > 1:
             raise ValueError(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pyautograd.optim.lr_scheduler.base import LRScheduler
 from pyautograd.modes import refuse_in_graph
+from pyautograd.optim.lr_scheduler.base import LRScheduler
 from pyautograd.optim.optimizer import Optimizer
 
 

@@ -6,8 +6,8 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyautograd.optim.lr_scheduler.base import LRScheduler
 from pyautograd.modes import refuse_in_graph
+from pyautograd.optim.lr_scheduler.base import LRScheduler
 from pyautograd.optim.optimizer import Optimizer
 
 

@@ -68,8 +68,13 @@ def _fusible(call: Call) -> bool:
         (out.dtype.kind == "f" or (out.dtype.kind == "i" and call.name in _OF_INTEGERS))
         and out.size > 0
         and all(x.dtype == out.dtype for x in call.values())
-        and all(isinstance(x, (Value, int, float)) for x in call.operands)
+        and all(isinstance(x, (Value, int, float)) for x in _operands(call))
     )
+
+
+def _operands(call: Call) -> list[Any]:
+    """Those of the opcode: attributes, which are numbers, come last."""
+    return [*call.operands, *call.attrs]
 
 
 def _writes(graph: Graph) -> list[tuple[int, Any]]:
@@ -136,7 +141,7 @@ def _program(group: _Group, consumers: dict[Value, list[Call]], results: set[Val
     ]
     constants: dict[str, float] = {}
     for c in group.calls:
-        for x in c.operands:
+        for x in _operands(c):
             if not isinstance(x, Value):
                 constants.setdefault(repr(float(x)), float(x))
     register: dict[Any, int] = {x: i for i, x in enumerate(inputs)}
@@ -147,7 +152,7 @@ def _program(group: _Group, consumers: dict[Value, list[Call]], results: set[Val
     _number_between(group, register, set(outputs))
     code = []
     for c in group.calls:
-        operands = [register[x if isinstance(x, Value) else repr(float(x))] for x in c.operands]
+        operands = [register[x if isinstance(x, Value) else repr(float(x))] for x in _operands(c)]
         operands += [operands[0]] * (3 - len(operands))
         code.append((_C.opcodes[c.name], register[c.outputs[0]], *operands))
     names = tuple([c.name for c in group.calls])
