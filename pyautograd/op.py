@@ -215,13 +215,13 @@ class Stand(Tensor):
         raise NotImplementedError
 
 
-def has_values(x: Tensor) -> bool:
-    """Whether Python can look at the elements: x is no `Stand`, nor part of a static graph."""
-    return not isinstance(x, Stand) and not isinstance(x._array, Symbol)
-
-
 class NoArrayError(AttributeError):
     """The values of a `Stand` were asked for."""
+
+
+def has_values(x: Tensor) -> bool:
+    """Whether Python may look at the elements: not under vmap, nor while a graph is built."""
+    return not isinstance(x, Stand) and not isinstance(x._array, Symbol)
 
 
 def stand_in(op: Op, run: Callable[..., Any], args: tuple[Any, ...]) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import CASES, Case
+from case import Case
+from cases import CASES
 from test_ops import K, as_draw, cast, draw, listed, rows, weights
 
 import pyautograd as ag

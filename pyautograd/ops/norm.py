@@ -155,8 +155,8 @@ def _affine(
     channels = view[1]
     flat = [None if t is None else reshape(t, (channels,)) for t in (weight, bias)]
     if flat[0] is not None or flat[1] is None:
-        return _normalize(input, *flat, view, groups, eps, centred)
-    out, mean, var = _normalize(input, None, None, view, groups, eps, centred)
+        return _normalize(input, *flat, view, groups, float(eps), centred)
+    out, mean, var = _normalize(input, None, None, view, groups, float(eps), centred)
     seen = ew.add(reshape(out, view), reshape(flat[1], (channels, 1)))
     return reshape(seen, input.shape), mean, var
 
