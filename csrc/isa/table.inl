@@ -2,6 +2,7 @@
 #include "isa/table.h"
 
 #include "isa/conv.inl"
+#include "isa/conv_plane.inl"
 #include "isa/elementwise.inl"
 #include "isa/gemm.inl"
 #include "isa/norm.inl"
@@ -65,6 +66,7 @@ const Table PAG_TABLE = {
     {{sgd_step<float>, adam_step<float>}, {sgd_step<double>, adam_step<double>}},
     {PAG_GEMM_LOOPS(float), PAG_GEMM_LOOPS(double)},
     {PAG_CONV_LOOPS(float), PAG_CONV_LOOPS(double)},
+    {PAG_CONV_PLANE_LOOPS(float), PAG_CONV_PLANE_LOOPS(double)},
     PAG_WINOGRAD_LOOPS,
 };
 
