@@ -3,7 +3,8 @@
 from pyautograd.nn import functional, init, utils
 from pyautograd.nn.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from pyautograd.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
-from pyautograd.nn.conv import Conv2d
+from pyautograd.nn.conv import Conv1d, Conv2d, Conv3d
+from pyautograd.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from pyautograd.nn.dropout import Dropout
 from pyautograd.nn.linear import Identity, Linear
 from pyautograd.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
@@ -24,7 +25,12 @@ __all__ = [
     "ParameterList",
     "Identity",
     "Linear",
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "BatchNorm1d",
     "BatchNorm2d",
     "Dropout",

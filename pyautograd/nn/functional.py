@@ -8,6 +8,13 @@ import numpy as np
 
 from pyautograd.op import Stand
 from pyautograd.ops.conv import conv2d, fold, unfold
+from pyautograd.ops.conv_nd import (
+    conv1d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from pyautograd.ops.elementwise import relu, sigmoid, softplus, tanh
 from pyautograd.ops.loss import (
     binary_cross_entropy_with_logits,
@@ -60,7 +67,12 @@ def _class_count(classes: np.ndarray[Any, Any], num_classes: int) -> int:
 
 __all__ = [
     "linear",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "unfold",
     "fold",
     "pad",
