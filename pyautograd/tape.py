@@ -291,7 +291,7 @@ def _listed(value: Any) -> list[Any]:
 
 # Gradients that start a backward; nothing writes into a gradient that the engine does not own.
 # By the size of an element: dtypes are slow to hash.
-_ONE = {4: np.ones((), np.float32), 8: np.ones((), np.float64)}
+_ONE: dict[int, Any] = {4: np.ones((), np.float32), 8: np.ones((), np.float64)}
 for _array in _ONE.values():
     _array.flags.writeable = False
 
