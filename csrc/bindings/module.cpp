@@ -27,6 +27,7 @@ PYBIND11_MODULE(_C, m, pybind11::mod_gil_not_used()) {
     if (!pag::select_isa(name.c_str()))
       throw pybind11::value_error("this machine has no instruction set '" + name + "' to select");
   });
+  pag::bind_memory(m);
   pag::bind_elementwise(m);
   pag::bind_reduce(m);
   pag::bind_view(m);

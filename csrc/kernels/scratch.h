@@ -1,16 +1,18 @@
-// Working memory of kernels: aligned blocks that each thread keeps for its next call.
+// Working memory of kernels.
 #pragma once
 #include <cstdint>
-#include <new>
+
+#include "kernels/memory.h"
 
 namespace pag {
 
 // A block of at least `bytes` bytes aligned to 64, not initialised; null if there is no memory.
-// Blocks are never moved between threads: use and destroy it in the chunk that made it.
 class Scratch {
  public:
-  explicit Scratch(int64_t bytes);
-  ~Scratch();
+  explicit Scratch(int64_t bytes) : data_(bytes ? acquire_memory(bytes) : nothing_) {}
+  ~Scratch() {
+    if (data_ != nothing_) release_memory(data_);
+  }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
 
@@ -21,8 +23,8 @@ class Scratch {
   }
 
  private:
+  alignas(64) static inline char nothing_[64];  // what 0 bytes are
   void* data_;
-  int64_t bytes_;
 };
 
 }  // namespace pag
