@@ -18,6 +18,7 @@
 #include <string>
 
 #include "isa/table.h"
+#include "kernels/denormals.h"
 
 namespace pag {
 
@@ -48,8 +49,8 @@ class Array : public py::object {
   }
 };
 
-// A new C-contiguous array, not initialised, in memory that is kept for the next one if it is large.
-// Null with an error set.
+// A new C-contiguous array, not initialised, in memory that is kept for the next one if it is
+// large. Null with an error set.
 PyObject* make_array(PyArray_Descr* descr, int ndim, const npy_intp* shape);
 // The same; throws MemoryError.
 Array new_array(int typenum, int ndim, const npy_intp* shape);
@@ -125,6 +126,16 @@ class KernelScope {
 
  private:
   PyThreadState* state_;
+};
+
+// The same for kernels that sum products and what else only training does with small numbers: there
+// denormals count as 0.
+class ArithmeticScope : KernelScope {
+ public:
+  using KernelScope::KernelScope;
+
+ private:
+  FlushDenormals flush_;
 };
 
 void bind_memory(py::module_& m);

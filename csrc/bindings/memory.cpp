@@ -65,9 +65,8 @@ void* reallocate(void*, void* data, size_t bytes) {
   return moved;
 }
 
-PyDataMem_Handler handler = {"pyautograd",
-                             1,
-                             {nullptr, allocate, allocate_zeros, reallocate, deallocate}};
+PyDataMem_Handler handler = {
+    "pyautograd", 1, {nullptr, allocate, allocate_zeros, reallocate, deallocate}};
 PyObject* capsule;
 
 // Scope in which arrays that this thread makes have our memory.
@@ -141,9 +140,23 @@ PyObject* cached(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* n
   }
 }
 
-PyMethodDef cached_method = {
-    "cached", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(cached)),
-    METH_FASTCALL | METH_KEYWORDS, nullptr};
+// copy(array): the same values, C-contiguous.
+PyObject* copy(PyObject*, PyObject* from) {
+  if (!PyArray_Check(from)) {
+    PyErr_Format(PyExc_TypeError, "copy: expected an array, got %s", Py_TYPE(from)->tp_name);
+    return nullptr;
+  }
+  PyArrayObject* a = reinterpret_cast<PyArrayObject*>(from);
+  PyObject* to = make_array(PyArray_DESCR(a), PyArray_NDIM(a), PyArray_DIMS(a));
+  if (to && PyArray_CopyInto(reinterpret_cast<PyArrayObject*>(to), a) < 0) Py_CLEAR(to);
+  return to;
+}
+
+PyMethodDef methods[] = {
+    {"cached", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(cached)),
+     METH_FASTCALL | METH_KEYWORDS, nullptr},
+    {"copy", copy, METH_O, nullptr},
+};
 
 py::dict stats() {
   const MemoryStats s = memory_stats();
@@ -170,8 +183,9 @@ void bind_memory(py::module_& m) {
   m.def("huge_pages", &huge_pages);
   m.def("set_huge_pages", &set_huge_pages);
   const py::object name = m.attr("__name__");
-  m.attr("cached") = py::reinterpret_steal<py::object>(
-      PyCFunction_NewEx(&cached_method, nullptr, name.ptr()));
+  for (PyMethodDef& method : methods)
+    m.attr(method.ml_name) =
+        py::reinterpret_steal<py::object>(PyCFunction_NewEx(&method, nullptr, name.ptr()));
 }
 
 }  // namespace pag

@@ -15,6 +15,16 @@ PYBIND11_MODULE(_C, m, pybind11::mod_gil_not_used()) {
   });
   m.def("num_threads", &pag::num_threads);
   m.def("set_num_threads", &pag::set_num_threads);
+  m.def("flush_denormals", &pag::flushes_denormals);
+  m.def("set_flush_denormals", &pag::flush_denormals);
+  m.def("build", [] {
+    pybind11::dict build;
+    build["compiler"] = PAG_COMPILER;
+    build["flags"] = PAG_FLAGS;
+    build["type"] = PAG_BUILD_TYPE;
+    build["architecture"] = PAG_ARCHITECTURE;
+    return build;
+  });
   m.def("isa", [] { return pag::isa().name; });
   m.def("available_isas", [] {
     const char* names[8];

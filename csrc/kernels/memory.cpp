@@ -23,8 +23,7 @@ namespace {
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kHugePage = int64_t{1} << 21;
 constexpr int64_t kSmallestRest = 4096;               // less is not cut off a block
-constexpr int64_t kSegmentLeast = int64_t{4} << 20;   // bytes of the first segments,
-constexpr int64_t kSegmentMost = int64_t{64} << 20;   // and of later ones, unless a block needs more
+constexpr int64_t kSegmentLeast = int64_t{64} << 20;  // bytes, unless a block needs more
 
 constexpr int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -297,10 +296,7 @@ class Memory {
   bool grow(int64_t size) {
     constexpr int64_t kHeader = sizeof(Segment);
     const int64_t least = round_up(size + kHeader, kHugePage);
-    int64_t wanted = stats_.mapped / 2;
-    if (wanted < kSegmentLeast) wanted = kSegmentLeast;
-    if (wanted > kSegmentMost) wanted = kSegmentMost;
-    wanted = least > wanted ? least : round_up(wanted, kHugePage);
+    int64_t wanted = least > kSegmentLeast ? least : kSegmentLeast;
     void* got = map(wanted, huge);
     if (!got) {
       give_back();
@@ -363,8 +359,9 @@ Memory& memory() {
 
 #ifdef PAG_MMAP
 // A child must not find the lock held by a thread that it does not have.
-const int registered = pthread_atfork([] { memory().mutex.lock(); }, [] { memory().mutex.unlock(); },
-                                      [] { memory().mutex.unlock(); });
+const int registered =
+    pthread_atfork([] { memory().mutex.lock(); }, [] { memory().mutex.unlock(); },
+                   [] { memory().mutex.unlock(); });
 #endif
 
 }  // namespace

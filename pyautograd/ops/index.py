@@ -21,7 +21,7 @@ __all__ = [
 
 
 def _into_zeros(g: Any, key: Any, shape: tuple[int, ...]) -> Any:
-    out = np.zeros(shape, g.dtype)
+    out = _C.cached(np.zeros, shape, g.dtype)
     out[key] = g
     return out
 
@@ -91,7 +91,7 @@ def _infer_index(x: Any, places: Any, key: Any) -> Any:
 _index = primitive(
     "index",
     "movement",
-    lambda x, places, key: np.asarray(x[_full_key(places, key)]),
+    lambda x, places, key: np.asarray(_C.cached(x.__getitem__, _full_key(places, key))),
     lambda K, g, saved, needs, key: (K.index_add(g, saved[0], key, saved[1]), None),
     _infer_index,
     saves=(1, SHAPE),
