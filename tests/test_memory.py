@@ -167,7 +167,6 @@ def test_any_shapes_leave_the_resident_size() -> None:
     """Trap 10: 10,000 random shapes stay within 5% of what the first thousand took."""
     before, after, at_last, start = run(
         """
-start = resident()
 rng = np.random.default_rng(0)
 def use(count):
     w = ag.ones(64, requires_grad=True)
@@ -175,6 +174,9 @@ def use(count):
         x = ag.zeros(int(rng.integers(1, 128)), int(rng.integers(1, 128)), 64)
         (x * w).tanh().sum().backward()
         w.grad = None
+use(1)
+ag.empty_cache()
+start = resident()
 use(1_000)
 before = resident()
 use(10_000)
@@ -184,7 +186,7 @@ print(before, after, resident(), start)
 """
     )
     assert after < 1.05 * before, f"{before:.1f} MiB, then {after:.1f} MiB"
-    assert at_last < start + 4, f"{start:.1f} MiB at first, {at_last:.1f} MiB when all is given back"
+    assert at_last < start + 2, f"{start:.1f} MiB at first, {at_last:.1f} MiB when all is given back"
 
 
 def test_a_program_short_of_memory_lives_on() -> None:
@@ -196,10 +198,10 @@ w = ag.full((1000, 1000), 0.5, requires_grad=True)
 (w * w).sum().backward()  # so that threads and their stacks are there
 net = ag.nn.Conv2d(8, 8, 3, padding=1)
 small = ag.ones(2, 8, 32, 32)
-expected = net(small).numpy().copy()
+expected = net(small).detach().numpy().copy()
 with open("/proc/self/statm") as file:
     now = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-resource.setrlimit(resource.RLIMIT_AS, (now + (100 << 20),) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (now + (200 << 20),) * 2)
 refused = 0
 for use in (
     lambda: ag.ones(200 << 20),
@@ -216,7 +218,7 @@ for use in (
         refused += 1
 assert refused == 7, refused
 # What was kept for small blocks makes way for a large one.
-kept = [ag.ones(50_000) for _ in range(400)]
+kept = [ag.ones(50_000) for _ in range(800)]
 del kept
 cached = ag.memory_stats()["cached"]
 large = ag.ones(18 << 20)
@@ -225,7 +227,7 @@ del large
 w.grad = None
 (w * w).sum().backward()
 assert (w.grad.numpy() == 1.0).all()
-assert (net(small).numpy() == expected).all()
+assert (net(small).detach().numpy() == expected).all()
 print(1)
 """
     )

@@ -89,8 +89,9 @@ class OurMemory {
 
 PyObject* numpy_array(PyArray_Descr* descr, int ndim, const npy_intp* shape, void* data) {
   Py_INCREF(descr);
-  return PyArray_NewFromDescr(&PyArray_Type, descr, ndim, shape, nullptr, data, NPY_ARRAY_CARRAY,
-                              nullptr);
+  const int flags =
+      data ? NPY_ARRAY_CARRAY : 0;  // without data, flags would ask for Fortran's order
+  return PyArray_NewFromDescr(&PyArray_Type, descr, ndim, shape, nullptr, data, flags, nullptr);
 }
 
 }  // namespace
