@@ -123,6 +123,15 @@ template <>
 PAG_INLINE VecD vset(double x) {
   return (VecD)_mm256_set1_pd(x);
 }
+#elif defined(PAG_NEON)
+template <>
+PAG_INLINE VecF vset(float x) {
+  return (VecF)vdupq_n_f32(x);
+}
+template <>
+PAG_INLINE VecD vset(double x) {
+  return (VecD)vdupq_n_f64(x);
+}
 #endif
 
 // ---- arithmetic ---------------------------------------------------------------------------------
