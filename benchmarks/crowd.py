@@ -3,8 +3,8 @@
     python benchmarks/crowd.py
 
 Each row gives the calls a second of all parties together, as a share of what one party does alone.
-A machine that is shared well stays near 1; threads that spin while they wait for others that have no
-core fall to a fraction of it.
+A machine that is shared well stays near 1; threads that spin while they wait for others that have
+no core fall to a fraction of it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Time on denormal data over the time on ordinary data, for kernels of each kind.
 
-    python benchmarks/denormals.py
-    PYAUTOGRAD_FLUSH_DENORMALS=0 python benchmarks/denormals.py     # as the processor does it
+python benchmarks/denormals.py
+PYAUTOGRAD_FLUSH_DENORMALS=0 python benchmarks/denormals.py     # as the processor does it
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@
   times the direct form's, about a millionth of the results' own size. It adds and subtracts
   neighbouring inputs: an infinity, or a product that overflows, makes NaN of the outputs that share
   a 4x4 tile with those it reaches. float64 is always computed directly.
-- `flush_denormals` (`PYAUTOGRAD_FLUSH_DENORMALS`): whether numbers nearer to 0 than 1.2e-38 (float64:
-  2.2e-308), which many processors are very slow with, count as 0 in matrix products, convolutions,
-  average pooling, norms, softmax, losses and optimiser steps. Element-wise functions, sums,
-  comparisons and whatever moves data are exact for them in any case. Threads outside the kernels,
-  the caller's own included, keep their ways.
+- `flush_denormals` (`PYAUTOGRAD_FLUSH_DENORMALS`): whether denormals, the numbers nearer to 0 than
+  1.2e-38 (float64: 2.2e-308), which many processors are very slow with, count as 0 in matrix
+  products, convolutions, average pooling, norms, softmax, losses and optimiser steps. Element-wise
+  functions, sums, comparisons and whatever moves data are exact for them in any case. Outside the
+  kernels nothing changes, in the calling thread neither.
 - `huge_pages` (`PYAUTOGRAD_HUGE_PAGES`): whether memory for large arrays asks the system for pages
   of 2 MiB. That saves most of the time of first touching it, and lets kernels run a little faster.
   A change concerns memory that is granted from then on.
@@ -42,7 +42,7 @@ class _Backends(types.ModuleType):
 
 def _switch(name: str) -> Any:
     def read(module: _Backends) -> bool:
-        return getattr(_C, name)()  # type: ignore[no-any-return]
+        return getattr(_C, name)()
 
     def write(module: _Backends, wanted: bool) -> None:
         if not isinstance(wanted, bool):

@@ -186,7 +186,9 @@ print(before, after, resident(), start)
 """
     )
     assert after < 1.05 * before, f"{before:.1f} MiB, then {after:.1f} MiB"
-    assert at_last < start + 2, f"{start:.1f} MiB at first, {at_last:.1f} MiB when all is given back"
+    assert at_last < start + 2, (
+        f"{start:.1f} MiB at first, {at_last:.1f} MiB when all is given back"
+    )
 
 
 def test_a_program_short_of_memory_lives_on() -> None:
@@ -334,8 +336,7 @@ def test_a_limit_is_a_number_of_bytes(bad: object) -> None:
 
 
 def test_the_environment_sets_the_limit() -> None:
-    code = 'print(ag.memory_stats()["limit"], ag.backends.huge_pages)'
-    assert run(code.replace("huge_pages", "huge_pages + 0"), PYAUTOGRAD_CACHE_LIMIT="123") == [123, 1]
+    assert run('print(ag.memory_stats()["limit"])', PYAUTOGRAD_CACHE_LIMIT="123") == [123]
     bad = subprocess.run(
         [sys.executable, "-c", "import pyautograd"],
         env={**os.environ, "PYAUTOGRAD_CACHE_LIMIT": "1 GB"}, capture_output=True, text=True,

@@ -195,7 +195,7 @@ def test_gradients_in_float32(case: Case, rng: np.random.Generator) -> None:
 
 @rows(LARGE)
 def test_large(case: Case, rng: np.random.Generator) -> None:
-    """Sizes that are split among threads: right, and to the bit the same for any number of threads."""
+    """Sizes that are split among threads: right, and the same bits for any number of threads."""
     arrays = draw(case, rng, large=True)
     want = listed(case.reference(*arrays))
     for dtype, name in ((np.float64, _C.isa()), *((np.float32, n) for n in _C.available_isas())):

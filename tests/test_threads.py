@@ -197,7 +197,8 @@ def other():
     "sklearn": """
 from sklearn.cluster import KMeans
 def other():
-    return KMeans(3, n_init=1, random_state=0).fit(np.random.default_rng(0).random((3000, 4))).inertia_
+    points = np.random.default_rng(0).random((3000, 4))
+    return KMeans(3, n_init=1, random_state=0).fit(points).inertia_
 """,
 }
 
