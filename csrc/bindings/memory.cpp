@@ -126,12 +126,42 @@ PyObject* make_array(PyArray_Descr* descr, int ndim, const npy_intp* shape) {
 
 namespace {
 
-// cached(function, *args): function(*args), whose new arrays have our memory.
+// Elements, or bytes, among the arguments of a function whose results may be large: less makes no
+// large result, unless two operands broadcast to it.
+constexpr npy_intp kMaybeLarge = 2048;
+
+// The bytes of an array or of arrays in a sequence, or the elements of a shape.
+npy_intp extent(PyObject* o) {
+  if (PyArray_Check(o)) return PyArray_NBYTES(reinterpret_cast<PyArrayObject*>(o));
+  if (PyCFunction_Check(o) && PyCFunction_GET_SELF(o) && PyArray_Check(PyCFunction_GET_SELF(o)))
+    return extent(PyCFunction_GET_SELF(o));
+  if (!PyTuple_Check(o) && !PyList_Check(o)) return 0;
+  npy_intp elements = 1, bytes = 0;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
+    PyObject* item = PySequence_Fast_GET_ITEM(o, i);
+    if (PyLong_Check(item)) {
+      int overflow;
+      const npy_intp n = PyLong_AsLongAndOverflow(item, &overflow);
+      if (overflow || __builtin_mul_overflow(elements, n, &elements)) return kMaybeLarge;
+    } else if (PyArray_Check(item)) {
+      bytes += extent(item);
+    } else {
+      return kMaybeLarge;  // who knows
+    }
+    if (bytes >= kMaybeLarge) break;
+  }
+  return bytes > elements ? bytes : elements;
+}
+
+// cached(function, *args): function(*args), whose new arrays have our memory if they may be large.
 PyObject* cached(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   if (count < 1) {
     PyErr_SetString(PyExc_TypeError, "cached: expected a function");
     return nullptr;
   }
+  bool large = false;
+  for (Py_ssize_t i = 0; i < count && !large; ++i) large = extent(args[i]) >= kMaybeLarge;
+  if (!large) return PyObject_Vectorcall(args[0], args + 1, static_cast<size_t>(count - 1), names);
   try {
     const OurMemory scope;
     return PyObject_Vectorcall(args[0], args + 1, static_cast<size_t>(count - 1), names);
