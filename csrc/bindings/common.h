@@ -18,7 +18,6 @@
 #include <string>
 
 #include "isa/table.h"
-#include "kernels/denormals.h"
 
 namespace pag {
 
@@ -126,16 +125,6 @@ class KernelScope {
 
  private:
   PyThreadState* state_;
-};
-
-// The same for kernels that sum products and what else only training does with small numbers: there
-// denormals count as 0.
-class ArithmeticScope : KernelScope {
- public:
-  using KernelScope::KernelScope;
-
- private:
-  FlushDenormals flush_;
 };
 
 void bind_memory(py::module_& m);

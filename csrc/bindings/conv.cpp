@@ -94,7 +94,7 @@ Array conv2d_forward(const Array& x_in, const Array& w_in, const py::object& bia
   const Array bias = optional_vector(op, "bias", bias_in, x_in, w_in.shape(0));
   const Array x = contiguous(x_in), w = contiguous(w_in);
   const Array y = new_array(x.typenum(), {g.n, g.groups * g.o, g.oh, g.ow});
-  const ArithmeticScope scope(work(g));
+  const KernelScope scope(work(g));
   with_float(single, [&](auto t) {
     using T = decltype(t);
     conv2d(g, x.data<const T>(), w.data<const T>(), bias.data_or_null<const T>(), y.data<T>());
@@ -120,7 +120,7 @@ Array input_grad(const Array& dy_in, const Array& w_in, const py::tuple& input_h
   check_output(op, g, dy_in);
   const Array dy = contiguous(dy_in), w = contiguous(w_in);
   const Array dx = new_array(dy.typenum(), 4, shape);
-  const ArithmeticScope scope(work(g));
+  const KernelScope scope(work(g));
   with_float(single, [&](auto t) {
     using T = decltype(t);
     conv2d_input_grad(g, dy.data<const T>(), w.data<const T>(), dx.data<T>());
@@ -145,7 +145,7 @@ Array weight_grad(const Array& dy_in, const Array& x_in, const py::tuple& kernel
   check_output(op, g, dy_in);
   const Array dy = contiguous(dy_in), x = contiguous(x_in);
   const Array dw = new_array(dy.typenum(), 4, shape);
-  const ArithmeticScope scope(work(g));
+  const KernelScope scope(work(g));
   with_float(single, [&](auto t) {
     using T = decltype(t);
     conv2d_weight_grad(g, dy.data<const T>(), x.data<const T>(), dw.data<T>());

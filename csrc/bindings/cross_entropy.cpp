@@ -73,7 +73,7 @@ py::tuple forward(const Array& input, const Array& target, const py::object& wei
   const Array stats = new_array(s.x.typenum(), s.ndim() + 1, shape.data());
   bool done;
   {
-    ArithmeticScope scope(s.x.size());
+    KernelScope scope(s.x.size());
     done = with_float(s.single, [&](auto t) {
       using T = decltype(t);
       return run_forward(h, mean, s, stats.data<T>(), none ? loss.data<T>() : nullptr,
@@ -101,7 +101,7 @@ Array grad(const py::object& gradient, const Array& input, const Array& target,
   }
   const Array stats = contiguous(stats_in);
   const Array out = new_array(s.x.typenum(), s.x.ndim(), s.x.shape());
-  ArithmeticScope scope(s.x.size());
+  KernelScope scope(s.x.size());
   with_float(s.single, [&](auto t) {
     using T = decltype(t);
     const T one = 1;

@@ -101,7 +101,7 @@ Array matmul(const Array& a_in, const Array& b_in) {
   shape[batch.ndim] = a.shape(a.ndim() - 2);
   shape[batch.ndim + 1] = b.shape(b.ndim() - 1);
   const Array out = new_array(a.typenum(), batch.ndim + 2, shape);
-  const ArithmeticScope scope(work(out.size(), 1, 1, k));
+  const KernelScope scope(work(out.size(), 1, 1, k));
   with_float(single, [&](auto t) { run_matmul<decltype(t)>(a, b, batch, out); });
   return out;
 }
@@ -135,7 +135,7 @@ Array linear(const Array& x_in, const Array& w_in, const py::object& bias_in) {
   const Array bias = optional_vector("linear", "bias", bias_in, x_in, n);
   const Array x = readable(x_in), w = readable(w_in);
   const Array out = new_array(x.typenum(), {m, n});
-  const ArithmeticScope scope(work(1, m, n, k));
+  const KernelScope scope(work(1, m, n, k));
   with_float(single, [&](auto t) {
     using T = decltype(t);
     run_linear<T>(x, w, bias.data_or_null<const T>(), out);

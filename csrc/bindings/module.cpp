@@ -1,5 +1,6 @@
 #define PYAUTOGRAD_IMPORT_NUMPY
 #include "bindings/common.h"
+#include "kernels/denormals.h"
 #include "kernels/parallel.h"
 
 // Kernels share nothing but atomics, so that a Python without the GIL need not bring it back.

@@ -39,7 +39,7 @@ py::tuple normalize_array(const Array& input, const py::object& weight_in,
   const Array var = new_array(x.typenum(), {shape.statistics()});
   bool done;
   {
-    ArithmeticScope scope(x.size());
+    KernelScope scope(x.size());
     done = with_float(single, [&](auto t) {
       using T = decltype(t);
       return normalize(shape, eps, x.data<const T>(), weight.data_or_null<const T>(),
@@ -69,7 +69,7 @@ Array normalize_grad_array(const Array& gradient, const Array& input, const py::
                                  : new_array(x.typenum(), x.ndim(), x.shape());
   bool done;
   {
-    ArithmeticScope scope(x.size());
+    KernelScope scope(x.size());
     done = with_float(single, [&](auto t) {
       using T = decltype(t);
       T* const weight_sum = weight.ptr() ? out.data<T>() + x.size() : nullptr;

@@ -118,7 +118,6 @@ class Steps : public OptimizerStep {
   }
   int64_t total() const override { return total_; }
   void run() override {
-    const FlushDenormals flush;
     run_steps(std::get<0>(steps_));
     run_steps(std::get<1>(steps_));
   }

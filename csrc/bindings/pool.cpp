@@ -207,7 +207,7 @@ Array avg_pool2d_binding(const Array& input, const py::tuple& rows, const py::tu
   const AverageWindows c("avg_pool2d", "columns", columns, x.shape(3));
   Array out = new_array(x.typenum(), {x.shape(0), x.shape(1), r.windows.count, c.windows.count});
   const int64_t planes = x.shape(0) * x.shape(1);
-  ArithmeticScope scope(x.size());
+  KernelScope scope(x.size());
   with_float(single, [&](auto t) {
     using T = decltype(t);
     avg_pool2d(x.data<const T>(), planes, x.shape(2), x.shape(3), r.windows, c.windows,
@@ -232,7 +232,7 @@ Array avg_pool2d_grad_binding(const Array& gradient, const py::tuple& rows,
   const Array g = contiguous(gradient);
   Array out = new_array(g.typenum(), {g.shape(0), g.shape(1), size[0], size[1]});
   const int64_t planes = g.shape(0) * g.shape(1);
-  ArithmeticScope scope(out.size());
+  KernelScope scope(out.size());
   with_float(single, [&](auto t) {
     using T = decltype(t);
     avg_pool2d_grad(g.data<const T>(), planes, size[0], size[1], r.windows, c.windows,

@@ -12,7 +12,7 @@ Array forward(const Array& input, int64_t dim) {
   const Split s = split_at(op, input, dim);
   const Array x = contiguous(input);
   Array y = new_array(x.typenum(), x.ndim(), x.shape());
-  ArithmeticScope scope(x.size());
+  KernelScope scope(x.size());
   with_float(single, [&](auto t) {
     using T = decltype(t);
     softmax(Log, x.data<const T>(), s.outer, s.n, s.inner, y.data<T>());
@@ -28,7 +28,7 @@ Array grad(const Array& gradient, const Array& result, int64_t dim) {
   check_same_shape(op, "the gradient", gradient, "the result", result);
   const Array g = contiguous(gradient), y = contiguous(result);
   Array out = new_array(y.typenum(), y.ndim(), y.shape());
-  ArithmeticScope scope(y.size());
+  KernelScope scope(y.size());
   with_float(single, [&](auto t) {
     using T = decltype(t);
     softmax_grad(Log, g.data<const T>(), y.data<const T>(), s.outer, s.n, s.inner, out.data<T>());

@@ -10,6 +10,7 @@
 
 #include "isa/table.h"
 #include "kernels/conv.h"
+#include "kernels/denormals.h"
 #include "kernels/numeric.h"
 #include "kernels/parallel.h"
 #include "kernels/patches.h"
@@ -274,6 +275,7 @@ void WeightGrad<T>::add_tap_sums(const Pixels& at, int64_t group, int64_t channe
 
 template <class T>
 void conv2d_weight_grad(const Conv2d& g, const T* dy, const T* x, T* dw) {
+  const FlushDenormals scope;
   if (any_zero({g.groups, g.o, g.c, g.kh, g.kw})) return;
   if (any_zero({g.n, g.oh, g.ow, g.h, g.w})) {
     std::fill(dw, dw + g.groups * g.o * g.c * g.kh * g.kw, T(0));

@@ -4,8 +4,8 @@
 // decay and moments of gradients that have died get there on their own, so training could become
 // slower with every step. Sums of products, and what else only training does with small numbers
 // (norms, losses, optimiser steps), lose nothing if those numbers count as 0: there FlushDenormals
-// is in force. Element-wise functions, comparisons and whatever moves data are exact for denormals
-// too, and stay so.
+// is in force, from where the kernel is entered. Element-wise functions, comparisons and whatever
+// moves data are exact for denormals too, and stay so.
 #pragma once
 #include <cstdint>
 #if defined(__SSE2__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from operator import getitem
+import operator
 from typing import Any
 
 import numpy as np
@@ -92,7 +92,7 @@ def _infer_index(x: Any, places: Any, key: Any) -> Any:
 _index = primitive(
     "index",
     "movement",
-    lambda x, places, key: np.asarray(_C.cached(getitem, x, _full_key(places, key))),
+    lambda x, places, key: np.asarray(_C.cached(operator.getitem, x, _full_key(places, key))),
     lambda K, g, saved, needs, key: (K.index_add(g, saved[0], key, saved[1]), None),
     _infer_index,
     saves=(1, SHAPE),
