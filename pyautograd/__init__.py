@@ -16,6 +16,12 @@ from typing import TYPE_CHECKING, Any
 from pyautograd import _C, backends
 from pyautograd.dtypes import bool_ as bool
 from pyautograd.dtypes import float32, float64, int32, int64, uint8
+from pyautograd.memory import (
+    empty_cache,
+    memory_stats,
+    reset_peak_memory_stats,
+    set_cache_limit,
+)
 from pyautograd.modes import (
     enable_grad,
     inference_mode,
@@ -41,6 +47,7 @@ from pyautograd.ops.shape import *
 from pyautograd.ops.softmax import *
 from pyautograd.ops.vectors import *
 from pyautograd.tensor import Tensor, as_tensor, from_dlpack, from_numpy, tensor
+from pyautograd.threads import available_threads as _available_threads
 from pyautograd.threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
@@ -80,12 +87,30 @@ def __getattr__(name: str) -> Any:
 
 
 def show_config() -> str:
-    """The build and the machine in a few lines."""
+    """The build, the instruction set, threads and memory, in a few lines for a bug report.
+
+    >>> import pyautograd as ag
+    >>> print(ag.show_config())  # doctest: +SKIP
+    pyautograd 0.1.0
+    build: GNU 12.2.0, Release (-O3 -DNDEBUG) for x86_64
+    instruction set: avx512 of generic, avx2, avx512
+    threads: 8 (of 8 granted to this process)
+    memory: 0.0 MiB in use, 0.0 MiB kept of at most 4096.0 MiB, huge pages on
+    switches: winograd on, flush_denormals on
+    """
+    build, stats = _C.build(), memory_stats()
+    on = {name: "on" if getattr(backends, name) else "off" for name in backends._SWITCHES}
+    used, kept, limit = (stats[key] / 2**20 for key in ("in_use", "cached", "limit"))
     return "\n".join(
         (
             f"pyautograd {__version__}",
+            f"build: {build['compiler']}, {build['type']} ({build['flags']}) "
+            f"for {build['architecture']}",
             f"instruction set: {_C.isa()} of {', '.join(_C.available_isas())}",
-            f"threads: {get_num_threads()}",
+            f"threads: {get_num_threads()} (of {_available_threads()} granted to this process)",
+            f"memory: {used:.1f} MiB in use, {kept:.1f} MiB kept of at most {limit:.1f} MiB, "
+            f"huge pages {on['huge_pages']}",
+            f"switches: winograd {on['winograd']}, flush_denormals {on['flush_denormals']}",
         )
     )
 

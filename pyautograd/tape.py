@@ -178,7 +178,7 @@ def run_nodes(
         if captured is not None:
             if node in captured:
                 # Rules may hand one array to several inputs, or a view: copied, as at leaves.
-                captured[node] = g if g is None or node.owned or create_graph else g.copy()
+                captured[node] = g if g is None or node.owned or create_graph else arrays.clone(g)
             edges = tuple([edge if edge in needed else None for edge in edges])  # type: ignore[operator]
             if not any(edges):
                 continue
@@ -279,7 +279,7 @@ def _add_to_grad(tensor: Any, g: Any, owned: bool, create_graph: bool) -> None:
             tensor.grad = tensors.wrap(arrays.add(array, g))
     else:
         # Rules may hand one array to several inputs, or a view: a leaf has an array of its own.
-        tensor.grad = tensors.wrap(g if owned else g.copy())
+        tensor.grad = tensors.wrap(g if owned else arrays.clone(g))
 
 
 # ---- the public face -----------------------------------------------------------------------------

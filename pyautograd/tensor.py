@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyautograd import tape
+from pyautograd import _C, tape
 from pyautograd.dtypes import SUPPORTED, as_dtype
 from pyautograd.graph import Node, record
 from pyautograd.hooks import RemovableHandle
@@ -405,7 +405,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
         if dtype is None and array.dtype == np.float64 and not _holds_float64(data):
             dtype = np.float32
     dtype = as_dtype(array.dtype if dtype is None else dtype)
-    result = wrap(np.array(array, dtype=dtype, order="C"))
+    result = wrap(_C.cached(np.array, array, dtype=dtype, order="C"))
     if state.tracing and (trace := tracer()) is not None:
         trace.made(result._array)
     return result.requires_grad_() if requires_grad else result

@@ -18,23 +18,38 @@ def _read(*path: str) -> str:
 
 def _ratio(quota: str, period: str) -> float:
     """CPUs that a quota in microseconds a period means; "max" and "-1" are no limit."""
-    return int(quota) / int(period) if quota.isdigit() and period.isdigit() else float("inf")
+    known = quota.isdigit() and period.isdigit() and int(period) > 0
+    return int(quota) / int(period) if known else float("inf")
+
+
+def read_control_group(*files: str, root: str = "/") -> list[str]:
+    """The texts of those files, below /sys/fs/cgroup, of the groups this process belongs to.
+
+    A file is named as version 2 has it (`cpu.max`), or with the controller's folder of version 1
+    (`cpu/cpu.cfs_quota_us`). A container often shows its own group as the root.
+    """
+    lines = [line.split(":", 2) for line in _read(root, "proc/self/cgroup").split()]
+    groups = {""}
+    for line in lines:  # limits of the groups above hold too
+        parts = line[-1].strip("/").split("/")
+        groups.update("/".join(parts[: i + 1]) for i in range(len(parts)))
+    texts = []
+    for file in files:
+        controller, name = os.path.split(file)
+        for group in sorted(groups):
+            texts.append(_read(root, "sys/fs/cgroup", controller, group, name).strip())
+    return texts
 
 
 def _quota(root: str) -> float:
     """CPUs that the control groups of this process grant (versions 1 and 2), or infinity."""
-    groups = {line.split(":", 2)[-1].strip("/") for line in _read(root, "proc/self/cgroup").split()}
-    limits = []
-    for group in {"", *groups}:
-        quota, _, period = _read(root, "sys/fs/cgroup", group, "cpu.max").strip().partition(" ")
-        limits.append(_ratio(quota, period))
-        folder = os.path.join(root, "sys/fs/cgroup/cpu", group)
-        limits.append(
-            _ratio(
-                _read(folder, "cpu.cfs_quota_us").strip(),
-                _read(folder, "cpu.cfs_period_us").strip(),
-            )
-        )
+    limits = [float("inf")]
+    for text in read_control_group("cpu.max", root=root):
+        limits.append(_ratio(*text.partition(" ")[::2]))
+    for controller in ("cpu", "cpu,cpuacct"):
+        quotas = read_control_group(f"{controller}/cpu.cfs_quota_us", root=root)
+        periods = read_control_group(f"{controller}/cpu.cfs_period_us", root=root)
+        limits.extend(map(_ratio, quotas, periods))
     return min(limits)
 
 

@@ -28,6 +28,7 @@ def _modes() -> dict[str, object]:
         "number of threads": ag.get_num_threads(),
         "instruction set": _C.isa(),
         "winograd": ag.backends.winograd,
+        "flush denormals": ag.backends.flush_denormals,
         "NumPy's error state": np.geterr(),
     }
 
@@ -44,6 +45,7 @@ def _isolated() -> Iterator[None]:
     ag.set_num_threads(before["number of threads"])  # type: ignore[arg-type]
     _C.select_isa(str(before["instruction set"]))
     ag.backends.winograd = before["winograd"]  # type: ignore[assignment]
+    ag.backends.flush_denormals = before["flush denormals"]  # type: ignore[assignment]
     np.seterr(**before["NumPy's error state"])  # type: ignore[arg-type]
     left = {name: value for name, value in after.items() if value != before[name]}
     assert not left, f"left switched by the test: {left}"

@@ -19,6 +19,7 @@ FLAGS = {
     "avx2": ["-march=haswell"],
     "avx512": ["-march=skylake-avx512", "-mprefer-vector-width=512"],
 }
+ARM = "aarch64-linux-gnu-"
 COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
 
 
@@ -38,13 +39,30 @@ def test_a_file_built_for_one_processor_defines_its_table_alone(isa: str, tmp_pa
         ],
         check=True,
     )
-    lines = subprocess.run(["nm", out], check=True, capture_output=True, text=True).stdout
+    check_symbols("nm", out, f"table_{isa}")
+
+
+@pytest.mark.skipif(not shutil.which(f"{ARM}g++"), reason="needs a cross compiler for ARM64")
+def test_the_file_for_arm_does_so_too(tmp_path: Path) -> None:
+    out = tmp_path / "isa.o"
+    subprocess.run(
+        [
+            *(f"{ARM}g++", "-std=c++17", "-O3", "-fPIC", "-ffp-contract=off", "-fno-math-errno"),
+            *(f"-I{ROOT / 'csrc'}", "-c", ROOT / "csrc/isa/neon.cpp", "-o", out),
+        ],
+        check=True,
+    )
+    check_symbols(f"{ARM}nm", out, "table_neon")
+
+
+def check_symbols(nm: str, out: Path, table: str) -> None:
+    lines = subprocess.run([nm, out], check=True, capture_output=True, text=True).stdout
     symbols = [line.split()[-2:] for line in lines.splitlines()]
     defined = [name for kind, name in symbols if kind.isupper() and kind != "U"]
     weak = [name for kind, name in symbols if kind in "WwVvu"]
     assert weak == []
     assert len(defined) == 1
-    assert f"table_{isa}" in defined[0]
+    assert table in defined[0]
 
 
 @pytest.mark.skipif(

@@ -195,19 +195,33 @@ def test_gradients_in_float32(case: Case, rng: np.random.Generator) -> None:
 
 @rows(LARGE)
 def test_large(case: Case, rng: np.random.Generator) -> None:
-    """Sizes that are split among threads: right, and to the bit the same for 1, 2 and 3 threads."""
+    """Sizes that are split among threads: right, and the same bits for any number of threads."""
     arrays = draw(case, rng, large=True)
     want = listed(case.reference(*arrays))
     for dtype, name in ((np.float64, _C.isa()), *((np.float32, n) for n in _C.available_isas())):
         given = cast(arrays, dtype)
         results = []
-        for n in (1, 2, 3):
+        for n in (1, 2, 3, 4, 8):
             with isa(name), threads(n):
                 outputs = [value(y) for y in listed(case.run(K, *leaves(case, given)))]
                 results.append([*outputs, *flat(gradients(case, given))])
         compare(results[0][: len(want)], want, dtype)
         for other in results[1:]:
             compare(results[0], other, exact=True)
+
+
+@rows([case for case in CASES if case.large is None])
+def test_threads_change_nothing(case: Case, rng: np.random.Generator) -> None:
+    """As test_large does, for the rows that have no large inputs."""
+    given = cast(draw(case, rng), np.float32)
+    results = []
+    for n in (1, 2, 3, 4, 8):
+        ag.manual_seed(0)
+        with threads(n):
+            outputs = [value(y) for y in listed(case.run(K, *leaves(case, given)))]
+            results.append([*outputs, *(flat(gradients(case, given)) if case.order else [])])
+    for other in results[1:]:
+        compare(results[0], other, exact=True)
 
 
 # ---- gradients -----------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
-"""Threads: how many by default (trap 2), fork (trap 1), and many callers at once (trap 4)."""
+"""Threads: how many by default (trap 2), fork (trap 1), beside the threads of other libraries (trap
+3), and many callers at once (trap 4).
+"""
 
 from __future__ import annotations
 
@@ -45,6 +47,29 @@ EIGHT = {i: f"{i}\n" for i in range(8)}
                 "sys/fs/cgroup/pod/box/cpu.max": "200000 100000\n",
             },
             EIGHT, set(range(8)), 2,
+        ),
+        (
+            {  # the group above grants less
+                "proc/self/cgroup": "0::/pod/box\n",
+                "sys/fs/cgroup/pod/cpu.max": "250000 100000\n",
+                "sys/fs/cgroup/pod/box/cpu.max": "600000 100000\n",
+            },
+            EIGHT, set(range(8)), 2,
+        ),
+        (
+            {
+                "proc/self/cgroup": "4:cpu,cpuacct:/box\n3:memory:/box\n",
+                "sys/fs/cgroup/cpu,cpuacct/box/cpu.cfs_quota_us": "300000\n",
+                "sys/fs/cgroup/cpu,cpuacct/box/cpu.cfs_period_us": "100000\n",
+            },
+            EIGHT, set(range(8)), 3,
+        ),
+        (
+            {
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "100000\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "0\n",
+            },
+            EIGHT, set(range(8)), 8,
         ),
         (
             {
@@ -159,3 +184,60 @@ def test_multiprocessing(method: str) -> None:
     with context.Pool(2) as pool:
         assert pool.map(train_step, [7, 7]) == [expected, expected]
     assert train_step(7) == expected
+
+
+NEIGHBOURS = {
+    "torch": """
+import torch
+def other():
+    torch.set_num_threads(2)
+    x = torch.ones(300, 300)
+    return float((x @ x).sum())
+""",
+    "sklearn": """
+from sklearn.cluster import KMeans
+def other():
+    points = np.random.default_rng(0).random((3000, 4))
+    return KMeans(3, n_init=1, random_state=0).fit(points).inertia_
+""",
+}
+
+
+@pytest.mark.parametrize("ours_first", [True, False])
+@pytest.mark.parametrize("neighbour", NEIGHBOURS)
+def test_beside_another_thread_pool(neighbour: str, ours_first: bool) -> None:
+    """Imported in either order, taking turns, from several threads, and after a fork."""
+    pytest.importorskip(neighbour)
+    imports = ["from test_threads import work; import pyautograd as ag", NEIGHBOURS[neighbour]]
+    code = f"""
+import os, sys
+import numpy as np
+from concurrent.futures import ThreadPoolExecutor
+sys.path.insert(0, sys.argv[1])
+{imports[0] if ours_first else imports[1]}
+{imports[1] if ours_first else imports[0]}
+ag.set_num_threads(1)
+expected = work()
+ag.set_num_threads(3)
+there = other()
+for _ in range(20):
+    assert work() == expected
+    assert abs(other() - there) < 1e-6 * abs(there)
+with ThreadPoolExecutor(4) as pool:
+    ours = [pool.submit(work) for _ in range(40)]
+    theirs = [pool.submit(other) for _ in range(10)]
+    assert {{x.result() for x in ours}} == {{expected}}
+    assert all(abs(x.result() - there) < 1e-6 * abs(there) for x in theirs)
+pid = os.fork()
+if pid == 0:
+    os._exit(0 if work() == expected else 1)
+assert os.waitpid(pid, 0)[1] == 0
+assert work() == expected
+print("done")
+"""
+    out = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, str(Path(__file__).parent)],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert out.stdout.strip() == "done", out.stderr
+    assert out.stderr == ""

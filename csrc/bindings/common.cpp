@@ -3,7 +3,9 @@
 namespace pag {
 
 Array new_array(int typenum, int ndim, const npy_intp* shape) {
-  PyObject* a = PyArray_SimpleNew(ndim, shape, typenum);
+  PyArray_Descr* descr = PyArray_DescrFromType(typenum);
+  PyObject* a = make_array(descr, ndim, shape);
+  Py_DECREF(descr);
   if (!a) throw py::error_already_set();
   return py::reinterpret_steal<Array>(a);
 }
@@ -16,10 +18,10 @@ Array new_array(int typenum, std::initializer_list<int64_t> shape) {
 }
 
 Array cast(const Array& a, int typenum) {
-  PyObject* c = PyArray_FromAny(a.ptr(), PyArray_DescrFromType(typenum), 0, 0,
-                                NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST, nullptr);
-  if (!c) throw py::error_already_set();
-  return py::reinterpret_steal<Array>(c);
+  if (a.typenum() == typenum && a.contiguous() && PyArray_ISBEHAVED_RO(a.array())) return a;
+  Array c = new_array(typenum, a.ndim(), a.shape());
+  if (PyArray_CopyInto(c.array(), a.array()) < 0) throw py::error_already_set();
+  return c;
 }
 
 Array contiguous(const Array& a) { return cast(a, a.typenum()); }

@@ -6,6 +6,7 @@
 #include <pybind11/pybind11.h>
 
 #define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#define NPY_TARGET_VERSION NPY_1_22_API_VERSION  // allocation handlers
 #define PY_ARRAY_UNIQUE_SYMBOL pyautograd_numpy_api
 #ifndef PYAUTOGRAD_IMPORT_NUMPY
 #define NO_IMPORT_ARRAY
@@ -47,7 +48,10 @@ class Array : public py::object {
   }
 };
 
-// A new C-contiguous array, not initialised. Throws MemoryError.
+// A new C-contiguous array, not initialised, in memory that is kept for the next one if it is
+// large. Null with an error set.
+PyObject* make_array(PyArray_Descr* descr, int ndim, const npy_intp* shape);
+// The same; throws MemoryError.
 Array new_array(int typenum, int ndim, const npy_intp* shape);
 Array new_array(int typenum, std::initializer_list<int64_t> shape);
 
@@ -123,6 +127,7 @@ class KernelScope {
   PyThreadState* state_;
 };
 
+void bind_memory(py::module_& m);
 void bind_elementwise(py::module_& m);
 void bind_reduce(py::module_& m);
 void bind_view(py::module_& m);

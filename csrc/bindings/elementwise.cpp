@@ -246,10 +246,8 @@ PyObject* call(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
     else if (!fill_number(inputs[k], dtype, filled, tile[k]))
       return nullptr;
   }
-  PyArray_Descr* descr = PyArray_DESCR(as_array(array));
-  Py_INCREF(descr);
-  PyObject* out = PyArray_NewFromDescr(&PyArray_Type, descr, PyArray_NDIM(as_array(array)),
-                                       PyArray_DIMS(as_array(array)), nullptr, nullptr, 0, nullptr);
+  PyObject* out = make_array(PyArray_DESCR(as_array(array)), PyArray_NDIM(as_array(array)),
+                             PyArray_DIMS(as_array(array)));
   if (!out) return nullptr;
   const ElementwiseLoop loop = isa().elementwise[op][dtype];
   char* to = static_cast<char*>(PyArray_DATA(as_array(out)));

@@ -1,5 +1,6 @@
 #define PYAUTOGRAD_IMPORT_NUMPY
 #include "bindings/common.h"
+#include "kernels/denormals.h"
 #include "kernels/parallel.h"
 
 // Kernels share nothing but atomics, so that a Python without the GIL need not bring it back.
@@ -15,6 +16,16 @@ PYBIND11_MODULE(_C, m, pybind11::mod_gil_not_used()) {
   });
   m.def("num_threads", &pag::num_threads);
   m.def("set_num_threads", &pag::set_num_threads);
+  m.def("flush_denormals", &pag::flushes_denormals);
+  m.def("set_flush_denormals", &pag::flush_denormals);
+  m.def("build", [] {
+    pybind11::dict build;
+    build["compiler"] = PAG_COMPILER;
+    build["flags"] = PAG_FLAGS;
+    build["type"] = PAG_BUILD_TYPE;
+    build["architecture"] = PAG_ARCHITECTURE;
+    return build;
+  });
   m.def("isa", [] { return pag::isa().name; });
   m.def("available_isas", [] {
     const char* names[8];
@@ -27,6 +38,7 @@ PYBIND11_MODULE(_C, m, pybind11::mod_gil_not_used()) {
     if (!pag::select_isa(name.c_str()))
       throw pybind11::value_error("this machine has no instruction set '" + name + "' to select");
   });
+  pag::bind_memory(m);
   pag::bind_elementwise(m);
   pag::bind_reduce(m);
   pag::bind_view(m);

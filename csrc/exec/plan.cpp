@@ -1,7 +1,8 @@
 #include "exec/plan.h"
 
-#include <cstdlib>
 #include <new>
+
+#include "kernels/memory.h"
 
 namespace pag {
 
@@ -67,14 +68,10 @@ Step make_step(const std::string& op, const Call& call) {
   return {};
 }
 
-constexpr int64_t kAlignment = 64;
-
-Plan::Plan(int64_t arena_bytes)
-    : arena_(static_cast<char*>(std::aligned_alloc(
-          kAlignment, static_cast<size_t>((arena_bytes / kAlignment + 1) * kAlignment)))) {
+Plan::Plan(int64_t arena_bytes) : arena_(static_cast<char*>(acquire_memory(arena_bytes))) {
   if (!arena_) throw std::bad_alloc();
 }
 
-Plan::~Plan() { std::free(arena_); }
+Plan::~Plan() { release_memory(arena_); }
 
 }  // namespace pag

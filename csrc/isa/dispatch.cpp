@@ -9,6 +9,8 @@ extern const Table table_generic;
 #ifdef PAG_X86
 extern const Table table_avx2;
 extern const Table table_avx512;
+#elif defined(PAG_ARM64)
+extern const Table table_neon;
 #endif
 
 namespace {
@@ -26,6 +28,8 @@ int collect(const Table** tables) {
         __builtin_cpu_supports("avx512cd"))
       tables[n++] = &table_avx512;
   }
+#elif defined(PAG_ARM64)
+  tables[n++] = &table_neon;  // every processor of this architecture has it
 #endif
   return n;
 }

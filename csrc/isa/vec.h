@@ -8,6 +8,8 @@
 #include <stdint.h>
 #if PAG_VEC_BYTES > 16
 #include <immintrin.h>
+#elif defined(PAG_NEON)
+#include <arm_neon.h>
 #elif defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -120,6 +122,15 @@ PAG_INLINE VecF vset(float x) {
 template <>
 PAG_INLINE VecD vset(double x) {
   return (VecD)_mm256_set1_pd(x);
+}
+#elif defined(PAG_NEON)
+template <>
+PAG_INLINE VecF vset(float x) {
+  return (VecF)vdupq_n_f32(x);
+}
+template <>
+PAG_INLINE VecD vset(double x) {
+  return (VecD)vdupq_n_f64(x);
 }
 #endif
 
@@ -267,6 +278,15 @@ PAG_INLINE VecD vfma(VecD a, VecD b, VecD c) {
 }
 PAG_INLINE VecF vsqrt(VecF a) { return (VecF)_mm256_sqrt_ps((__m256)a); }
 PAG_INLINE VecD vsqrt(VecD a) { return (VecD)_mm256_sqrt_pd((__m256d)a); }
+#elif defined(PAG_NEON)
+PAG_INLINE VecF vfma(VecF a, VecF b, VecF c) {
+  return (VecF)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+PAG_INLINE VecD vfma(VecD a, VecD b, VecD c) {
+  return (VecD)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+}
+PAG_INLINE VecF vsqrt(VecF a) { return (VecF)vsqrtq_f32((float32x4_t)a); }
+PAG_INLINE VecD vsqrt(VecD a) { return (VecD)vsqrtq_f64((float64x2_t)a); }
 #else
 PAG_INLINE VecF vfma(VecF a, VecF b, VecF c) { return a * b + c; }
 PAG_INLINE VecD vfma(VecD a, VecD b, VecD c) { return a * b + c; }

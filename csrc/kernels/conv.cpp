@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/correlate.h"
+#include "kernels/denormals.h"
 #include "kernels/gemm.h"
 #include "kernels/numeric.h"
 #include "kernels/parallel.h"
@@ -156,6 +157,7 @@ bool try_winograd_input_grad(const Conv2d&, const double*, const double*, double
 
 template <class T>
 void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y) {
+  const FlushDenormals scope;
   if (any_zero({g.n, g.groups, g.o, g.oh, g.ow})) return;
   if (any_zero({g.c, g.h, g.w})) {
     for (int64_t plane = 0; plane < g.n * g.groups * g.o; ++plane, y += g.oh * g.ow)
@@ -176,6 +178,7 @@ void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y) 
 
 template <class T>
 void conv2d_input_grad(const Conv2d& g, const T* dy, const T* weights, T* dx) {
+  const FlushDenormals scope;
   if (any_zero({g.n, g.groups, g.c, g.h, g.w})) return;
   if (any_zero({g.o, g.oh, g.ow})) {
     std::fill(dx, dx + g.n * g.groups * g.c * g.h * g.w, T(0));

@@ -19,6 +19,7 @@
 #include "isa/table.h"
 #include "kernels/conv.h"
 #include "kernels/conv_weight_grad_planes.h"
+#include "kernels/denormals.h"
 #include "kernels/numeric.h"
 #include "kernels/parallel.h"
 #include "kernels/patches.h"
@@ -317,6 +318,7 @@ bool try_winograd(const Conv2d&, const double*, const double*, double*) { return
 
 template <class T>
 void conv2d_weight_grad(const Conv2d& g, const T* dy, const T* x, T* dw) {
+  const FlushDenormals scope;
   if (any_zero({g.groups, g.o, g.c, g.kh, g.kw})) return;
   if (any_zero({g.n, g.oh, g.ow, g.h, g.w})) {
     std::fill(dw, dw + g.groups * g.o * g.c * g.kh * g.kw, T(0));

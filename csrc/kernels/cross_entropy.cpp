@@ -5,6 +5,7 @@
 #include <new>
 
 #include "isa/table.h"
+#include "kernels/denormals.h"
 #include "kernels/parallel.h"
 
 namespace pag {
@@ -116,6 +117,7 @@ double sum_of_weights(const int64_t* classes, int64_t count, int64_t ignore_inde
 template <class T>
 bool cross_entropy(const CrossEntropy& h, const T* x, const T* weight, T* stats, T* losses,
                    double* sum) {
+  const FlushDenormals scope;
   const int64_t samples = h.outer * h.inner, n = h.n;
   const Blocks blocks(h);
   const std::unique_ptr<double[]> partial(
@@ -165,6 +167,7 @@ bool cross_entropy(const CrossEntropy& h, const T* x, const T* weight, T* stats,
 template <class T>
 void cross_entropy_grad(const CrossEntropy& h, const T* g, int64_t g_step, const T* x,
                         const T* weight, const T* stats, T* out) {
+  const FlushDenormals scope;
   const int64_t samples = h.outer * h.inner, n = h.n;
   const T all_weights = static_cast<T>(sum_of_classes(n, weight));
   Blocks(h).run([&](int64_t, const Block& b) {

@@ -10,6 +10,7 @@
 #include <new>
 
 #include "isa/table.h"
+#include "kernels/denormals.h"
 #include "kernels/numeric.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
@@ -265,6 +266,7 @@ Gemm<T> item_of(Gemm<T> g, const GemmBatch& batch, int64_t item) {
 
 template <class T>
 void gemm(const Gemm<T>& first, const GemmBatch& batch) {
+  const FlushDenormals scope;
   int64_t items = 1;
   for (int d = 0; d < batch.ndim; ++d) items *= batch.shape[d];
   if (items == 0 || first.m == 0 || first.n == 0) return;
@@ -288,6 +290,7 @@ void gemm(const Gemm<T>& first, const GemmBatch& batch) {
 
 template <class T>
 void gemm(const Gemm<T>& g) {
+  const FlushDenormals scope;
   gemm(g, GemmBatch());
 }
 

@@ -10,6 +10,7 @@
 #include <new>
 
 #include "isa/table.h"
+#include "kernels/denormals.h"
 #include "kernels/norm_batch.h"
 #include "kernels/norm_parts.h"
 #include "kernels/parallel.h"
@@ -160,6 +161,7 @@ bool grad_of_runs(const NormShape& s, double eps, const T* g, const T* x, const 
 template <class T>
 bool normalize(const NormShape& s, double eps, const T* x, const T* weight, const T* bias, T* y,
                T* mean, T* var) {
+  const FlushDenormals scope;
   return s.groups ? normalize_groups(s, eps, x, weight, bias, y, mean, var)
                   : normalize_batch(s, eps, x, weight, bias, y, mean, var);
 }
@@ -167,6 +169,7 @@ bool normalize(const NormShape& s, double eps, const T* x, const T* weight, cons
 template <class T>
 bool normalize_grad(const NormShape& s, double eps, const T* g, const T* x, const T* weight,
                     const T* mean, const T* var, T* out, T* weight_sum, T* bias_sum) {
+  const FlushDenormals scope;
   if (!s.groups)
     return normalize_batch_grad(s, eps, g, x, weight, mean, var, out, weight_sum, bias_sum);
   if (!weight) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/denormals.h"
 #include "kernels/parallel.h"
 
 namespace pag {
@@ -77,10 +78,12 @@ AdaptiveStep<T> adaptive_settings(const Adaptive& h, int64_t step) {
 
 template <class T>
 void run_steps(const std::vector<SgdStep<T>>& steps) {
+  const FlushDenormals scope;
   over_all(steps, kGrain, isa().optim.of<T>().sgd);
 }
 template <class T>
 void run_steps(const std::vector<AdamStep<T>>& steps) {
+  const FlushDenormals scope;
   over_all(steps, kGrain / 4, isa().optim.of<T>().adam);
 }
 template <class T>

@@ -14,6 +14,8 @@
 #include <pthread.h>
 #endif
 
+#include "kernels/denormals.h"
+
 namespace pag {
 namespace {
 
@@ -54,6 +56,7 @@ class Team {
     task_ = task;
     context_ = context;
     chunks_ = chunks;
+    control_ = float_control();
     next_ = 0;
     places_ = kVacant * static_cast<uint64_t>(size - 1);
     ++regions_;
@@ -125,6 +128,7 @@ class Team {
       }
       seen = regions_;
       if (join()) {
+        set_float_control(control_);
         work();
         leave();
       }
@@ -138,6 +142,7 @@ class Team {
   void (*task_)(void*, int64_t) = nullptr;
   void* context_ = nullptr;
   int64_t chunks_ = 0;
+  FloatControl control_ = 0;  // the caller's
   alignas(64) std::atomic<int64_t> next_{0};
 
   alignas(64) std::atomic<uint64_t> regions_{0};  // so far

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "kernels/denormals.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
@@ -231,6 +232,7 @@ void max_pool2d_indices(const Mask* mask, int64_t planes, const PoolShape& s, in
 template <class T>
 void avg_pool2d(const T* x, int64_t planes, int64_t height, int64_t width, const PoolWindows& rows,
                 const PoolWindows& columns, T* out) {
+  const FlushDenormals scope;
   if (planes * rows.count * columns.count == 0) return;
   const PoolLoops<T>& loops = isa().pool.of<T>();
   each_plane_with_scratch<T>(planes, height * width + rows.count * columns.count, width,
@@ -243,6 +245,7 @@ void avg_pool2d(const T* x, int64_t planes, int64_t height, int64_t width, const
 template <class T>
 void avg_pool2d_grad(const T* g, int64_t planes, int64_t height, int64_t width,
                      const PoolWindows& rows, const PoolWindows& columns, T* out) {
+  const FlushDenormals scope;
   if (planes * height * width == 0) return;
   const PoolLoops<T>& loops = isa().pool.of<T>();
   each_plane_with_scratch<T>(

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "isa/table.h"
+#include "kernels/denormals.h"
 #include "kernels/parallel.h"
 
 namespace pag {
@@ -33,6 +34,7 @@ void each_part(int64_t outer, int64_t n, int64_t inner, Rows&& rows, Columns&& c
 
 template <class T>
 void softmax(bool logarithm, const T* x, int64_t outer, int64_t n, int64_t inner, T* y) {
+  const FlushDenormals scope;
   const SoftmaxLoops<T>& loops = isa().softmax.of<T>();
   each_part(
       outer, n, inner,
@@ -45,6 +47,7 @@ void softmax(bool logarithm, const T* x, int64_t outer, int64_t n, int64_t inner
 template <class T>
 void softmax_grad(bool logarithm, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner,
                   T* out) {
+  const FlushDenormals scope;
   const SoftmaxLoops<T>& loops = isa().softmax.of<T>();
   each_part(
       outer, n, inner,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautograd import _C
 from pyautograd.data.dataset import Subset, TensorDataset
 from pyautograd.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from pyautograd.ops.random import Generator
@@ -30,7 +31,7 @@ def default_collate(batch: list[Any]) -> Any:
     if isinstance(first, Tensor):
         return stack(batch)
     if isinstance(first, (np.ndarray, np.generic)):
-        return tensor(np.stack(batch))
+        return tensor(_C.cached(np.stack, batch))
     if isinstance(first, (bool, int)):
         return tensor(batch)
     if isinstance(first, float):

@@ -175,7 +175,7 @@ ternary(
 def _comparison(name: str, function: Any) -> Any:
     def forward(a: Any, b: Any) -> Any:
         try:
-            return np.asarray(function(a, b))
+            return np.asarray(_C.cached(function, a, b))
         except ValueError:
             _C.broadcast_shapes(name, np.shape(a), np.shape(b))
             raise
@@ -201,7 +201,7 @@ def _test(name: str, function: Any) -> Any:
     """A question to each element."""
 
     def forward(x: Any) -> Any:
-        return np.asarray(function(x))
+        return np.asarray(_C.cached(function, x))
 
     return primitive(name, "elementwise", forward, None, lambda x: (x.shape, np.dtype(bool)))
 
@@ -341,7 +341,7 @@ def rsqrt(input: Tensor) -> Tensor:
 _cast = primitive(
     "cast",
     "elementwise",
-    lambda x, dtype: x.astype(dtype),
+    lambda x, dtype: _C.cached(x.astype, dtype),
     lambda K, g, saved, needs, dtype: (g,),
     lambda x, dtype: (x.shape, dtype),
     broadcasts=True,
@@ -350,7 +350,7 @@ _cast = primitive(
 _cast_discrete = primitive(
     "cast_discrete",
     "elementwise",
-    lambda x, dtype: x.astype(dtype),
+    lambda x, dtype: _C.cached(x.astype, dtype),
     None,
     lambda x, dtype: (x.shape, dtype),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ __all__ = [
 
 
 def _into_zeros(g: Any, key: Any, shape: tuple[int, ...]) -> Any:
-    out = np.zeros(shape, g.dtype)
+    out = _C.cached(np.zeros, shape, g.dtype)
     out[key] = g
     return out
 
@@ -91,7 +92,7 @@ def _infer_index(x: Any, places: Any, key: Any) -> Any:
 _index = primitive(
     "index",
     "movement",
-    lambda x, places, key: np.asarray(x[_full_key(places, key)]),
+    lambda x, places, key: np.asarray(_C.cached(operator.getitem, x, _full_key(places, key))),
     lambda K, g, saved, needs, key: (K.index_add(g, saved[0], key, saved[1]), None),
     _infer_index,
     saves=(1, SHAPE),

@@ -53,7 +53,7 @@ def _region(op: str, view: Any, base: Any) -> Region:
 def _written(x: Any, value: Any, where: Any) -> Any:
     """A copy of x with `value` at a Region, or at x[where]."""
     if not isinstance(where, Region):
-        out = x.copy()
+        out = arrays.clone(x)
         out[where] = value
         return out
     out = x.transpose(where.order).copy()  # C-contiguous, so that its region is a view

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautograd import _C
 from pyautograd.dtypes import as_dtype, float32
 from pyautograd.modes import refuse_in_graph, state, tracer
 from pyautograd.ops import elementwise as ew
@@ -81,7 +82,7 @@ def sampled(
     """
     if state.tracing and (trace := tracer()) is not None:
         return trace.draw(draw, shape, source)
-    return wrap(draw(shape))
+    return wrap(_C.cached(draw, shape))
 
 
 def manual_seed(seed: int) -> Generator:
