@@ -88,6 +88,7 @@ void run_steps(const std::vector<AdamStep<T>>& steps) {
 }
 template <class T>
 void run_steps(const std::vector<AdaptiveStep<T>>& steps) {
+  const FlushDenormals scope;
   over_all(steps, kGrain / 4, isa().optim.of<T>().adaptive);
 }
 
