@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyautograd import modes
+from pyautograd import _C, modes
 from pyautograd.graph import Node, record
 from pyautograd.modes import is_grad_enabled, mark_modified, state, tracer
 from pyautograd.op import OPS, method, primitive
@@ -53,7 +53,7 @@ def _region(op: str, view: Any, base: Any) -> Region:
 def _written(x: Any, value: Any, where: Any) -> Any:
     """A copy of x with `value` at a Region, or at x[where]."""
     if not isinstance(where, Region):
-        out = arrays.clone(x)
+        out = _C.copy(x)
         out[where] = value
         return out
     out = x.transpose(where.order).copy()  # C-contiguous, so that its region is a view
