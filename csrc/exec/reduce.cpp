@@ -227,8 +227,8 @@ Step normalize_grad_step(const Call& call) {
     return [=](Slots slots) {
       const T* w = weight(slots);
       T* const sums = w ? out(slots) + size : nullptr;
-      if (!normalize_grad<T>(shape, eps, g(slots), x(slots), w, mean(slots), var(slots),
-                             out(slots), sums, sums ? sums + shape.channels : nullptr))
+      if (!normalize_grad<T>(shape, eps, g(slots), x(slots), w, mean(slots), var(slots), out(slots),
+                             sums, sums ? sums + shape.channels : nullptr))
         throw std::bad_alloc();
     };
   });
