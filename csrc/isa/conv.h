@@ -56,11 +56,13 @@ struct ConvLoops {
   // out[j * out_row + i] = x[i * x_row + j] for i < rows, j < cols.
   void (*transpose)(int64_t rows, int64_t cols, const T* x, int64_t x_row, T* out, int64_t out_row);
 
-  // Rows of a padded image, `slots` pieces of `width` elements each: piece p is slot[p].left zeros,
-  // x[slot[p].from + i * step] for i < slot[p].count, and zeros. Input rows are x_row apart, output
-  // rows follow each other. Up to a vector is written past the last.
-  void (*pad_rows)(int64_t rows, const T* x, int64_t x_row, int64_t step, const PaddedPiece* slot,
-                   int64_t slots, int64_t width, T* out);
+  // Rows of a padded image: `top` rows of zeros, `rows` rows and `bottom` rows of zeros, out_row
+  // apart. A row is `slots` pieces of `width` elements each: piece p is slot[p].left zeros,
+  // x[slot[p].from + i * step] for i < slot[p].count, and zeros. Input rows are x_row apart. Up to
+  // a vector is written past the last piece.
+  void (*pad_rows)(int64_t top, int64_t rows, int64_t bottom, const T* x, int64_t x_row,
+                   int64_t step, const PaddedPiece* slot, int64_t slots, int64_t width, T* out,
+                   int64_t out_row);
 };
 
 }  // namespace pag

@@ -168,15 +168,45 @@ PAG_INLINE void gather(int64_t n, const T* x, int64_t step, T* out) {
 }
 
 template <class T>
-void conv_pad_rows(int64_t rows, const T* x, int64_t x_row, int64_t step, const PaddedPiece* slot,
-                   int64_t slots, int64_t width, T* out) {
+void conv_pad_rows(int64_t top, int64_t rows, int64_t bottom, const T* x, int64_t x_row,
+                   int64_t step, const PaddedPiece* slot, int64_t slots, int64_t width, T* out,
+                   int64_t out_row) {
   constexpr int L = kLanes<T>;
-  for (int64_t y = 0; y < rows; ++y, x += x_row)
-    for (int64_t p = 0; p < slots; ++p, out += width) {  // what is written too far is overwritten
-      for (int64_t i = 0; i < slot[p].left; i += L) vstore(out + i, Vec<T>{});
-      gather(slot[p].count, x + slot[p].from, step, out + slot[p].left);
-      for (int64_t i = slot[p].left + slot[p].count; i < width; i += L) vstore(out + i, Vec<T>{});
+  T* const body = out + top * out_row;
+  T* const last = body + rows * out_row;
+  const auto zero_rows = [&](T* from, int64_t count) __attribute__((always_inline)) {
+    for (int64_t y = 0; y < count; ++y, from += out_row)
+      for (int64_t i = 0; i < slots * width; i += L) vstore(from + i, Vec<T>{});
+  };
+  zero_rows(out, top);
+  if (step == 1) {  // one slot; vectors one below the other
+    const int64_t begin = slot[0].left, end = begin + slot[0].count;
+    // From right to left: what is written past a row is overwritten by the next one's first vector.
+    for (int64_t i = (width - 1) / L * L; i >= 0; i -= L) {
+      const T* from = x + slot[0].from - begin + i;
+      T* to = body + i;
+      if (i >= begin && i + L <= end) {
+        for (int64_t y = 0; y < rows; ++y, from += x_row, to += out_row) vstore(to, vload(from));
+      } else if (i >= end || i + L <= begin) {
+        for (int64_t y = 0; y < rows; ++y, to += out_row) vstore(to, Vec<T>{});
+      } else {
+        const int low = static_cast<int>(begin > i ? begin - i : 0);
+        const int high = static_cast<int>(end - i < L ? end - i : L);
+        for (int64_t y = 0; y < rows; ++y, from += x_row, to += out_row)
+          vstore(to, vload_range(from, low, high));
+      }
     }
+  } else {
+    T* to_row = body;
+    for (int64_t y = 0; y < rows; ++y, x += x_row, to_row += out_row)
+      for (int64_t p = 0; p < slots; ++p) {  // what is written too far is overwritten
+        T* const to = to_row + p * width;
+        for (int64_t i = 0; i < slot[p].left; i += L) vstore(to + i, Vec<T>{});
+        gather(slot[p].count, x + slot[p].from, step, to + slot[p].left);
+        for (int64_t i = slot[p].left + slot[p].count; i < width; i += L) vstore(to + i, Vec<T>{});
+      }
+  }
+  zero_rows(last, bottom);
 }
 
 }  // namespace

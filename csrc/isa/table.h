@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "isa/conv.h"
+#include "isa/conv_plane.h"
 #include "isa/gemm.h"
 #include "isa/winograd.h"
 
@@ -210,6 +211,7 @@ struct Table {
   FloatLoops<OptimLoops> optim;
   FloatLoops<GemmLoops> gemm;
   FloatLoops<ConvLoops> conv;
+  FloatLoops<ConvPlaneLoops> conv_plane;
   WinogradLoops winograd;
 };
 

@@ -2,6 +2,7 @@
 #include "isa/table.h"
 
 #include "isa/conv.inl"
+#include "isa/conv_plane.inl"
 #include "isa/elementwise.inl"
 #include "isa/gemm.inl"
 #include "isa/norm.inl"
@@ -76,6 +77,7 @@ const Table PAG_TABLE = {
      {sgd_step<double>, adam_step<double>, adaptive_step<double>}},
     {PAG_GEMM_LOOPS(float), PAG_GEMM_LOOPS(double)},
     {PAG_CONV_LOOPS(float), PAG_CONV_LOOPS(double)},
+    {PAG_CONV_PLANE_LOOPS(float), PAG_CONV_PLANE_LOOPS(double)},
     PAG_WINOGRAD_LOOPS,
 };
 

@@ -58,6 +58,14 @@ PAG_INLINE void vstore(T* p, Vec<T> v, int n) {
   for (int i = 0; i < n; ++i) p[i] = v[i];
 }
 
+// Lanes [first, last), 0 <= first < last <= kLanes<T>; the others as above.
+template <class T>
+PAG_INLINE Vec<T> vload_range(const T* p, int first, int last) {
+  Vec<T> v{};
+  for (int i = first; i < last; ++i) v[i] = p[i];
+  return v;
+}
+
 template <class T>
 PAG_INLINE Vec<T> vset(T x) {
   Vec<T> v;
@@ -75,6 +83,14 @@ PAG_INLINE VecF vload(const float* p, int n) {
 template <>
 PAG_INLINE VecD vload(const double* p, int n) {
   return (VecD)_mm512_maskz_loadu_pd(low_mask8(n), p);
+}
+template <>
+PAG_INLINE VecF vload_range(const float* p, int first, int last) {
+  return (VecF)_mm512_maskz_loadu_ps(low_mask16(last) & ~low_mask16(first), p);
+}
+template <>
+PAG_INLINE VecD vload_range(const double* p, int first, int last) {
+  return (VecD)_mm512_maskz_loadu_pd(low_mask8(last) & ~low_mask8(first), p);
 }
 template <>
 PAG_INLINE void vstore(float* p, VecF v, int n) {
@@ -104,6 +120,15 @@ PAG_INLINE VecF vload(const float* p, int n) {
 template <>
 PAG_INLINE VecD vload(const double* p, int n) {
   return (VecD)_mm256_maskload_pd(p, low_lanes(2 * n));
+}
+template <>
+PAG_INLINE VecF vload_range(const float* p, int first, int last) {
+  return (VecF)_mm256_maskload_ps(p, _mm256_andnot_si256(low_lanes(first), low_lanes(last)));
+}
+template <>
+PAG_INLINE VecD vload_range(const double* p, int first, int last) {
+  return (VecD)_mm256_maskload_pd(p,
+                                  _mm256_andnot_si256(low_lanes(2 * first), low_lanes(2 * last)));
 }
 template <>
 PAG_INLINE void vstore(float* p, VecF v, int n) {

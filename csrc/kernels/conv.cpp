@@ -198,7 +198,8 @@ void conv2d_input_grad(const Conv2d& g, const T* dy, const T* weights, T* dx) {
       const Axis cols(g.ow, t.count, t.taps, 1, t.dilation, t.pad);
       reversed.push_back(reversed_weights(g, r, t, rows, cols, weights));
       parts.push_back({g.n, g.groups, g.o, g.c, rows, cols, dy, reversed.back().data(), nullptr,
-                       dx + r.start * g.w + t.start, g.h * g.w, g.stride[0] * g.w, g.stride[1]});
+                       dx + r.start * g.w + t.start, g.h * g.w, g.stride[0] * g.w, g.stride[1],
+                       r.start});
     }
   correlate(parts);
 }

@@ -10,6 +10,7 @@
 
 #include "isa/table.h"
 #include "kernels/conv.h"
+#include "kernels/conv_weight_grad_planes.h"
 #include "kernels/numeric.h"
 #include "kernels/parallel.h"
 #include "kernels/patches.h"
@@ -279,6 +280,7 @@ void conv2d_weight_grad(const Conv2d& g, const T* dy, const T* x, T* dw) {
     std::fill(dw, dw + g.groups * g.o * g.c * g.kh * g.kw, T(0));
     return;
   }
+  if (weight_grad_prefers_planes<T>(g)) return weight_grad_planes(g, dy, x, dw);
   WeightGrad<T> grad(g, dy, x);
   grad.run(dw);
 }

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "isa/table.h"
+#include "kernels/correlate_planes.h"
 #include "kernels/numeric.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
@@ -244,22 +245,26 @@ void fill_with_bias(const Correlation<T>& p) {
 }  // namespace
 
 template <class T>
-void correlate(const std::vector<Correlation<T>>& parts) {
+void correlate(const std::vector<Correlation<T>>& all) {
+  std::vector<Correlation<T>> parts;
+  for (const Correlation<T>& p : all) {
+    if (p.images * p.groups * p.outputs == 0 || p.rows.out <= 0 || p.cols.out <= 0) continue;
+    if (p.channels * p.rows.taps() * p.cols.taps() == 0)
+      fill_with_bias(p);
+    else
+      parts.push_back(p);
+  }
+  if (parts.empty()) return;
+  if (prefers_planes(parts[0])) return correlate_planes(parts);
   std::vector<Plan<T>> plans;
   plans.reserve(parts.size());
   int64_t tasks = 0;
   double operations = 0;
   for (const Correlation<T>& p : parts) {
-    if (p.images * p.groups * p.outputs == 0 || p.rows.out <= 0 || p.cols.out <= 0) continue;
-    if (p.channels * p.rows.taps() * p.cols.taps() == 0) {
-      fill_with_bias(p);
-      continue;
-    }
     plans.emplace_back(p);
     tasks += plans.back().tasks();
     operations += plans.back().operations();
   }
-  if (tasks == 0) return;
   const int64_t grain = std::max<int64_t>(
       1, static_cast<int64_t>(static_cast<double>(tasks) /
                               std::max(1.0, std::min(operations / kChunkOperations, 64.0))));

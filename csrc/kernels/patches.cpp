@@ -36,9 +36,10 @@ int64_t Axis::valid(int64_t which, int64_t start, int64_t length, int64_t* first
   return *first < *last ? origin + *first * stride : 0;
 }
 
-Patches::Patches(const Axis& rows, const Axis& cols, int64_t out_rows, int64_t itemsize)
+Patches::Patches(const Axis& rows, const Axis& cols, int64_t out_rows, int64_t itemsize,
+                 int64_t line)
     : rows_(rows), cols_(cols), height_(out_rows + rows.extra), width_(cols.out + cols.extra) {
-  row_ = cols.slots() * width_;
+  row_ = std::max(cols.slots() * width_, cols.slots() * width_ <= line ? line : 0);
   plane_ = rows.slots() * height_ * row_;
   // Channels 4 KB apart would collide in the L1 cache.
   if (plane_ * itemsize % 4096 < 64) plane_ += 64 / itemsize;
@@ -65,13 +66,10 @@ void Patches::copy(int64_t channels, const T* x, int64_t first_row, T* to) const
   const auto pad_rows = isa().conv.of<T>().pad_rows;
   for (int64_t c = 0; c < channels; ++c, x += rows_.in * cols_.in, to += plane_)
     for (int64_t q = 0; q < rows_.slots(); ++q) {
-      T* const slot = to + q * height_ * row_;
       int64_t top, bottom;
       const int64_t first = rows_.valid(q, first_row, height_, &top, &bottom);
-      std::fill(slot, slot + top * row_, T(0));
-      pad_rows(bottom - top, x + first * cols_.in, rows_.stride * cols_.in, cols_.stride,
-               pieces_.data(), cols_.slots(), width_, slot + top * row_);
-      std::fill(slot + bottom * row_, slot + height_ * row_, T(0));
+      pad_rows(top, bottom - top, height_ - bottom, x + first * cols_.in, rows_.stride * cols_.in,
+               cols_.stride, pieces_.data(), cols_.slots(), width_, to + q * height_ * row_, row_);
     }
 }
 

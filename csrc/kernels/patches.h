@@ -35,7 +35,8 @@ struct Axis {
 // Layout of the copy of `out_rows` output rows' inputs.
 class Patches {
  public:
-  Patches(const Axis& rows, const Axis& cols, int64_t out_rows, int64_t itemsize);
+  // Rows that fit `line` elements are that far apart, so that a vector of one lies in one store.
+  Patches(const Axis& rows, const Axis& cols, int64_t out_rows, int64_t itemsize, int64_t line = 0);
 
   int64_t row() const { return row_; }      // from one output row's inputs to the next's
   int64_t plane() const { return plane_; }  // from one channel to the next
