@@ -27,6 +27,9 @@ struct TileBlock {
   int64_t tiles;
 };
 
+// Most tiles of a run of the loops that work on several channels at a time.
+constexpr int kWinogradRun = 16;
+
 // The loops keep the tiles of a vector in an order of their own.
 struct WinogradLoops {
   // The transformed weights of one output: place e of channel c goes to u[e * u_place + c]. Tap t
@@ -42,6 +45,17 @@ struct WinogradLoops {
   // The outputs of one channel of which place e of tile t is m[e * m_place + t].
   void (*output)(const TileBlock& block, const float* m, int64_t m_place, float bias, float* out,
                  int64_t out_row);
+
+  // For the weight gradient, channels in vectors. Place e of channel c of tile t, counted from the
+  // run's first, goes to v[e * v_place + t * v_tile + c]; the last vector is filled with zeros.
+  // The inputs:
+  void (*grad_input)(const TileRun& run, int64_t channels, const float* x, int64_t x_plane,
+                     int64_t x_row, float* v, int64_t v_place, int64_t v_tile);
+  // and the gradients of the outputs:
+  void (*grad_output)(const TileRun& run, int64_t channels, const float* g, int64_t g_plane,
+                      int64_t g_row, float* v, int64_t v_place, int64_t v_tile);
+  // The nine weights of each channel, of whose sums place e is u[e * u_place + c].
+  void (*grad_weights)(int64_t channels, const float* u, int64_t u_place, float* dw);
 };
 
 }  // namespace pag

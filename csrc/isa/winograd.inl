@@ -219,6 +219,154 @@ void winograd_output(const TileBlock& block, const float* m, int64_t m_place, fl
   }
 }
 
+// ---- the weight gradient, the adjoint of all that
+// ------------------------------------------------
+
+// A g: 4 gradients of outputs to 6 places.
+PAG_INLINE void grads_to_places(const VecF (&g)[4], VecF (&t)[6]) {
+  const VecF half_even = vfma(vset(0.5f), g[2], g[0]), half_odd = vfma(vset(0.5f), g[3], g[1]);
+  const VecF two_even = vfma(vset(2.0f), g[2], g[0]), two_odd = vfma(vset(2.0f), g[3], g[1]);
+  t[0] = g[0];
+  t[1] = vfma(vset(kSqrtHalf), half_odd, half_even);
+  t[2] = vfma(vset(-kSqrtHalf), half_odd, half_even);
+  t[3] = vfma(vset(kSqrtTwo), two_odd, two_even);
+  t[4] = vfma(vset(-kSqrtTwo), two_odd, two_even);
+  t[5] = g[3];
+}
+
+// G^T u: 6 places to 3 weights.
+PAG_INLINE void weights_from_places(const VecF (&u)[6], VecF (&w)[3]) {
+  const VecF half_sum = u[1] + u[2], half_gap = u[1] - u[2];
+  const VecF two_sum = u[3] + u[4], two_gap = u[3] - u[4];
+  w[0] = vfma(vset(1.0f / 6), two_sum, vfma(vset(-2.0f / 3), half_sum, u[0]));
+  w[1] = vfma(vset(kSqrtTwo / 6), two_gap, vset(-2.0f / 3 * kSqrtHalf) * half_gap);
+  w[2] = vfma(vset(1.0f / 3), two_sum - half_sum, u[5]);
+}
+
+// Rows of pixels, each a vector of channels.
+template <int Rows, int Width>
+struct ChannelRows {
+  alignas(64) float at[Rows][Width][kLanes<float>];
+
+  // Pixels [left, left + columns) of a row, `width` in all, from rows of the channels.
+  PAG_INLINE void fill(int row, int lanes, const float* x, int64_t x_plane, int64_t left,
+                       int64_t columns, int64_t width) {
+    for (int64_t i = 0; i < left; ++i) vstore(at[row][i], VecF{});
+    if (columns > 0) pixels(lanes, columns, x, x_plane, at[row][left]);
+    for (int64_t i = left + columns; i < width; ++i) vstore(at[row][i], VecF{});
+  }
+
+ private:
+  PAG_INLINE void pixels(int lanes, int64_t columns, const float* x, int64_t x_plane, float* to) {
+    constexpr int L = kLanes<float>;
+    for (int64_t j = 0; j < columns; j += L) {
+      const int count = static_cast<int>(columns - j < L ? columns - j : L);
+      VecF block[L];
+      PAG_UNROLL
+      for (int l = 0; l < L; ++l)
+        block[l] = l < lanes ? vload_lanes(x + l * x_plane + j, count) : VecF{};
+      vtranspose<float>(block);
+      PAG_UNROLL
+      for (int l = 0; l < L; ++l)
+        if (l < count) vstore(to + (j + l) * L, block[l]);
+    }
+  }
+};
+
+void winograd_grad_input(const TileRun& run, int64_t channels, const float* x, int64_t x_plane,
+                         int64_t x_row, float* v, int64_t v_place, int64_t v_tile) {
+  constexpr int L = kLanes<float>;
+  ChannelRows<6, 4 * pag::kWinogradRun + 2> rows;
+  const int64_t width = 4 * run.count + 2;
+  for (int64_t c = 0; c < channels; c += L) {
+    const int lanes = static_cast<int>(channels - c < L ? channels - c : L);
+    for (int r = 0; r < 6; ++r) {
+      const bool inside = r >= run.top && r < run.bottom;
+      rows.fill(r, lanes, x + c * x_plane + run.from + r * x_row, x_plane, inside ? run.left : 0,
+                inside ? run.columns : 0, width);
+    }
+    for (int64_t t = 0; t < run.count; ++t) {
+      VecF half[6][6];
+      PAG_UNROLL
+      for (int s = 0; s < 6; ++s) {
+        VecF d[6], places[6];
+        PAG_UNROLL
+        for (int r = 0; r < 6; ++r) d[r] = vload(rows.at[r][4 * t + s]);
+        to_places(d, places);
+        PAG_UNROLL
+        for (int r = 0; r < 6; ++r) half[r][s] = places[r];
+      }
+      float* to = v + t * v_tile + c;
+      PAG_UNROLL
+      for (int r = 0; r < 6; ++r) {
+        VecF places[6];
+        to_places(half[r], places);
+        PAG_UNROLL
+        for (int e = 0; e < 6; ++e) vstore(to + (r * 6 + e) * v_place, places[e]);
+      }
+    }
+  }
+}
+
+void winograd_grad_output(const TileRun& run, int64_t channels, const float* g, int64_t g_plane,
+                          int64_t g_row, float* v, int64_t v_place, int64_t v_tile) {
+  constexpr int L = kLanes<float>;
+  ChannelRows<4, 4 * pag::kWinogradRun> rows;
+  for (int64_t c = 0; c < channels; c += L) {
+    const int lanes = static_cast<int>(channels - c < L ? channels - c : L);
+    for (int r = 0; r < 4; ++r)
+      rows.fill(r, lanes, g + c * g_plane + run.to + r * g_row, g_plane, 0,
+                r < run.out_rows ? run.out_columns : 0, 4 * run.count);
+    for (int64_t t = 0; t < run.count; ++t) {
+      VecF half[6][4];
+      PAG_UNROLL
+      for (int s = 0; s < 4; ++s) {
+        VecF d[4], places[6];
+        PAG_UNROLL
+        for (int r = 0; r < 4; ++r) d[r] = vload(rows.at[r][4 * t + s]);
+        grads_to_places(d, places);
+        PAG_UNROLL
+        for (int r = 0; r < 6; ++r) half[r][s] = places[r];
+      }
+      float* to = v + t * v_tile + c;
+      PAG_UNROLL
+      for (int r = 0; r < 6; ++r) {
+        VecF places[6];
+        grads_to_places(half[r], places);
+        PAG_UNROLL
+        for (int e = 0; e < 6; ++e) vstore(to + (r * 6 + e) * v_place, places[e]);
+      }
+    }
+  }
+}
+
+void winograd_grad_weights(int64_t channels, const float* u, int64_t u_place, float* dw) {
+  constexpr int L = kLanes<float>;
+  for (int64_t c = 0; c < channels; c += L) {
+    VecF half[3][6];
+    PAG_UNROLL
+    for (int s = 0; s < 6; ++s) {
+      VecF places[6], w[3];
+      PAG_UNROLL
+      for (int r = 0; r < 6; ++r) places[r] = vload(u + (r * 6 + s) * u_place + c);
+      weights_from_places(places, w);
+      PAG_UNROLL
+      for (int r = 0; r < 3; ++r) half[r][s] = w[r];
+    }
+    alignas(64) float taps[9 * L];
+    PAG_UNROLL
+    for (int r = 0; r < 3; ++r) {
+      VecF w[3];
+      weights_from_places(half[r], w);
+      PAG_UNROLL
+      for (int s = 0; s < 3; ++s) vstore(taps + (r * 3 + s) * L, w[s]);
+    }
+    conv_transpose<float>(9, channels - c < L ? channels - c : L, taps, L, dw + c * 9, 9);
+  }
+}
+
 }  // namespace
 
-#define PAG_WINOGRAD_LOOPS {winograd_weights, winograd_input, winograd_output}
+#define PAG_WINOGRAD_LOOPS                                     \
+  {winograd_weights,    winograd_input,       winograd_output, \
+   winograd_grad_input, winograd_grad_output, winograd_grad_weights}

@@ -15,6 +15,7 @@
 #include "kernels/parallel.h"
 #include "kernels/patches.h"
 #include "kernels/scratch.h"
+#include "kernels/winograd.h"
 
 namespace pag {
 namespace {
@@ -271,6 +272,26 @@ void WeightGrad<T>::add_tap_sums(const Pixels& at, int64_t group, int64_t channe
           runs_.data(), runs, sums + o, outputs_);
 }
 
+// False if Winograd's form has no advantage.
+bool try_winograd(const Conv2d& g, const float* dy, const float* x, float* dw) {
+  if (!g.small_steps_3x3()) return false;
+  WinogradConv p{};
+  p.images = g.n;
+  p.groups = g.groups;
+  p.channels = g.c;
+  p.outputs = g.o;
+  for (int d = 0; d < 2; ++d) {
+    p.in[d] = d ? g.w : g.h;
+    p.out[d] = d ? g.ow : g.oh;
+    p.pad[d] = g.padding[d];
+  }
+  p.x = x;
+  if (!winograd_weight_grad_wins(p)) return false;
+  winograd_weight_grad(p, dy, dw);
+  return true;
+}
+bool try_winograd(const Conv2d&, const double*, const double*, double*) { return false; }
+
 }  // namespace
 
 template <class T>
@@ -280,6 +301,7 @@ void conv2d_weight_grad(const Conv2d& g, const T* dy, const T* x, T* dw) {
     std::fill(dw, dw + g.groups * g.o * g.c * g.kh * g.kw, T(0));
     return;
   }
+  if (try_winograd(g, dy, x, dw)) return;
   if (weight_grad_prefers_planes<T>(g)) return weight_grad_planes(g, dy, x, dw);
   WeightGrad<T> grad(g, dy, x);
   grad.run(dw);

@@ -8,11 +8,11 @@
 #include "kernels/numeric.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
+#include "kernels/winograd_tiles.h"
 
 namespace pag {
 namespace {
 
-constexpr int64_t kTileSize = 4;  // outputs along each dimension
 constexpr int64_t kPlaces = kWinogradPlaces;
 constexpr int64_t kHeight = 48;  // outputs of which products are kept at a time
 constexpr int64_t kDepth = 128;  // channels added up in one go: in parts, rounding errors grow less
@@ -24,8 +24,6 @@ constexpr int64_t kWeightGrain = 8192;  // a second parallel region should be wo
 constexpr int64_t kMinTasks = 4, kMaxTasks = 8;
 constexpr int64_t kMinTiles = 16, kMinOutputs = 32;  // of a task
 constexpr double kChunkOperations = 1e6;
-// Steps between places end off the multiples of 4 KB, which would share a set of the L1 cache.
-constexpr int64_t kStagger = 80;
 
 // The transforms of one value of a tile (at each of its places), and of one weight, cost as much as
 // so many multiplications. Measured: 8 and 16; where multiplications are twice as fast, up to 16
@@ -45,7 +43,7 @@ class Plan {
   int64_t tasks() const { return p_.groups * tile_tasks_ * output_tasks_; }
   double operations() const {
     return 2.0 * kPlaces * static_cast<double>(p_.groups * p_.channels) *
-           static_cast<double>(p_.outputs) * static_cast<double>(tiles_);
+           static_cast<double>(p_.outputs) * static_cast<double>(tiles_.count);
   }
   // Of all weights, if they are shared.
   int64_t weight_bytes() const {
@@ -57,7 +55,7 @@ class Plan {
 
  private:
   static int64_t places_bytes(int64_t place) {
-    return kPlaces * (place + kStagger) * static_cast<int64_t>(sizeof(float));
+    return kPlaces * (place + kWinogradStagger) * static_cast<int64_t>(sizeof(float));
   }
   // Of one output, counted over all groups.
   void transform_weights(int64_t output, float* u, int64_t u_place) const {
@@ -66,31 +64,31 @@ class Plan {
         p_.weights + output / p_.outputs * p_.group_step + output % p_.outputs * p_.output_step,
         p_.channel_step, p_.rotated, u, u_place);
   }
-  int64_t make_runs(int64_t begin, int64_t end, TileRun* runs) const;
   void run_block(int64_t block, int64_t first_output, int64_t outputs, const float* u,
                  int64_t u_place, float* memory) const;
 
   const WinogradConv& p_;
-  int64_t across_, image_tiles_, tiles_;  // tiles in a row, in an image, in all
+  WinogradTiles tiles_;
   int64_t block_tiles_, blocks_, tile_tasks_;
   int64_t panel_tiles_;  // of a block, to whole panels
   int64_t task_outputs_, output_tasks_;
   bool own_weights_;
 };
 
-Plan::Plan(const WinogradConv& p) : p_(p) {
+Plan::Plan(const WinogradConv& p)
+    : p_(p),
+      tiles_(p.images, p.in, p.out, p.pad, p.groups * p.channels * p.in[0] * p.in[1],
+             p.groups * p.outputs * p.out[0] * p.out[1]) {
   const int64_t lanes = isa().gemm.f32.lanes;
-  across_ = divide_up(p.out[1], kTileSize);
-  image_tiles_ = divide_up(p.out[0], kTileSize) * across_;
-  tiles_ = p.images * image_tiles_;
   const int64_t pairs = p.channels * p.outputs;
-  own_weights_ = (tiles_ <= kFewTiles && pairs >= kManyWeights) ||
+  own_weights_ = (tiles_.count <= kFewTiles && pairs >= kManyWeights) ||
                  places_bytes(p.groups * pairs) > kSharedWeightBytes;
   const int64_t wanted = static_cast<int64_t>(
       std::clamp(operations() / kChunkOperations, 1.0, static_cast<double>(kMaxTasks)));
-  const int64_t share = own_weights_ ? tiles_ : divide_up(p.groups * tiles_, wanted);
-  block_tiles_ = balanced(tiles_, std::clamp(share, kMinTiles, int64_t{kWinogradTiles}), lanes);
-  blocks_ = divide_up(tiles_, block_tiles_);
+  const int64_t share = own_weights_ ? tiles_.count : divide_up(p.groups * tiles_.count, wanted);
+  block_tiles_ =
+      balanced(tiles_.count, std::clamp(share, kMinTiles, int64_t{kWinogradTiles}), lanes);
+  blocks_ = divide_up(tiles_.count, block_tiles_);
   tile_tasks_ = own_weights_ ? 1 : blocks_;
   panel_tiles_ = round_up(block_tiles_, balanced(block_tiles_, isa().gemm.f32.tile_columns, lanes));
   // Each range of outputs transforms the inputs anew, so that it should not be short.
@@ -106,34 +104,8 @@ void Plan::transform_all_weights(float* u) const {
   const int64_t outputs = p_.groups * p_.outputs;
   parallel_for(outputs, divide_up(kWeightGrain, p_.channels), [&](int64_t begin, int64_t end) {
     for (int64_t output = begin; output < end; ++output)
-      transform_weights(output, u + output * p_.channels, outputs * p_.channels + kStagger);
+      transform_weights(output, u + output * p_.channels, outputs * p_.channels + kWinogradStagger);
   });
-}
-
-// The runs of tiles [begin, end); their number.
-int64_t Plan::make_runs(int64_t begin, int64_t end, TileRun* runs) const {
-  const int64_t in_image = p_.groups * p_.channels * p_.in[0] * p_.in[1];
-  const int64_t out_image = p_.groups * p_.outputs * p_.out[0] * p_.out[1];
-  int64_t number = 0;
-  for (int64_t tile = begin; tile < end;) {
-    const int64_t image = tile / image_tiles_;
-    const int64_t row = tile % image_tiles_ / across_, column = tile % across_;
-    TileRun& run = runs[number++];
-    run.first = tile - begin;
-    run.count = std::min(across_ - column, end - tile);
-    const int64_t y = row * kTileSize - p_.pad[0], x = column * kTileSize - p_.pad[1];
-    const int64_t width = run.count * kTileSize + 2;
-    run.top = std::max<int64_t>(0, -y);
-    run.bottom = p_.in[0] - y;
-    run.left = std::clamp<int64_t>(-x, 0, width);
-    run.columns = std::clamp<int64_t>(p_.in[1] - x - run.left, 0, width - run.left);
-    run.from = image * in_image + y * p_.in[1] + x + run.left;
-    run.to = image * out_image + (row * p_.out[1] + column) * kTileSize;
-    run.out_rows = std::min(kTileSize, p_.out[0] - row * kTileSize);
-    run.out_columns = std::min(run.count * kTileSize, p_.out[1] - column * kTileSize);
-    tile += run.count;
-  }
-  return number;
 }
 
 bool Plan::run(int64_t task, const float* shared_weights) const {
@@ -151,11 +123,11 @@ bool Plan::run(int64_t task, const float* shared_weights) const {
   if (!memory) return false;
   if (!own_weights_) {
     run_block(tile_task, first_output, outputs, shared_weights + first_output * p_.channels,
-              p_.groups * p_.outputs * p_.channels + kStagger, memory);
+              p_.groups * p_.outputs * p_.channels + kWinogradStagger, memory);
     return true;
   }
   float* const u = memory + block_bytes / static_cast<int64_t>(sizeof(float));
-  const int64_t u_place = outputs * p_.channels + kStagger;
+  const int64_t u_place = outputs * p_.channels + kWinogradStagger;
   for (int64_t i = 0; i < outputs; ++i)
     transform_weights(first_output + i, u + i * p_.channels, u_place);
   for (int64_t block = 0; block < blocks_; ++block)
@@ -169,11 +141,11 @@ void Plan::run_block(int64_t block, int64_t first_output, int64_t outputs, const
                      int64_t u_place, float* memory) const {
   const GemmLoops<float>& gemm = isa().gemm.f32;
   const WinogradLoops& loops = isa().winograd;
-  const int64_t begin = block * block_tiles_, end = std::min(begin + block_tiles_, tiles_);
+  const int64_t begin = block * block_tiles_, end = std::min(begin + block_tiles_, tiles_.count);
   TileRun runs[kWinogradTiles];
   TileBlock tiles;
   tiles.runs = runs;
-  tiles.run_count = make_runs(begin, end, runs);
+  tiles.run_count = tiles_.runs(begin, end, kWinogradTiles, runs);
   tiles.tiles = round_up(end - begin, gemm.lanes);
 
   GemmBlock<float> g;
@@ -190,9 +162,9 @@ void Plan::run_block(int64_t block, int64_t first_output, int64_t outputs, const
   const int64_t height = std::min(kHeight / g.rows * g.rows, outputs);
   const int64_t depth = balanced(p_.channels, kDepth, 1);
   float* const v = memory;
-  const int64_t v_place = divide_up(g.n, g.columns) * g.b_panel + kStagger;
+  const int64_t v_place = divide_up(g.n, g.columns) * g.b_panel + kWinogradStagger;
   float* const products = v + kPlaces * v_place;
-  const int64_t products_place = height * g.n + kStagger;
+  const int64_t products_place = height * g.n + kWinogradStagger;
 
   const int64_t in_plane = p_.in[0] * p_.in[1], out_plane = p_.out[0] * p_.out[1];
   const float* x = p_.x + first_output / p_.outputs * p_.channels * in_plane;
@@ -225,8 +197,8 @@ void allow_winograd(bool yes) { allowed = yes; }
 bool winograd_wins(const WinogradConv& p) {
   if (!allowed) return false;
   const double c = static_cast<double>(p.channels), m = static_cast<double>(p.outputs);
-  const double tiles = static_cast<double>(p.images * divide_up(p.out[0], kTileSize) *
-                                           divide_up(p.out[1], kTileSize));
+  const double tiles = static_cast<double>(p.images * divide_up(p.out[0], kWinogradTile) *
+                                           divide_up(p.out[1], kWinogradTile));
   const double pixels = static_cast<double>(p.images * p.out[0] * p.out[1]);
   // Multiplications, or their worth in time, for each pair of an input and an output channel.
   const double here = kPlaces * (tiles * (1 + kTileCost / c + kTileCost / m) + kWeightCost);

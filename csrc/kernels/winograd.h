@@ -28,6 +28,14 @@ bool winograd_wins(const WinogradConv& p);
 // KB a channel and 0.5 MB. Throws std::bad_alloc.
 void winograd(const WinogradConv& p);
 
+// The weight gradient of such a correlation, of y's gradient `dy` and x: the fields of p that speak
+// of weights, bias and y are not used. dw (groups, outputs, channels, 3, 3).
+bool winograd_weight_grad_wins(const WinogradConv& p);
+
+// Working memory in bytes: 4 MB for the sums of the chunks of tiles, and 1.3 MB in each thread.
+// Throws std::bad_alloc.
+void winograd_weight_grad(const WinogradConv& p, const float* dy, float* dw);
+
 bool winograd_allowed();
 void allow_winograd(bool allowed);
 
