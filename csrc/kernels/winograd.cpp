@@ -20,7 +20,7 @@ constexpr int64_t kDepth = 128;  // channels added up in one go: in parts, round
 // weights (as pairs of channels), or more of them than fit here.
 constexpr int64_t kFewTiles = 32, kManyWeights = 4096;
 constexpr int64_t kSharedWeightBytes = 12 << 20;
-constexpr int64_t kWeightGrain = 8192;  // a second parallel region should be worth its while
+constexpr int64_t kWeightGrain = 1024;  // pairs of channels transformed in one go
 constexpr int64_t kMinTasks = 4, kMaxTasks = 8;
 constexpr int64_t kMinTiles = 16, kMinOutputs = 32;  // of a task
 constexpr double kChunkOperations = 1e6;
