@@ -586,6 +586,65 @@ CASES += [
          ref.conv2d, large=[(3, 40, 33, 31), (50, 40, 1, 1)]),
 ]  # fmt: skip
 
+for name, x, w, options in (
+    ("conv1d", (2, 2, 6), (3, 2, 3), {}),
+    ("conv1d all", (1, 4, 9), (4, 2, 2), {"stride": 2, "padding": 1, "dilation": 3, "groups": 2}),
+    ("conv1d depthwise", (2, 3, 5), (3, 1, 3), {"padding": (1,), "groups": 3}),
+    ("conv1d empty batch", (0, 2, 4), (3, 2, 2), {}),
+    ("conv3d", (2, 2, 3, 3, 4), (2, 2, 2, 2, 3), {}),
+    ("conv3d 1x1", (1, 2, 2, 3, 2), (3, 2, 1, 1, 1), {}),
+    ("conv3d flat", (1, 2, 2, 4, 3), (2, 2, 1, 3, 3), {"padding": (0, 1, 1)}),
+    ("conv3d all", (1, 2, 5, 4, 4), (2, 1, 2, 2, 3),
+     {"stride": (2, 1, 2), "padding": (1, 0, 1), "dilation": (2, 1, 1), "groups": 2}),
+    ("conv3d empty batch", (0, 2, 3, 3, 3), (3, 2, 2, 2, 2), {}),
+    ("conv_transpose1d", (2, 2, 4), (2, 3, 3), {}),
+    ("conv_transpose1d all", (1, 4, 4), (4, 1, 3),
+     {"stride": 3, "padding": 2, "output_padding": 1, "groups": 2, "dilation": 2}),
+    ("conv_transpose2d", (2, 2, 3, 2), (2, 3, 2, 3), {}),
+    ("conv_transpose2d stride", (1, 3, 3, 3), (3, 2, 3, 3),
+     {"stride": 2, "padding": 1, "output_padding": 1}),
+    ("conv_transpose2d all", (1, 4, 3, 2), (4, 1, 3, 2),
+     {"stride": (2, 1), "padding": (1, 2), "output_padding": (1, 0), "groups": 2,
+      "dilation": (1, 3)}),
+    ("conv_transpose2d beyond the padding", (1, 2, 3, 3), (2, 2, 2, 2),
+     {"stride": (1, 2), "padding": (1, 1), "output_padding": (2, 2), "dilation": 3}),
+    ("conv_transpose2d depthwise", (1, 2, 3, 3), (2, 1, 2, 2), {"stride": 2, "groups": 2}),
+    ("conv_transpose2d empty batch", (0, 2, 3, 3), (2, 3, 2, 2), {}),
+    ("conv_transpose3d", (1, 2, 2, 3, 2), (2, 2, 2, 2, 2), {}),
+    ("conv_transpose3d flat", (1, 2, 2, 3, 2), (2, 2, 1, 2, 2), {}),
+    ("conv_transpose3d all", (1, 2, 3, 2, 2), (2, 1, 3, 2, 2),
+     {"stride": (2, 1, 2), "padding": (1, 0, 1), "output_padding": (1, 0, 1), "groups": 2,
+      "dilation": (1, 2, 1)}),
+):  # fmt: skip
+    transposed = "transpose" in name
+    reference = ref.conv_transpose_nd if transposed else ref.conv_nd
+    out = w[1] * options.get("groups", 1) if transposed else w[0]
+    CASES += [
+        Case(name, lambda K, x, w, f=name.split()[0], kw=options: getattr(K, f)(x, w, **kw), [x, w],
+             lambda x, w, f=reference, kw=options: f(x, w, **kw)),
+        Case(f"{name} bias",
+             lambda K, x, w, b, f=name.split()[0], kw=options: getattr(K, f)(x, w, b, **kw),
+             [x, w, (out,)], lambda x, w, b, f=reference, kw=options: f(x, w, b, **kw)),
+    ]  # fmt: skip
+CASES += [
+    Case("conv1d same", lambda K, x, w: K.conv1d(x, w, padding="same"),
+         [(1, 2, 5), (2, 2, 4)], lambda x, w: ref.conv_nd(np.pad(x, ((0, 0), (0, 0), (1, 2))), w),
+         large=[(4, 17, 300), (40, 17, 4)]),
+    Case("conv1d 2-D", lambda K, x, w: K.conv1d(x, w), [(2, 5), (3, 2, 2)],
+         lambda x, w: ref.conv_nd(x[None], w)[0]),
+    Case("conv3d same", lambda K, x, w: K.conv3d(x, w, padding="same"),
+         [(1, 1, 3, 3, 3), (2, 1, 3, 1, 3)], lambda x, w: ref.conv_nd(x, w, padding=(1, 0, 1)),
+         large=[(2, 9, 7, 20, 21), (24, 9, 3, 1, 3)]),
+    Case("conv3d 4-D", lambda K, x, w: K.conv3d(x, w), [(2, 2, 3, 3), (1, 2, 2, 2, 2)],
+         lambda x, w: ref.conv_nd(x[None], w)[0]),
+    Case("conv_transpose2d sizes", lambda K, x, w, b: K.conv_transpose2d(x, w, b, 2, 1, 1),
+         [(1, 2, 3, 2), (2, 3, 3, 3), (3,)],
+         lambda x, w, b: ref.conv_transpose_nd(x, w, b, 2, 1, 1),
+         large=[(5, 33, 20, 19), (33, 9, 3, 3), (9,)]),
+    Case("conv_transpose2d 3-D", lambda K, x, w: K.conv_transpose2d(x, w), [(2, 2, 3), (2, 2, 2, 2)],
+         lambda x, w: ref.conv_transpose_nd(x[None], w)[0]),
+]  # fmt: skip
+
 for label, x, args in (
     ("", (2, 2, 4, 5), (2,)),
     (" pair", (1, 2, 5, 4), ((3, 2),)),

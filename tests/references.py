@@ -161,6 +161,64 @@ def conv2d(
     return y if b is None else y + b.reshape(-1, 1, 1)
 
 
+def several(value: Any, dims: int) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * dims
+
+
+def tap_slices(tap: Any, count: Any, stride: Any, dilation: Any) -> tuple[Any, ...]:
+    """Where each window of a padded array finds one of its taps."""
+    return (..., *(slice(t * d, t * d + (n - 1) * s + 1, s)
+                   for t, n, s, d in zip(tap, count, stride, dilation, strict=True)))  # fmt: skip
+
+
+def conv_nd(
+    x: Array, w: Array, b: Array | None = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Array:  # fmt: skip
+    """In any number of dimensions, tap by tap."""
+    dims = w.ndim - 2
+    stride, padding, dilation = (several(v, dims) for v in (stride, padding, dilation))
+    count = [
+        len(windows(*g))
+        for g in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
+    ]
+    x = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)])
+    out = []
+    for xs, ws in zip(np.split(x, groups, 1), np.split(w, groups, 0), strict=True):
+        y = np.zeros((len(x), len(ws), *count))
+        for tap in np.ndindex(w.shape[2:]):
+            seen = xs[tap_slices(tap, count, stride, dilation)]
+            y += np.einsum("oc,nc...->no...", ws[(slice(None), slice(None), *tap)], seen)
+        out.append(y)
+    y = np.concatenate(out, 1)
+    return y if b is None else y + b.reshape(-1, *(1,) * dims)
+
+
+def conv_transpose_nd(
+    x: Array, w: Array, b: Array | None = None, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> Array:  # fmt: skip
+    dims = w.ndim - 2
+    stride, padding, extra, dilation = (
+        several(v, dims) for v in (stride, padding, output_padding, dilation)
+    )
+    count = x.shape[2:]
+    full = [
+        (n - 1) * s + d * (k - 1) + 1 + e
+        for n, k, s, d, e in zip(count, w.shape[2:], stride, dilation, extra, strict=True)
+    ]
+    out = []
+    for xs, ws in zip(np.split(x, groups, 1), np.split(w, groups, 0), strict=True):
+        y = np.zeros((len(x), w.shape[1], *full))
+        for tap in np.ndindex(w.shape[2:]):
+            part = np.einsum("co,nc...->no...", ws[(slice(None), slice(None), *tap)], xs)
+            y[tap_slices(tap, count, stride, dilation)] += part
+        out.append(y)
+    cut = tuple(slice(p, n - p) for n, p in zip(full, padding, strict=True))
+    y = np.concatenate(out, 1)[(..., *cut)]
+    return y if b is None else y + b.reshape(-1, *(1,) * dims)
+
+
 def max_pool2d(
     x: Array, kernel: Pair, stride: Pair | None = None, padding: Pair = 0, dilation: Pair = 1,
     ceil: bool = False,

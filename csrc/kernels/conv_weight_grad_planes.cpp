@@ -113,6 +113,10 @@ bool PlanesWeightGrad<T>::run_task(int64_t group, int64_t begin, int64_t end, T*
 
 template <class T>
 void PlanesWeightGrad<T>::run(T* dw) const {
+  if (taps_.count() == 0) {  // no weight meets the image
+    std::fill(dw, dw + g_.groups * g_.o * g_.c * g_.kh * g_.kw, T(0));
+    return;
+  }
   const int64_t items = g_.n * strips_;
   const int64_t wanted = static_cast<int64_t>(
       std::clamp(work_ / kChunkOperations, 1.0, static_cast<double>(kMaxTasks)));

@@ -32,7 +32,8 @@ from pyautograd.nn.activation import (
 )
 from pyautograd.nn.attention import MultiheadAttention
 from pyautograd.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
-from pyautograd.nn.conv import Conv2d
+from pyautograd.nn.conv import Conv1d, Conv2d, Conv3d
+from pyautograd.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from pyautograd.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from pyautograd.nn.embedding import Embedding
 from pyautograd.nn.linear import Identity, Linear
@@ -76,7 +77,12 @@ __all__ = [
     "ParameterList",
     "Identity",
     "Linear",
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",

@@ -32,6 +32,13 @@ from pyautograd.ops.activation import (
 )
 from pyautograd.ops.attention import scaled_dot_product_attention
 from pyautograd.ops.conv import conv2d, fold, unfold
+from pyautograd.ops.conv_nd import (
+    conv1d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from pyautograd.ops.distance import cosine_similarity, normalize
 from pyautograd.ops.elementwise import relu, sigmoid, tanh
 from pyautograd.ops.embedding import embedding
@@ -90,7 +97,12 @@ def _class_count(classes: np.ndarray[Any, Any], num_classes: int) -> int:
 
 __all__ = [
     "linear",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "unfold",
     "fold",
     "pad",

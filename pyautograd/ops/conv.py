@@ -19,15 +19,23 @@ __all__ = [
 
 Pair = int | Sequence[int]
 
+_SEVERAL = {1: "a tuple of one", 2: "a pair", 3: "a triple"}
+
+
+def per_dim(op: str, name: str, value: Pair, dims: int, least: int = 1) -> tuple[int, ...]:
+    """`value` for each dimension; ValueError unless all are integers of at least `least`."""
+    every: Any = tuple(value) if isinstance(value, (tuple, list)) else (value,) * dims
+    if len(every) != dims or any(not isinstance(v, int) or v < least for v in every):
+        raise ValueError(
+            f"{op}: expected {name} as an integer or {_SEVERAL[dims]}, each at least {least}, "
+            f"got {value}"
+        )
+    return every
+
 
 def pair(op: str, name: str, value: Pair, least: int = 1) -> tuple[int, int]:
     """`value` for height and width; ValueError unless both are integers of at least `least`."""
-    both: Any = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) != 2 or any(not isinstance(v, int) or v < least for v in both):
-        raise ValueError(
-            f"{op}: expected {name} as an integer or a pair, each at least {least}, got {value}"
-        )
-    return both
+    return per_dim(op, name, value, 2, least)  # type: ignore[return-value]
 
 
 def window_count(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
@@ -80,7 +88,7 @@ _conv2d = primitive(
     fresh=True,
 )
 # conv2d_input_grad(g, w, (H, W), *geometry) -> (N, C, H, W)
-primitive(
+conv2d_input_grad = primitive(
     "conv2d_input_grad",
     "contraction",
     _C.conv2d_input_grad,
