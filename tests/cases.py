@@ -616,14 +616,14 @@ for name, x, w, options in (
      {"stride": (2, 1, 2), "padding": (1, 0, 1), "output_padding": (1, 0, 1), "groups": 2,
       "dilation": (1, 2, 1)}),
 ):  # fmt: skip
-    transposed = "transpose" in name
+    function, transposed = name.split()[0], "transpose" in name
     reference = ref.conv_transpose_nd if transposed else ref.conv_nd
     out = w[1] * options.get("groups", 1) if transposed else w[0]
     CASES += [
-        Case(name, lambda K, x, w, f=name.split()[0], kw=options: getattr(K, f)(x, w, **kw), [x, w],
+        Case(name, lambda K, x, w, f=function, kw=options: getattr(K, f)(x, w, **kw), [x, w],
              lambda x, w, f=reference, kw=options: f(x, w, **kw)),
         Case(f"{name} bias",
-             lambda K, x, w, b, f=name.split()[0], kw=options: getattr(K, f)(x, w, b, **kw),
+             lambda K, x, w, b, f=function, kw=options: getattr(K, f)(x, w, b, **kw),
              [x, w, (out,)], lambda x, w, b, f=reference, kw=options: f(x, w, b, **kw)),
     ]  # fmt: skip
 CASES += [
@@ -641,8 +641,8 @@ CASES += [
          [(1, 2, 3, 2), (2, 3, 3, 3), (3,)],
          lambda x, w, b: ref.conv_transpose_nd(x, w, b, 2, 1, 1),
          large=[(5, 33, 20, 19), (33, 9, 3, 3), (9,)]),
-    Case("conv_transpose2d 3-D", lambda K, x, w: K.conv_transpose2d(x, w), [(2, 2, 3), (2, 2, 2, 2)],
-         lambda x, w: ref.conv_transpose_nd(x[None], w)[0]),
+    Case("conv_transpose2d 3-D", lambda K, x, w: K.conv_transpose2d(x, w),
+         [(2, 2, 3), (2, 2, 2, 2)], lambda x, w: ref.conv_transpose_nd(x[None], w)[0]),
 ]  # fmt: skip
 
 for label, x, args in (

@@ -337,6 +337,11 @@ REPRS: list[Callable[[Any], Any]] = [
     lambda nn: nn.Conv2d(1, 6, 5),
     lambda nn: nn.Conv2d(2, 4, (3, 2), 2, 1, 2, 2, False, "reflect"),
     lambda nn: nn.Conv2d(2, 4, 3, padding="same"),
+    lambda nn: nn.Conv1d(2, 4, 3, 2, padding_mode="circular", padding=1),
+    lambda nn: nn.Conv3d(2, 4, (1, 2, 3), bias=False),
+    lambda nn: nn.ConvTranspose1d(4, 2, 3, 2, 1, 1, 2, False),
+    lambda nn: nn.ConvTranspose2d(4, 2, (3, 2), dilation=2),
+    lambda nn: nn.ConvTranspose3d(2, 4, 3, (1, 2, 3), output_padding=(0, 1, 2)),
     lambda nn: nn.BatchNorm1d(3),
     lambda nn: nn.Dropout(0.1),
     lambda nn: nn.MaxPool2d(2),
@@ -389,6 +394,25 @@ LAYERS: list[tuple[str, tuple[int, ...], Callable[[Any], Any]]] = [
         for mode in ("reflect", "replicate", "circular")
         for padding in ((2, 1), "same")
     ),
+    ("conv 1d", (2, 3, 9), lambda nn: nn.Conv1d(3, 4, 3, stride=2, padding=1)),
+    ("conv 1d same", (3, 9), lambda nn: nn.Conv1d(3, 4, 4, padding="same", bias=False)),
+    ("conv 3d", (2, 4, 4, 5, 6), lambda nn: nn.Conv3d(4, 6, (2, 3, 1), (2, 1, 2), 1, groups=2)),
+    ("conv 3d same", (2, 3, 4, 5, 6), lambda nn: nn.Conv3d(3, 2, (2, 3, 1), padding="same")),
+    *(
+        (
+            f"conv {dims}d {mode}",
+            (2, 3, 5, 6, 7)[: dims + 2],
+            lambda nn, mode=mode, dims=dims: getattr(nn, f"Conv{dims}d")(
+                3, 2, 3, 2, (2, 1, 2)[:dims], padding_mode=mode
+            ),
+        )
+        for dims in (1, 3)
+        for mode in ("reflect", "replicate", "circular")
+    ),
+    ("conv transpose 1d", (2, 4, 5), lambda nn: nn.ConvTranspose1d(4, 6, 3, 3, 1, 2, 2)),
+    ("conv transpose 2d", (2, 3, 5, 4), lambda nn: nn.ConvTranspose2d(3, 4, (3, 2), 2, 1, 1)),
+    ("conv transpose 2d unbatched", (3, 5, 4), lambda nn: nn.ConvTranspose2d(3, 4, 3, dilation=2)),
+    ("conv transpose 3d", (2, 3, 3, 4, 2), lambda nn: nn.ConvTranspose3d(3, 2, 3, 2, 1, (1, 0, 1))),
     ("max pool", (2, 3, 7, 6), lambda nn: nn.MaxPool2d(3, 2, 1)),
     ("avg pool", (2, 3, 7, 6), lambda nn: nn.AvgPool2d(3, 2, 1, count_include_pad=False)),
     ("adaptive avg pool", (2, 3, 7, 6), lambda nn: nn.AdaptiveAvgPool2d((3, None))),
@@ -452,6 +476,31 @@ def follows_pytorch(shape: Any, make: Any, rng: np.random.Generator) -> None:
         np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), atol=1e-11)
     for name, buffer in theirs.named_buffers():
         np.testing.assert_allclose(dict(ours.named_buffers())[name].numpy(), buffer, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(9, 7), (10, 8), (2, 4, 10, 7)])
+def test_the_size_of_a_transposed_convolution(size: Any, rng: np.random.Generator) -> None:
+    torch, theirs, ours = twins(lambda nn: nn.ConvTranspose2d(3, 4, 3, 2, 1))
+    data = rng.standard_normal((2, 3, 5, 4))
+    expected, got = theirs(torch.tensor(data), size), ours(ag.tensor(data), size)
+    assert got.shape == tuple(expected.shape)
+    np.testing.assert_allclose(got.detach().numpy(), expected.detach().numpy(), atol=1e-12)
+    for bad in ((11, 7), (8, 7), (9,), (3, 9, 7)):
+        with pytest.raises(ValueError, match=r"output_size lies between \(9, 7\) and \(10, 8\)"):
+            ours(ag.tensor(data), bad)
+
+
+def test_arguments_of_convolutions() -> None:
+    with pytest.raises(ValueError, match=r"ConvTranspose1d: padding_mode is 'zeros' only"):
+        nn.ConvTranspose1d(1, 1, 2, padding_mode="circular")
+    with pytest.raises(TypeError, match="ConvTranspose2d: expected padding as numbers, got 'same'"):
+        nn.ConvTranspose2d(1, 1, 2, padding="same")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="Conv1d: 3 input and 4 output channels"):
+        nn.Conv1d(3, 4, 2, groups=2)
+    with pytest.raises(ValueError, match="Conv3d: expected stride as an integer or a triple"):
+        nn.Conv3d(1, 1, 2, stride=(1, 2))
+    with pytest.raises(ValueError, match="Conv1d: padding='same' needs stride 1"):
+        nn.Conv1d(1, 1, 2, stride=2, padding="same")
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.7, None])

@@ -8,7 +8,6 @@ convolution is the input gradient of the convolution with the same weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from pyautograd.ops.conv import Pair, conv2d, conv2d_input_grad, fold, per_dim, unfold, window_count
@@ -204,11 +203,10 @@ def _transposed_images(
     x: Tensor, weight: Tensor, out: _Sizes, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
     """(N, C, H, W) and (C, O/groups, kh, kw) to (N, O, *out)."""
-    full = [
-        transposed_size(*g) for g in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    ]
+    geometry = zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
+    full = [transposed_size(*g) for g in geometry]
     if all(0 <= o - f < s for o, f, s in zip(out, full, stride, strict=True)):
-        return conv2d_input_grad(x, weight, out, stride, padding, dilation, groups)  # type: ignore[no-any-return]
+        return conv2d_input_grad(x, weight, out, stride, padding, dilation, groups)
     # The larger output shows what lies in the padding, or zeros beyond it: compute all, and cut.
     uncut = tuple([f + 2 * p for f, p in zip(full, padding, strict=True)])
     every = conv2d_input_grad(x, weight, uncut, stride, (0, 0), dilation, groups)
@@ -223,10 +221,10 @@ def _transposed(
     _check(op, dims, input, weight, bias, groups, True)
     if input.ndim == dims + 1:
         batch = reshape(input, (1, *input.shape))
-        out = _transposed(
+        y = _transposed(
             op, dims, batch, weight, bias, stride, padding, output_padding, groups, dilation
         )
-        return reshape(out, out.shape[1:])
+        return reshape(y, y.shape[1:])
     stride = per_dim(op, "stride", stride, dims)
     padding = per_dim(op, "padding", padding, dims, 0)
     output_padding = per_dim(op, "output_padding", output_padding, dims, 0)
