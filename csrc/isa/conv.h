@@ -63,6 +63,9 @@ struct ConvLoops {
   void (*pad_rows)(int64_t top, int64_t rows, int64_t bottom, const T* x, int64_t x_row,
                    int64_t step, const PaddedPiece* slot, int64_t slots, int64_t width, T* out,
                    int64_t out_row);
+
+  // out[i * step] = x[i] for i < n; what lies between is not touched.
+  void (*scatter)(int64_t n, const T* x, int64_t step, T* out);
 };
 
 }  // namespace pag

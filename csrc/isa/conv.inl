@@ -144,27 +144,64 @@ void conv_transpose(int64_t rows, int64_t cols, const T* x, int64_t x_row, T* ou
   }
 }
 
-// out[i] = x[i * step] for i < n; up to a vector is written past them.
-template <class T>
-PAG_INLINE void gather(int64_t n, const T* x, int64_t step, T* out) {
-  constexpr int L = kLanes<T>;
-  if (step == 1) {
-    for (int64_t i = 0; i < n; i += L)
-      vstore(out + i, vload_lanes(x + i, static_cast<int>(n - i < L ? n - i : L)));
-  } else if (step == 2) {
+// A vector of every Step-th element of an input row, Step 1 or 2, zero outside of it.
+template <class T, int Step>
+struct PaddedVector {
+  static constexpr int L = kLanes<T>;
+  decltype(vrange<T>(0, 0)) low, high;  // the elements of the row that it reads
+  int64_t from;                         // where lane 0 would read
+
+  PAG_INLINE Vec<T> load(const T* x) const {
+    if (Step == 1) return vload(x + from, low);
     typename LaneIndex<T>::type even;
     for (int l = 0; l < L; ++l) even[l] = 2 * l;
-    for (int64_t i = 0; i < n; i += L) {
-      const int64_t span = 2 * (n - i) - 1;  // elements up to the last that is wanted
-      const Vec<T> low = vload_lanes(x + 2 * i, static_cast<int>(span < L ? span : L));
-      const Vec<T> high =
-          span <= L ? Vec<T>{}
-                    : vload_lanes(x + 2 * i + L, static_cast<int>(span < 2 * L ? span - L : L));
-      vstore(out + i, Vec<T>(__builtin_shuffle(low, high, even)));
-    }
-  } else {
-    for (int64_t i = 0; i < n; ++i) out[i] = x[i * step];
+    return Vec<T>(__builtin_shuffle(vload(x + from, low), vload(x + from + L, high), even));
   }
+};
+
+// The vector from position i of a slot on.
+template <class T, int Step>
+PAG_INLINE PaddedVector<T, Step> padded_vector(const PaddedPiece& slot, int64_t i) {
+  constexpr int64_t L = kLanes<T>;
+  const auto within = [](int64_t n) { return static_cast<int>(n < 0 ? 0 : n > L ? L : n); };
+  int64_t first = within(slot.left - i), last = within(slot.left + slot.count - i);
+  if (first >= last) first = last = 0;
+  first *= Step;
+  last = last ? (last - 1) * Step + 1 : 0;
+  return {vrange<T>(within(first), within(last)), vrange<T>(within(first - L), within(last - L)),
+          slot.from + (i - slot.left) * Step};
+}
+
+template <class T, int Step>
+PAG_INLINE void pad_body(int64_t rows, const T* x, int64_t x_row, const PaddedPiece* slot,
+                         int64_t slots, int64_t width, T* out, int64_t out_row) {
+  constexpr int64_t L = kLanes<T>;
+  if (width < L) {  // what is written past a slot, the next one overwrites
+    const PaddedVector<T, Step> a = padded_vector<T, Step>(slot[0], 0);
+    const PaddedVector<T, Step> b = padded_vector<T, Step>(slot[slots - 1], 0);
+    for (int64_t y = 0; y < rows; ++y, x += x_row, out += out_row) {
+      vstore(out, a.load(x));
+      if (slots == 2) vstore(out + width, b.load(x));
+    }
+    return;
+  }
+  constexpr int kMost = 16;
+  PaddedVector<T, Step> vectors[kMost];
+  T* to[kMost];
+  int count = 0;
+  const auto write = [&]() __attribute__((always_inline)) {
+    for (int64_t y = 0; y < rows; ++y)
+      for (int v = 0; v < count; ++v) vstore(to[v] + y * out_row, vectors[v].load(x + y * x_row));
+    count = 0;
+  };
+  for (int64_t p = 0; p < slots; ++p, out += width)
+    for (int64_t i = 0; i < width; i += L) {
+      if (i + L > width) i = width - L;  // nothing is written past a slot
+      vectors[count] = padded_vector<T, Step>(slot[p], i);
+      to[count++] = out + i;
+      if (count == kMost) write();
+    }
+  write();
 }
 
 template <class T>
@@ -172,44 +209,60 @@ void conv_pad_rows(int64_t top, int64_t rows, int64_t bottom, const T* x, int64_
                    int64_t step, const PaddedPiece* slot, int64_t slots, int64_t width, T* out,
                    int64_t out_row) {
   constexpr int L = kLanes<T>;
-  T* const body = out + top * out_row;
-  T* const last = body + rows * out_row;
-  const auto zero_rows = [&](T* from, int64_t count) __attribute__((always_inline)) {
-    for (int64_t y = 0; y < count; ++y, from += out_row)
-      for (int64_t i = 0; i < slots * width; i += L) vstore(from + i, Vec<T>{});
+  const auto zero_rows = [&](int64_t count) __attribute__((always_inline)) {
+    for (int64_t y = 0; y < count; ++y, out += out_row)
+      for (int64_t i = 0; i < slots * width; i += L) vstore(out + i, Vec<T>{});
   };
-  zero_rows(out, top);
-  if (step == 1) {  // one slot; vectors one below the other
-    const int64_t begin = slot[0].left, end = begin + slot[0].count;
-    // From right to left: what is written past a row is overwritten by the next one's first vector.
-    for (int64_t i = (width - 1) / L * L; i >= 0; i -= L) {
-      const T* from = x + slot[0].from - begin + i;
-      T* to = body + i;
-      if (i >= begin && i + L <= end) {
-        for (int64_t y = 0; y < rows; ++y, from += x_row, to += out_row) vstore(to, vload(from));
-      } else if (i >= end || i + L <= begin) {
-        for (int64_t y = 0; y < rows; ++y, to += out_row) vstore(to, Vec<T>{});
-      } else {
-        const int low = static_cast<int>(begin > i ? begin - i : 0);
-        const int high = static_cast<int>(end - i < L ? end - i : L);
-        for (int64_t y = 0; y < rows; ++y, from += x_row, to += out_row)
-          vstore(to, vload_range(from, low, high));
-      }
-    }
+  zero_rows(top);
+  if (step == 1) {  // one slot
+    pad_body<T, 1>(rows, x, x_row, slot, 1, width, out, out_row);
+  } else if (step == 2) {  // one or two
+    pad_body<T, 2>(rows, x, x_row, slot, slots, width, out, out_row);
   } else {
-    T* to_row = body;
-    for (int64_t y = 0; y < rows; ++y, x += x_row, to_row += out_row)
-      for (int64_t p = 0; p < slots; ++p) {  // what is written too far is overwritten
-        T* const to = to_row + p * width;
-        for (int64_t i = 0; i < slot[p].left; i += L) vstore(to + i, Vec<T>{});
-        gather(slot[p].count, x + slot[p].from, step, to + slot[p].left);
-        for (int64_t i = slot[p].left + slot[p].count; i < width; i += L) vstore(to + i, Vec<T>{});
+    for (int64_t y = 0; y < rows; ++y, x += x_row)
+      for (int64_t p = 0; p < slots; ++p) {
+        T* const to = out + y * out_row + p * width;
+        for (int64_t i = 0; i < width; ++i) {
+          const int64_t at = i - slot[p].left;
+          to[i] = at >= 0 && at < slot[p].count ? x[slot[p].from + at * step] : T(0);
+        }
       }
   }
-  zero_rows(last, bottom);
+  out += rows * out_row;
+  zero_rows(bottom);
+}
+
+#if PAG_VEC_BYTES == 64
+PAG_INLINE void store_even(float* p, VecF v) { _mm512_mask_storeu_ps(p, 0x5555, (__m512)v); }
+PAG_INLINE void store_even(double* p, VecD v) { _mm512_mask_storeu_pd(p, 0x55, (__m512d)v); }
+#endif
+
+template <class T>
+void conv_scatter(int64_t n, const T* x, int64_t step, T* out) {
+#if PAG_VEC_BYTES == 64
+  if (step == 2) {
+    constexpr int L = kLanes<T>;
+    typename LaneIndex<T>::type low, high;
+    for (int l = 0; l < L; ++l) {
+      low[l] = l / 2;
+      high[l] = L / 2 + l / 2;
+    }
+    int64_t i = 0;
+    for (; i + L <= n; i += L) {  // the lanes between are another's
+      const Vec<T> v = vload(x + i);
+      store_even(out + 2 * i, Vec<T>(__builtin_shuffle(v, low)));
+      store_even(out + 2 * i + L, Vec<T>(__builtin_shuffle(v, high)));
+    }
+    x += i;
+    out += 2 * i;
+    n -= i;
+  }
+#endif
+  for (int64_t i = 0; i < n; ++i) out[i * step] = x[i];
 }
 
 }  // namespace
 
-#define PAG_CONV_LOOPS(T) \
-  {conv_direct<T>, conv_im2col<T>, conv_tap_sums<T>, conv_transpose<T>, conv_pad_rows<T>}
+#define PAG_CONV_LOOPS(T)                                 \
+  {conv_direct<T>,    conv_im2col<T>,   conv_tap_sums<T>, \
+   conv_transpose<T>, conv_pad_rows<T>, conv_scatter<T>}

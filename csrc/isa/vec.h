@@ -58,14 +58,6 @@ PAG_INLINE void vstore(T* p, Vec<T> v, int n) {
   for (int i = 0; i < n; ++i) p[i] = v[i];
 }
 
-// Lanes [first, last), 0 <= first < last <= kLanes<T>; the others as above.
-template <class T>
-PAG_INLINE Vec<T> vload_range(const T* p, int first, int last) {
-  Vec<T> v{};
-  for (int i = first; i < last; ++i) v[i] = p[i];
-  return v;
-}
-
 template <class T>
 PAG_INLINE Vec<T> vset(T x) {
   Vec<T> v;
@@ -83,14 +75,6 @@ PAG_INLINE VecF vload(const float* p, int n) {
 template <>
 PAG_INLINE VecD vload(const double* p, int n) {
   return (VecD)_mm512_maskz_loadu_pd(low_mask8(n), p);
-}
-template <>
-PAG_INLINE VecF vload_range(const float* p, int first, int last) {
-  return (VecF)_mm512_maskz_loadu_ps(low_mask16(last) & ~low_mask16(first), p);
-}
-template <>
-PAG_INLINE VecD vload_range(const double* p, int first, int last) {
-  return (VecD)_mm512_maskz_loadu_pd(low_mask8(last) & ~low_mask8(first), p);
 }
 template <>
 PAG_INLINE void vstore(float* p, VecF v, int n) {
@@ -122,15 +106,6 @@ PAG_INLINE VecD vload(const double* p, int n) {
   return (VecD)_mm256_maskload_pd(p, low_lanes(2 * n));
 }
 template <>
-PAG_INLINE VecF vload_range(const float* p, int first, int last) {
-  return (VecF)_mm256_maskload_ps(p, _mm256_andnot_si256(low_lanes(first), low_lanes(last)));
-}
-template <>
-PAG_INLINE VecD vload_range(const double* p, int first, int last) {
-  return (VecD)_mm256_maskload_pd(p,
-                                  _mm256_andnot_si256(low_lanes(2 * first), low_lanes(2 * last)));
-}
-template <>
 PAG_INLINE void vstore(float* p, VecF v, int n) {
   _mm256_maskstore_ps(p, low_lanes(n), (__m256)v);
 }
@@ -145,6 +120,42 @@ PAG_INLINE VecF vset(float x) {
 template <>
 PAG_INLINE VecD vset(double x) {
   return (VecD)_mm256_set1_pd(x);
+}
+#endif
+
+// The lanes [first, last), 0 <= first <= last <= kLanes<T>, as one value for many loads.
+#if PAG_VEC_BYTES == 64
+template <class T>
+PAG_INLINE __mmask16 vrange(int first, int last) {
+  return static_cast<__mmask16>(((1u << last) - 1) & ~((1u << first) - 1));
+}
+PAG_INLINE VecF vload(const float* p, __mmask16 range) {
+  return (VecF)_mm512_maskz_loadu_ps(range, p);
+}
+PAG_INLINE VecD vload(const double* p, __mmask16 range) {
+  return (VecD)_mm512_maskz_loadu_pd(static_cast<__mmask8>(range), p);
+}
+#elif PAG_VEC_BYTES == 32
+template <class T>
+PAG_INLINE __m256i vrange(int first, int last) {
+  constexpr int words = sizeof(T) / 4;
+  return _mm256_andnot_si256(low_lanes(words * first), low_lanes(words * last));
+}
+PAG_INLINE VecF vload(const float* p, __m256i range) { return (VecF)_mm256_maskload_ps(p, range); }
+PAG_INLINE VecD vload(const double* p, __m256i range) { return (VecD)_mm256_maskload_pd(p, range); }
+#else
+struct LaneRange {
+  int first, last;
+};
+template <class T>
+PAG_INLINE LaneRange vrange(int first, int last) {
+  return {first, last};
+}
+template <class T>
+PAG_INLINE Vec<T> vload(const T* p, LaneRange range) {
+  Vec<T> v{};
+  for (int i = range.first; i < range.last; ++i) v[i] = p[i];
+  return v;
 }
 #endif
 

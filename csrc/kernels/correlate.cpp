@@ -14,12 +14,12 @@
 namespace pag {
 namespace {
 
-constexpr int64_t kDirectDepth = 288;    // weights that meet a tile in one go
-constexpr int64_t kPackedDepth = 384;    // rows of the column matrix packed at a time,
-constexpr int64_t kPackedPixels = 256;   // and columns
-constexpr int64_t kHeight = 96;          // rows of weights that meet them in turn
-constexpr int64_t kFewPixels = 192;      // images smaller than this are taken together
-constexpr int64_t kCopyBytes = 1 << 20;  // of a chunk's copied inputs: they should stay in L2
+constexpr int64_t kDirectDepth = 288;      // weights that meet a tile in one go
+constexpr int64_t kPackedDepth = 384;      // rows of the column matrix packed at a time,
+constexpr int64_t kPackedPixels = 256;     // and columns
+constexpr int64_t kHeight = 96;            // rows of weights that meet them in turn
+constexpr int64_t kFewPixels = 192;        // images smaller than this are taken together
+constexpr int64_t kCopyBytes = 512 << 10;  // of a chunk's copied inputs: they should stay in L2
 constexpr int64_t kMinRows = 4, kMinOutputs = 64;  // of a chunk
 constexpr double kChunkOperations = 1e6;
 constexpr int64_t kMaxChunks = 32;
@@ -227,7 +227,7 @@ void Plan<T>::spread(const T* from, int64_t from_row, int64_t images, int64_t ro
         if (p_.out_col == 1)
           std::copy(line, line + columns, to);
         else
-          for (int64_t x = 0; x < columns; ++x) to[x * p_.out_col] = line[x];
+          isa().conv.of<T>().scatter(columns, line, p_.out_col, to);
       }
 }
 

@@ -169,9 +169,9 @@ void Planes<T>::run_task(int64_t image, int64_t group, int64_t strip, T* memory,
       }
       part.correlate(memory, group, m, strip, weights, dense, p.cols.out);
       if (!pair) {
-        const T* from = dense;
-        for (int64_t y = 0; y < part.rows(strip); ++y, out += p.out_row)
-          for (int64_t x = 0; x < p.cols.out; ++x) out[x * p.out_col] = *from++;
+        for (int64_t y = 0; y < part.rows(strip); ++y)
+          isa().conv.of<T>().scatter(p.cols.out, dense + y * p.cols.out, p.out_col,
+                                     out + y * p.out_row);
         continue;
       }
       const Part<T>& other = *parts_[i + 1];
