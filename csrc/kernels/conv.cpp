@@ -90,6 +90,7 @@ std::vector<T> reversed_weights(const Conv2d& g, const GradPhase& rows, const Gr
     for (const int64_t t : col_axis.tap)
       places.push_back((rows.tap0 + (rows.taps - 1 - r) * rows.step) * g.kw + cols.tap0 +
                        (cols.taps - 1 - t) * cols.step);
+  const bool whole = taps == g.kh * g.kw;
   const int64_t block = 16;  // channels, whose lines stay in cache from one output to the next
   const int64_t blocks = divide_up(g.c, block);
   parallel_for(g.groups * blocks,
@@ -101,6 +102,10 @@ std::vector<T> reversed_weights(const Conv2d& g, const GradPhase& rows, const Gr
                      for (int64_t c = c0; c < std::min(g.c, c0 + block); ++c) {
                        const T* from = weights + ((group * g.o + o) * g.c + c) * g.kh * g.kw;
                        T* to = reversed.data() + ((group * g.c + c) * g.o + o) * taps;
+                       if (whole) {
+                         std::reverse_copy(from, from + taps, to);
+                         continue;
+                       }
                        for (const int64_t place : places) *to++ = from[place];
                      }
                  }

@@ -1,8 +1,8 @@
 // dw^T = patches . dy^T: rows are weights, summed over pixels. dy is transposed as its panels are
 // packed, patches are rows of the column matrix, made for a few weights and pixels at a time.
 //
-// Chunks of images and of input channels are computed apart; the sums of the image chunks are added
-// in order.
+// Chunks of images (or of rows of one) and of input channels are computed apart; the sums of the
+// chunks are added in order.
 #include <algorithm>
 #include <atomic>
 #include <new>
@@ -50,7 +50,8 @@ class WeightGrad {
   const T* x_;
   Axis rows_, cols_;
   int64_t taps_, outputs_, out_pixels_;
-  int64_t image_chunks_, channel_chunks_, chunk_images_, chunk_channels_;
+  int64_t image_chunks_, row_chunks_, channel_chunks_;
+  int64_t chunk_images_, chunk_rows_, chunk_channels_;
   int64_t pass_images_, pass_rows_, copy_image_ = 0;
   bool few_outputs_;  // vectors run along pixels, not along outputs
   int panel_;
@@ -87,12 +88,20 @@ WeightGrad<T>::WeightGrad(const Conv2d& g, const T* dy, const T* x)
                                         std::max<int64_t>(1, g.c * taps_ / kHeight));
   chunk_channels_ = divide_up(g.c, channel_chunks_);
   channel_chunks_ = divide_up(g.c, chunk_channels_);
+  row_chunks_ = 1;
+  if (chunk_images_ == 1) {  // few images, and perhaps few channels
+    const int64_t others = image_chunks_ * g.groups * channel_chunks_;
+    const int64_t room = kSumBytes / std::max<int64_t>(1, weights * size) / image_chunks_;
+    row_chunks_ = std::max<int64_t>(1, std::min({wanted / others, room, g.oh / kMinRows}));
+  }
+  chunk_rows_ = divide_up(g.oh, row_chunks_);
+  row_chunks_ = divide_up(g.oh, chunk_rows_);
 
   const int64_t row_bytes = Patches(rows_, cols_, 1, size).row() * chunk_channels_ * size;
-  pass_rows_ =
-      g.pointwise()
-          ? g.oh
-          : balanced(g.oh, std::max(kMinRows, kCopyBytes / std::max<int64_t>(1, row_bytes)), 1);
+  pass_rows_ = g.pointwise()
+                   ? chunk_rows_
+                   : balanced(chunk_rows_,
+                              std::max(kMinRows, kCopyBytes / std::max<int64_t>(1, row_bytes)), 1);
   pass_images_ = pass_rows_ < g.oh ? 1 : std::min(chunk_images_, divide_up(kPixels, out_pixels_));
   const Patches& patches = patches_.emplace(rows_, cols_, pass_rows_, size);
   offsets_ = patches.offsets(chunk_channels_);
@@ -114,11 +123,12 @@ void WeightGrad<T>::run(T* dw) {
     std::fill(dw, dw + g_.groups * outputs_ * g_.c * g_.kh * g_.kw, T(0));
     return;
   }
-  const Scratch scratch(image_chunks_ * weights * static_cast<int64_t>(sizeof(T)));
+  const int64_t chunks = image_chunks_ * row_chunks_;
+  const Scratch scratch(chunks * weights * static_cast<int64_t>(sizeof(T)));
   T* const sums = scratch.as<T>();
   if (!sums) throw std::bad_alloc();
   std::atomic<bool> no_memory{false};
-  const int64_t tasks = image_chunks_ * g_.groups * channel_chunks_;
+  const int64_t tasks = chunks * g_.groups * channel_chunks_;
   const double work = 2.0 * static_cast<double>(weights) * static_cast<double>(g_.n * out_pixels_);
   const int64_t grain = std::clamp<int64_t>(
       static_cast<int64_t>(static_cast<double>(tasks) * kChunkOperations / work), 1, tasks);
@@ -127,9 +137,9 @@ void WeightGrad<T>::run(T* dw) {
       if (!run_task(task, sums)) no_memory = true;
   });
   if (no_memory) throw std::bad_alloc();
-  if (image_chunks_ > 1)
+  if (chunks > 1)
     parallel_for(weights, kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t chunk = 1; chunk < image_chunks_; ++chunk) {
+      for (int64_t chunk = 1; chunk < chunks; ++chunk) {
         const T* from = sums + chunk * weights;
         for (int64_t i = begin; i < end; ++i) sums[i] += from[i];
       }
@@ -167,7 +177,10 @@ bool WeightGrad<T>::run_task(int64_t task, T* sums) const {
   const int64_t channels = std::min(chunk_channels_, g_.c - channel);
   const int64_t group = task / channel_chunks_ % g_.groups;
   const int64_t chunk = task / channel_chunks_ / g_.groups;
-  const int64_t image_end = std::min(g_.n, (chunk + 1) * chunk_images_);
+  const int64_t first_image = chunk / row_chunks_ * chunk_images_;
+  const int64_t image_end = std::min(g_.n, first_image + chunk_images_);
+  const int64_t first_row = chunk % row_chunks_ * chunk_rows_;
+  const int64_t row_end = std::min(g_.oh, first_row + chunk_rows_);
   T* const to = sums + ((chunk * g_.groups + group) * g_.c + channel) * taps_ * outputs_;
 
   const int64_t copied =
@@ -178,10 +191,10 @@ bool WeightGrad<T>::run_task(int64_t task, T* sums) const {
   if (few_outputs_) std::fill(to, to + channels * taps_ * outputs_, T(0));
   bool first = true;
   Pixels at;
-  for (at.image = chunk * chunk_images_; at.image < image_end; at.image += pass_images_)
-    for (at.row = 0; at.row < g_.oh; at.row += pass_rows_) {
+  for (at.image = first_image; at.image < image_end; at.image += pass_images_)
+    for (at.row = first_row; at.row < row_end; at.row += pass_rows_) {
       at.images = std::min(pass_images_, image_end - at.image);
-      at.rows = std::min(pass_rows_, g_.oh - at.row);
+      at.rows = std::min(pass_rows_, row_end - at.row);
       if (copied)
         for (int64_t i = 0; i < at.images; ++i)
           patches_->copy(channels,
@@ -243,7 +256,7 @@ void WeightGrad<T>::add_products(const Pixels& at, int64_t group, int64_t channe
       if (g_.pointwise()) {
         const int64_t image = at.image + run->to / image_pixels;
         block.a = x_ + ((image * g_.groups + group) * g_.c + channel + row) * in_pixels +
-                  run->to % image_pixels;
+                  at.row * g_.ow + run->to % image_pixels;
         block.a_row = in_pixels;
       } else {
         block.a = matrix;

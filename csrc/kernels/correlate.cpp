@@ -49,6 +49,7 @@ class Plan {
   int64_t task_images_ = 1, task_rows_, task_outputs_;
   int64_t image_tasks_, row_tasks_ = 1, output_tasks_ = 1;
   bool direct_;     // reads images in the microkernel; otherwise the column matrix is packed first
+  bool by_image_;   // images of whole vectors: their columns are multiplied to where they belong
   bool temporary_;  // results pass through a dense array
   std::optional<Patches> patches_;
   std::vector<int64_t> offsets_;
@@ -96,7 +97,9 @@ Plan<T>::Plan(const Correlation<T>& p) : p_(p) {
   const double in_rows = static_cast<double>(task_images_ * task_rows_ * divide_up(columns, lanes));
   const double exact = static_cast<double>(divide_up(task_pixels, lanes));
   direct_ = in_rows <= exact * (1.0 + 10.0 / static_cast<double>(task_outputs_));
-  temporary_ = p.out_col != 1 || (!direct_ && (task_images_ > 1 || p.out_row != columns));
+  const bool dense = p.out_col == 1 && p.out_row == columns;
+  by_image_ = !direct_ && dense && task_images_ > 1 && pixels % lanes == 0;
+  temporary_ = p.out_col != 1 || (!direct_ && !by_image_ && (task_images_ > 1 || !dense));
 
   const Patches& patches = patches_.emplace(p.rows, p.cols, task_rows_, size);
   offsets_ = patches.offsets(p.channels);
@@ -179,21 +182,25 @@ bool Plan<T>::run_packed(const ConvDirect<T>& whole) const {
 
   const PixelRun* run = whole.runs;
   const PixelRun* const end = run + whole.run_count;
+  const int64_t image_pixels = p_.rows.out * p_.cols.out;
+  const int64_t most =
+      by_image_ ? kPackedPixels / image_pixels * image_pixels : kPackedPixels;  // at a time
+  const int64_t out_image = by_image_ ? p_.groups * p_.outputs * p_.out_plane : 0;
   while (run < end) {
     const PixelRun* last = run;  // whole runs of at most kPackedPixels in all
     int64_t pixels = 0;
-    while (last < end && pixels + last->length <= kPackedPixels) pixels += last++->length;
+    while (last < end && pixels + last->length <= most) pixels += last++->length;
     GemmBlock<T> block;
-    block.n = pixels;
+    block.n = by_image_ ? image_pixels : pixels;
     block.a_row = whole.a_row;
     block.a_col = 1;
     block.rows = whole.rows;
     block.a_panel = block.rows * block.a_row;
-    block.columns = static_cast<int>(balanced(pixels, gemm.tile_columns, gemm.lanes));
-    block.b = packed;
+    block.columns = static_cast<int>(balanced(block.n, gemm.tile_columns, gemm.lanes));
     block.b_row = stride;
     block.b_panel = block.columns;
     block.c_row = whole.c_row;
+    T* const first = whole.c + (by_image_ ? run->to / image_pixels * out_image : run->to);
     for (int64_t kk = 0; kk < depth_; kk += depth) {
       block.k = std::min(depth, depth_ - kk);
       block.start = kk ? GemmStart::kC : whole.start;
@@ -203,9 +210,11 @@ bool Plan<T>::run_packed(const ConvDirect<T>& whole) const {
       for (int64_t i = 0; i < whole.m; i += height) {
         block.m = std::min(height, whole.m - i);
         block.a = whole.a + i * whole.a_row + kk;
-        block.c = whole.c + i * whole.c_row + run->to;
+        block.b = packed;
+        block.c = first + i * whole.c_row;
         block.bias = whole.bias ? whole.bias + i : nullptr;
-        gemm.block(block);
+        for (int64_t p = 0; p < pixels; p += block.n, block.b += block.n, block.c += out_image)
+          gemm.block(block);
       }
     }
     run = last;

@@ -57,12 +57,17 @@ class Plan {
   static int64_t places_bytes(int64_t place) {
     return kPlaces * (place + kWinogradStagger) * static_cast<int64_t>(sizeof(float));
   }
-  // Of one output, counted over all groups.
-  void transform_weights(int64_t output, float* u, int64_t u_place) const {
-    isa().winograd.weights(
-        p_.channels,
-        p_.weights + output / p_.outputs * p_.group_step + output % p_.outputs * p_.output_step,
-        p_.channel_step, p_.rotated, u, u_place);
+  // Of outputs [begin, end), counted over all groups. A vector of channels at a time: neighbouring
+  // outputs may have their weights in the same lines of memory.
+  void transform_weights(int64_t begin, int64_t end, float* u, int64_t u_place) const {
+    const int64_t lanes = isa().gemm.f32.lanes;
+    for (int64_t c = 0; c < p_.channels; c += lanes)
+      for (int64_t i = begin; i < end; ++i)
+        isa().winograd.weights(std::min(lanes, p_.channels - c),
+                               p_.weights + i / p_.outputs * p_.group_step +
+                                   i % p_.outputs * p_.output_step + c * p_.channel_step,
+                               p_.channel_step, p_.rotated, u + (i - begin) * p_.channels + c,
+                               u_place);
   }
   void run_block(int64_t block, int64_t first_output, int64_t outputs, const float* u,
                  int64_t u_place, float* memory) const;
@@ -103,8 +108,8 @@ void Plan::transform_all_weights(float* u) const {
   if (own_weights_) return;
   const int64_t outputs = p_.groups * p_.outputs;
   parallel_for(outputs, divide_up(kWeightGrain, p_.channels), [&](int64_t begin, int64_t end) {
-    for (int64_t output = begin; output < end; ++output)
-      transform_weights(output, u + output * p_.channels, outputs * p_.channels + kWinogradStagger);
+    transform_weights(begin, end, u + begin * p_.channels,
+                      outputs * p_.channels + kWinogradStagger);
   });
 }
 
@@ -128,8 +133,7 @@ bool Plan::run(int64_t task, const float* shared_weights) const {
   }
   float* const u = memory + block_bytes / static_cast<int64_t>(sizeof(float));
   const int64_t u_place = outputs * p_.channels + kWinogradStagger;
-  for (int64_t i = 0; i < outputs; ++i)
-    transform_weights(first_output + i, u + i * p_.channels, u_place);
+  transform_weights(first_output, first_output + outputs, u, u_place);
   for (int64_t block = 0; block < blocks_; ++block)
     run_block(block, first_output, outputs, u, u_place, memory);
   return true;
