@@ -1,11 +1,12 @@
 """Switches of the kernels, as attributes of this module.
 
 `winograd` (True, unless the environment has `PYAUTOGRAD_WINOGRAD=0`): whether float32 convolutions
-with 3x3 filters, and their input gradients, may use Winograd's algorithm. It is used where it is
+with 3x3 filters, and both their gradients, may use Winograd's algorithm. It is used where it is
 expected to be faster than the direct form: with 16 channels or more, and maps that are not tiny.
 Its rms error is two to four times the direct form's, about a millionth of the results' own size.
 It adds and subtracts neighbouring inputs: an infinity, or a product that overflows, makes NaN of
-the outputs that share a 4x4 tile with those it reaches. float64 is always computed directly.
+the outputs that share a 4x4 tile with those it reaches, and of all nine weights of the gradient of
+a filter that meets it. float64 is always computed directly.
 
 >>> import pyautograd as ag
 >>> ag.backends.winograd

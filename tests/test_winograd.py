@@ -44,18 +44,19 @@ def data(rng: np.random.Generator, case: Any) -> tuple[Any, Any, Any, Any, Any]:
     return x, w, bias, g, ((1, 1), padding, (1, 1), groups)
 
 
-def both(x: Any, w: Any, bias: Any, g: Any, geometry: Any) -> list[Any]:
-    """The convolution, and the input gradient."""
+def every(x: Any, w: Any, bias: Any, g: Any, geometry: Any) -> list[Any]:
+    """The convolution, the input gradient and the weight gradient."""
     return [
         _C.conv2d(x, w, bias, *geometry),
         _C.conv2d_input_grad(g, w, x.shape[2:], *geometry),
+        _C.conv2d_weight_grad(g, x, w.shape[2:], *geometry),
     ]
 
 
 def directly(*arguments: Any) -> list[Any]:
     ag.backends.winograd = False
     try:
-        return both(*arguments)
+        return every(*arguments)
     finally:
         ag.backends.winograd = True
 
@@ -69,11 +70,11 @@ def rms(a: Any) -> float:
 def test_error(case: Any, isa: str, rng: np.random.Generator) -> None:
     """At most 5 times the direct form's, against float64, and no outlier."""
     x, w, bias, g, geometry = data(rng, case)
-    exact = both(*(a.astype(np.float64) for a in (x, w, bias, g)), geometry)
+    exact = every(*(a.astype(np.float64) for a in (x, w, bias, g)), geometry)
     before = _C.isa()
     _C.select_isa(isa)
     try:
-        fast, direct = both(x, w, bias, g, geometry), directly(x, w, bias, g, geometry)
+        fast, direct = every(x, w, bias, g, geometry), directly(x, w, bias, g, geometry)
     finally:
         _C.select_isa(before)
     for f, d, e in zip(fast, direct, exact, strict=True):
@@ -90,7 +91,7 @@ def test_the_same_bits_for_any_number_of_threads(case: Any, rng: np.random.Gener
     try:
         for threads in (1, 2, 3, 7):
             ag.set_num_threads(threads)
-            results.append(both(*arguments))
+            results.append(every(*arguments))
     finally:
         ag.set_num_threads(before)
     for other in results[1:]:
@@ -112,7 +113,7 @@ def test_direct_where_it_is_faster(rng: np.random.Generator) -> None:
         w = rng.standard_normal(w_shape, dtype=np.float32)
         geometry = ((stride, stride), (1, 1), (dilation, dilation), groups)
         g = rng.standard_normal(_C.conv2d(x, w, None, *geometry).shape, dtype=np.float32)
-        fast, direct = both(x, w, None, g, geometry), directly(x, w, None, g, geometry)
+        fast, direct = every(x, w, None, g, geometry), directly(x, w, None, g, geometry)
         for f, d in zip(fast, direct, strict=True):
             np.testing.assert_array_equal(f, d)
 
@@ -120,7 +121,7 @@ def test_direct_where_it_is_faster(rng: np.random.Generator) -> None:
 def test_float64_is_always_direct(rng: np.random.Generator) -> None:
     x, w, bias, g, geometry = data(rng, CASES[1])
     arguments = (*(a.astype(np.float64) for a in (x, w, bias, g)), geometry)
-    for f, d in zip(both(*arguments), directly(*arguments), strict=True):
+    for f, d in zip(every(*arguments), directly(*arguments), strict=True):
         np.testing.assert_array_equal(f, d)
 
 
@@ -130,11 +131,9 @@ def test_float64_is_always_direct(rng: np.random.Generator) -> None:
 def test_empty(x_shape: Any, o: int) -> None:
     x, w = np.ones(x_shape, np.float32), np.ones((o, x_shape[1], 3, 3), np.float32)
     g = np.ones((x_shape[0], o, 16, 16), np.float32)
-    y, dx = both(x, w, None, g, ((1, 1), (1, 1), (1, 1), 1))
-    assert y.shape == g.shape
-    assert dx.shape == x.shape
-    assert not y.any()
-    assert not dx.any()
+    for result, like in zip(every(x, w, None, g, ((1, 1), (1, 1), (1, 1), 1)), (g, x, w)):
+        assert result.shape == like.shape
+        assert not result.any()
 
 
 def test_gradients_of_second_order(rng: np.random.Generator) -> None:

@@ -98,10 +98,11 @@ PAG_INLINE void each_strip(int64_t columns, Wide wide, One one, Narrow narrow) {
 template <class T, class W, int R, int C, int Count>
 PAG_INLINE void add_tap_column(const T* x, int64_t x_row, const T* w, typename W::V (&acc)[R][C]) {
   PAG_UNROLL
-  for (int i = 0; i < R + Count - 1; ++i) {
+  for (int i = 0; i < R + Count - 1; ++i, x += x_row) {
     typename W::V xv[C];
     PAG_UNROLL
-    for (int c = 0; c < C; ++c) xv[c] = W::load(x + i * x_row + c * W::kCount);
+    for (int c = 0; c < C; ++c) xv[c] = W::load(x + c * W::kCount);
+    asm volatile("" : "+r"(x));  // or the addresses of all rows would be kept in registers
     PAG_UNROLL
     for (int j = 0; j < Count; ++j)
       if (i - j >= 0 && i - j < R) {
@@ -189,8 +190,9 @@ PAG_INLINE void add_tap_products(const T* x, int64_t x_row, const T* g, int64_t 
   PAG_UNROLL
   for (int r = 0; r < R; ++r) gv[r] = W::load(g + r * g_row, lanes);
   PAG_UNROLL
-  for (int i = 0; i < R + Count - 1; ++i) {
-    const typename W::V xv = W::load(x + i * x_row, lanes);
+  for (int i = 0; i < R + Count - 1; ++i, x += x_row) {
+    const typename W::V xv = W::load(x, lanes);
+    asm volatile("" : "+r"(x));
     PAG_UNROLL
     for (int j = 0; j < Count; ++j)
       if (i - j >= 0 && i - j < R) acc[j][i % 2] = W::fma(xv, gv[i - j], acc[j][i % 2]);

@@ -3,6 +3,14 @@
 //
 // Chunks of images (or of rows of one) and of input channels are computed apart; the sums of the
 // chunks are added in order.
+//
+// What bounds it: 2 operations for each weight and output pixel; the bytes of x (copied once with
+// its borders a chunk of channels) and dy. Measured in a core whose limit is 117 GFLOP/s: 95 to 100
+// with 64 or more outputs, 70 to 80 with 16, of which a vector is all there is to load for six
+// multiplications.
+//
+// Working memory: in each thread the copy (1 MB, or 4 rows), the packed pixels (256 of all outputs)
+// and 0.1 MB of the column matrix; 4 MB for the sums of all chunks.
 #include <algorithm>
 #include <atomic>
 #include <new>

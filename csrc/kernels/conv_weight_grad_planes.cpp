@@ -1,5 +1,13 @@
 // A task is a range of the strips (rows of one image) of one group. Its sums stay spread over the
 // lanes of vectors, one a tap, to the end; those of the tasks of a group are added in order.
+//
+// What bounds it: 2 operations for each weight and output pixel, and 4 bytes (float32) for each
+// input and gradient. Measured in a core whose limit is 117 GFLOP/s: 52 at 5x5 on maps of 28x28, 39
+// at 3x3: inputs that straddle two cache lines take two loads, and there is one for three to five
+// multiplications.
+//
+// Working memory: a vector for each tap and the copy of a strip (64 KB or 12 rows) in each thread,
+// and the sums of at most 16 tasks a group.
 #include "kernels/conv_weight_grad_planes.h"
 
 #include <algorithm>

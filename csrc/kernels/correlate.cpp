@@ -1,3 +1,13 @@
+// What bounds it: 2 operations for each weight, output pixel and channel; and the bytes of x,
+// copied once with its borders (more often where a task holds few rows), of the output and of the
+// weights. Measured in a core whose limit is 117 GFLOP/s: 90 with stride 2 from 64 to 128 channels,
+// 105 in the first layer of a ResNet (three channels, 7x7, stride 2). The rest is the copy, which
+// exceeds the L1 cache, and lanes of vectors past the end of rows (28 pixels fill 32 lanes). At 8x8
+// pixels and 16 outputs, 70: each element of the column matrix meets 16 weights only.
+//
+// Working memory of each thread: the copy, kCopyBytes or 4 rows (for small maps, that of a few
+// images of at most 256 pixels in all); 0.4 MB of the column matrix; where pixels or images are
+// written apart, the task's output.
 #include "kernels/correlate.h"
 
 #include <algorithm>

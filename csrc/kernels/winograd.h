@@ -32,7 +32,7 @@ void winograd(const WinogradConv& p);
 // of weights, bias and y are not used. dw (groups, outputs, channels, 3, 3).
 bool winograd_weight_grad_wins(const WinogradConv& p);
 
-// Working memory in bytes: 4 MB for the sums of the chunks of tiles, and 1.3 MB in each thread.
+// Working memory in bytes: 4 MB for the sums of the chunks of tiles, and 1.2 MB in each thread.
 // Throws std::bad_alloc.
 void winograd_weight_grad(const WinogradConv& p, const float* dy, float* dw);
 
