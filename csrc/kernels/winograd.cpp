@@ -25,7 +25,8 @@ constexpr int64_t kDepth = 128;  // channels added up in one go: in parts, round
 // weights (as pairs of channels), or more of them than fit here.
 constexpr int64_t kFewTiles = 32, kManyWeights = 4096;
 constexpr int64_t kSharedWeightBytes = 12 << 20;
-constexpr int64_t kWeightGrain = 1024;  // pairs of channels transformed in one go
+constexpr int64_t kOwnWeightBytes = 400 << 10;  // transformed at a time, where tiles are one block
+constexpr int64_t kWeightGrain = 1024;          // pairs of channels transformed in one go
 constexpr int64_t kMinTasks = 4, kMaxTasks = 8;
 constexpr int64_t kMinTiles = 16, kMinOutputs = 32;  // of a task
 constexpr double kChunkOperations = 1e6;
@@ -62,20 +63,22 @@ class Plan {
   static int64_t places_bytes(int64_t place) {
     return kPlaces * (place + kWinogradStagger) * static_cast<int64_t>(sizeof(float));
   }
-  // Of outputs [begin, end), counted over all groups. A vector of channels at a time: neighbouring
-  // outputs may have their weights in the same lines of memory.
-  void transform_weights(int64_t begin, int64_t end, float* u, int64_t u_place) const {
+  // Of outputs [begin, end), counted over all groups, and channels from `channel` on. A vector of
+  // channels at a time: neighbouring outputs may have their weights in the same lines of memory.
+  void transform_weights(int64_t begin, int64_t end, int64_t channel, int64_t channels, float* u,
+                         int64_t u_place) const {
     const int64_t lanes = isa().gemm.f32.lanes;
-    for (int64_t c = 0; c < p_.channels; c += lanes)
+    for (int64_t c = 0; c < channels; c += lanes)
       for (int64_t i = begin; i < end; ++i)
-        isa().winograd.weights(std::min(lanes, p_.channels - c),
-                               p_.weights + i / p_.outputs * p_.group_step +
-                                   i % p_.outputs * p_.output_step + c * p_.channel_step,
-                               p_.channel_step, p_.rotated, u + (i - begin) * p_.channels + c,
-                               u_place);
+        isa().winograd.weights(
+            std::min(lanes, channels - c),
+            p_.weights + i / p_.outputs * p_.group_step + i % p_.outputs * p_.output_step +
+                (channel + c) * p_.channel_step,
+            p_.channel_step, p_.rotated, u + (i - begin) * channels + c, u_place);
   }
   void run_block(int64_t block, int64_t first_output, int64_t outputs, const float* u,
                  int64_t u_place, float* memory) const;
+  bool run_few_tiles(int64_t first_output, int64_t outputs) const;
 
   const WinogradConv& p_;
   WinogradTiles tiles_;
@@ -113,7 +116,7 @@ void Plan::transform_all_weights(float* u) const {
   if (own_weights_) return;
   const int64_t outputs = p_.groups * p_.outputs;
   parallel_for(outputs, divide_up(kWeightGrain, p_.channels), [&](int64_t begin, int64_t end) {
-    transform_weights(begin, end, u + begin * p_.channels,
+    transform_weights(begin, end, 0, p_.channels, u + begin * p_.channels,
                       outputs * p_.channels + kWinogradStagger);
   });
 }
@@ -124,6 +127,7 @@ bool Plan::run(int64_t task, const float* shared_weights) const {
   const int64_t tile_task = task / output_tasks_ % tile_tasks_;
   const int64_t group = task / (output_tasks_ * tile_tasks_);
   const int64_t first_output = group * p_.outputs + first;
+  if (own_weights_ && blocks_ == 1) return run_few_tiles(first_output, outputs);
 
   const int64_t block_bytes = places_bytes(p_.channels * panel_tiles_) +
                               places_bytes(std::min(kHeight, outputs) * block_tiles_);
@@ -138,9 +142,68 @@ bool Plan::run(int64_t task, const float* shared_weights) const {
   }
   float* const u = memory + block_bytes / static_cast<int64_t>(sizeof(float));
   const int64_t u_place = outputs * p_.channels + kWinogradStagger;
-  transform_weights(first_output, first_output + outputs, u, u_place);
+  transform_weights(first_output, first_output + outputs, 0, p_.channels, u, u_place);
   for (int64_t block = 0; block < blocks_; ++block)
     run_block(block, first_output, outputs, u, u_place, memory);
+  return true;
+}
+
+// All tiles in one block: a few channels at a time, so that their transformed weights, which are
+// used but once, stay in the cache.
+bool Plan::run_few_tiles(int64_t first_output, int64_t outputs) const {
+  const GemmLoops<float>& gemm = isa().gemm.f32;
+  const WinogradLoops& loops = isa().winograd;
+  TileRun runs[kWinogradTiles];
+  TileBlock tiles;
+  tiles.runs = runs;
+  tiles.run_count = tiles_.runs(0, tiles_.count, kWinogradTiles, runs);
+  tiles.tiles = round_up(tiles_.count, gemm.lanes);
+
+  const int64_t of_channel = kPlaces * outputs * static_cast<int64_t>(sizeof(float));
+  const int64_t depth =
+      balanced(p_.channels, std::clamp(kOwnWeightBytes / of_channel, int64_t{gemm.lanes}, kDepth),
+               gemm.lanes);
+  GemmBlock<float> g;
+  g.m = outputs;
+  g.n = tiles.tiles;
+  g.rows = static_cast<int>(balanced(outputs, gemm.tile_rows, 1));
+  g.columns = static_cast<int>(balanced(g.n, gemm.tile_columns, gemm.lanes));
+  g.a_col = 1;
+  g.b_row = g.columns;
+  g.b_panel = g.columns * depth;
+  g.c_row = g.n;
+  g.bias = nullptr;
+  const int64_t v_place = divide_up(g.n, g.columns) * g.b_panel + kWinogradStagger;
+  const int64_t u_place = outputs * depth + kWinogradStagger;
+  const int64_t products_place = outputs * g.n + kWinogradStagger;
+  const Scratch scratch(kPlaces * (v_place + u_place + products_place) *
+                        static_cast<int64_t>(sizeof(float)));
+  float* const v = scratch.as<float>();
+  if (!v) return false;
+  float* const u = v + kPlaces * v_place;
+  float* const products = u + kPlaces * u_place;
+
+  const int64_t in_plane = p_.in[0] * p_.in[1], out_plane = p_.out[0] * p_.out[1];
+  const float* x = p_.x + first_output / p_.outputs * p_.channels * in_plane;
+  for (int64_t channel = 0; channel < p_.channels; channel += depth) {
+    g.k = std::min(depth, p_.channels - channel);
+    g.a_row = g.k;
+    g.a_panel = g.rows * g.a_row;
+    g.start = channel ? GemmStart::kC : GemmStart::kZero;
+    transform_weights(first_output, first_output + outputs, channel, g.k, u, u_place);
+    for (int64_t c = 0; c < g.k; ++c, x += in_plane)
+      loops.input(tiles, x, p_.in[1], v + c * g.columns, v_place, g.columns, g.b_panel);
+    for (int64_t e = 0; e < kPlaces; ++e) {
+      g.a = u + e * u_place;
+      g.b = v + e * v_place;
+      g.c = products + e * products_place;
+      gemm.block(g);
+    }
+  }
+  for (int64_t i = 0; i < outputs; ++i)
+    loops.output(tiles, products + i * g.n, products_place,
+                 p_.bias ? p_.bias[first_output + i] : 0.0f, p_.y + (first_output + i) * out_plane,
+                 p_.out[1]);
   return true;
 }
 
