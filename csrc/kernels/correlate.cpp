@@ -24,9 +24,10 @@
 namespace pag {
 namespace {
 
-constexpr int64_t kDirectDepth = 288;      // weights that meet a tile in one go
-constexpr int64_t kPackedDepth = 384;      // rows of the column matrix packed at a time,
-constexpr int64_t kPackedPixels = 256;     // and columns
+constexpr int64_t kDirectDepth = 288;   // weights that meet a tile in one go
+constexpr int64_t kPackedDepth = 384;   // rows of the column matrix packed at a time,
+constexpr int64_t kPackedPixels = 256;  // and columns
+constexpr int64_t kFewLeft = 2, kDotDepth = 256;
 constexpr int64_t kHeight = 96;            // rows of weights that meet them in turn
 constexpr int64_t kFewPixels = 192;        // images smaller than this are taken together
 constexpr int64_t kCopyBytes = 512 << 10;  // of a chunk's copied inputs: they should stay in L2
@@ -186,9 +187,11 @@ bool Plan<T>::run_packed(const ConvDirect<T>& whole) const {
   const int64_t depth = balanced(depth_, kPackedDepth, 1);
   const int64_t width = std::min(kPackedPixels, task_images_ * task_rows_ * p_.cols.out);
   const int64_t stride = round_up(width, gemm.lanes) + gemm.lanes;
-  const Scratch scratch((depth * stride + kPatchSlack) * static_cast<int64_t>(sizeof(T)));
+  const Scratch scratch((depth * (stride + kFewLeft) + kPatchSlack) *
+                        static_cast<int64_t>(sizeof(T)));
   T* const packed = scratch.as<T>();
   if (!packed) return false;
+  T* const left = packed + depth * stride + kPatchSlack;
 
   const PixelRun* run = whole.runs;
   const PixelRun* const end = run + whole.run_count;
@@ -202,6 +205,12 @@ bool Plan<T>::run_packed(const ConvDirect<T>& whole) const {
     while (last < end && pixels + last->length <= most) pixels += last++->length;
     GemmBlock<T> block;
     block.n = by_image_ ? image_pixels : pixels;
+    // A pixel or two that would cost a vector are left to dot products.
+    const int64_t rest =
+        block.n > gemm.lanes && block.n % gemm.lanes <= kFewLeft && depth_ >= kDotDepth
+            ? block.n % gemm.lanes
+            : 0;
+    block.n -= rest;
     block.a_row = whole.a_row;
     block.a_col = 1;
     block.rows = whole.rows;
@@ -223,8 +232,17 @@ bool Plan<T>::run_packed(const ConvDirect<T>& whole) const {
         block.b = packed;
         block.c = first + i * whole.c_row;
         block.bias = whole.bias ? whole.bias + i : nullptr;
-        for (int64_t p = 0; p < pixels; p += block.n, block.b += block.n, block.c += out_image)
+        for (int64_t p = 0; p + rest < pixels;
+             p += block.n, block.b += block.n, block.c += out_image)
           gemm.block(block);
+      }
+      if (rest) {
+        for (int64_t p = 0; p < rest; ++p)
+          for (int64_t k = 0; k < block.k; ++k)
+            left[p * depth + k] = packed[k * stride + block.n + p];
+        const bool bias = block.start == GemmStart::kRowBias;
+        gemm.dot(rest, whole.m, block.k, left, depth, whole.a + kk, whole.a_row, first + block.n, 1,
+                 whole.c_row, bias ? GemmStart::kColumnBias : block.start, whole.bias);
       }
     }
     run = last;
