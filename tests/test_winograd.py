@@ -131,7 +131,8 @@ def test_float64_is_always_direct(rng: np.random.Generator) -> None:
 def test_empty(x_shape: Any, o: int) -> None:
     x, w = np.ones(x_shape, np.float32), np.ones((o, x_shape[1], 3, 3), np.float32)
     g = np.ones((x_shape[0], o, 16, 16), np.float32)
-    for result, like in zip(every(x, w, None, g, ((1, 1), (1, 1), (1, 1), 1)), (g, x, w)):
+    results = every(x, w, None, g, ((1, 1), (1, 1), (1, 1), 1))
+    for result, like in zip(results, (g, x, w), strict=True):
         assert result.shape == like.shape
         assert not result.any()
 
