@@ -150,9 +150,10 @@ struct PaddedVector {
   static constexpr int L = kLanes<T>;
   decltype(vrange<T>(0, 0)) low, high;  // the elements of the row that it reads
   int64_t from;                         // where lane 0 would read
+  bool whole;                           // all lanes lie inside
 
   PAG_INLINE Vec<T> load(const T* x) const {
-    if (Step == 1) return vload(x + from, low);
+    if (Step == 1) return whole ? vload(x + from) : vload(x + from, low);
     typename LaneIndex<T>::type even;
     for (int l = 0; l < L; ++l) even[l] = 2 * l;
     return Vec<T>(__builtin_shuffle(vload(x + from, low), vload(x + from + L, high), even));
@@ -169,7 +170,7 @@ PAG_INLINE PaddedVector<T, Step> padded_vector(const PaddedPiece& slot, int64_t 
   first *= Step;
   last = last ? (last - 1) * Step + 1 : 0;
   return {vrange<T>(within(first), within(last)), vrange<T>(within(first - L), within(last - L)),
-          slot.from + (i - slot.left) * Step};
+          slot.from + (i - slot.left) * Step, last - first == (L - 1) * Step + 1};
 }
 
 template <class T, int Step>

@@ -27,7 +27,7 @@ constexpr int64_t kCopyBytes = 64 << 10;  // of a strip's copied inputs
 constexpr int64_t kMinRows = 12;          // of a strip
 constexpr double kChunkOperations = 1e6;
 constexpr int64_t kMaxTasks = 16;
-constexpr int64_t kFewTaps = 32;  // a group's
+constexpr int64_t kFewTaps = 32, kFewOutputs = 8;  // of a group
 
 template <class T>
 class PlanesWeightGrad {
@@ -167,7 +167,7 @@ void PlanesWeightGrad<T>::run(T* dw) const {
 
 template <class T>
 bool weight_grad_prefers_planes(const Conv2d& g) {
-  return g.c * g.kh * g.kw <= kFewTaps && 2 * g.o < isa().conv_plane.of<T>().lanes;
+  return g.c * g.kh * g.kw <= kFewTaps && g.o < kFewOutputs;
 }
 
 template <class T>
