@@ -1,6 +1,6 @@
 // What bounds it: 2 operations for each weight and output pixel, and 4 bytes (float32) for each
 // input and each output. Measured in a core whose limit is 117 GFLOP/s, depthwise: 5x5 on maps of
-// 28x28, 68 GFLOP/s; 3x3, 47 GFLOP/s, with 10 GB/s; on maps of 7x7, 35 and 16 GFLOP/s, where
+// 28x28, 77 GFLOP/s; 3x3, 47 GFLOP/s, with 10 GB/s; on maps of 7x7, 37 and 17 GFLOP/s, where
 // copying a plane with its border costs as much as its taps.
 //
 // Working memory of each thread: the copy of a strip, 128 KB or 12 rows; with stride 2 in the input

