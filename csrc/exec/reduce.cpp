@@ -227,8 +227,8 @@ Step normalize_grad_step(const Call& call) {
     return [=](Slots slots) {
       const T* w = weight(slots);
       T* const sums = w ? out(slots) + size : nullptr;
-      if (!normalize_grad<T>(shape, eps, g(slots), x(slots), w, mean(slots), var(slots),
-                             out(slots), sums, sums ? sums + shape.channels : nullptr))
+      if (!normalize_grad<T>(shape, eps, g(slots), x(slots), w, mean(slots), var(slots), out(slots),
+                             sums, sums ? sums + shape.channels : nullptr))
         throw std::bad_alloc();
     };
   });
@@ -307,8 +307,8 @@ struct OwnWindows {
   std::vector<double> factor;
 
   PoolWindows windows() const {
-    PoolWindows w = {static_cast<int64_t>(begin.size()), begin.data(), end.data(), factor.data(),
-                     true};
+    PoolWindows w = {
+        static_cast<int64_t>(begin.size()), begin.data(), end.data(), factor.data(), true, 0, 0, 0};
     for (size_t i = 0; i < begin.size(); ++i) {
       const int64_t start = 2 * static_cast<int64_t>(i);
       w.pairs &= begin[i] == start && end[i] == start + 2 && factor[i] == factor[0];
