@@ -1,3 +1,6 @@
+// Bound by memory: 8 bytes of index and 8 of values for each element gathered. Gathering along the
+// last dimension, which stays in the L1 cache, reaches 80% of a plain copy's speed, along the first
+// 40%; whole rows 70-90% (benchmarks/kernels.py).
 #include "kernels/index.h"
 
 #include <algorithm>

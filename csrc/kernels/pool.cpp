@@ -1,3 +1,6 @@
+// Bound by memory: 4 bytes read for each input, 5 written for each output (value and mask), and one
+// comparison a tap. Of a plain copy's speed, 2 x 2 windows reach 60-80%, averages 100%; 3 x 3
+// windows are bound by their nine comparisons and reach 10-45% (benchmarks/kernels.py).
 #include "kernels/pool.h"
 
 #include <algorithm>
