@@ -1,191 +1,241 @@
-"""Matrix products and convolutions of pyautograd beside NumPy's and PyTorch's.
+"""The kernels beside PyTorch's, NumPy's and what the machine can do.
 
-    python benchmarks/kernels.py --threads 2 --only conv
-    PYAUTOGRAD_ISA=avx2 python benchmarks/kernels.py
+    python benchmarks/kernels.py --short
+    python benchmarks/kernels.py --threads 2 --group pool --picture pool.svg
+    PYAUTOGRAD_ISA=avx2 python benchmarks/kernels.py --only tanh
 
-A ratio above 1 says how many times faster pyautograd is.
+Each row is timed forward alone, and forward with backward. A ratio above 1 says how many times
+faster pyautograd is. "limit" is a program that does nothing but the row's arithmetic, in registers,
+or nothing but copy as many bytes as the row has to read and write, whichever takes longer; its
+share is what pyautograd reaches of that. It runs in turn with the others, with as many threads and
+the same instruction set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import math
+import platform
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import arrays
 import numpy as np
+import rows
 import turns
 
-MATMULS = [  # m, k, n, layout: the second operand ("nt") or the first ("tn") is a transposed view
-    *[(n, n, n, layout) for n in (128, 256, 512, 1024) for layout in ("nn", "nt", "tn")],
-    (64, 784, 256, "nn"), (64, 784, 256, "nt"), (4096, 64, 64, "nn"), (64, 64, 4096, "nn"),
-    (1, 1024, 1024, "nn"), (1, 1024, 1024, "nt"), (1024, 1024, 1, "nn"), (4, 4, 4, "nn"),
-    (32, 16, 16, "nn"),
-]  # fmt: skip
-CONVS = [  # N, C, H, O, kernel, stride, padding, groups
-    (32, 16, 32, 16, 3, 1, 1, 1), (32, 32, 16, 32, 3, 1, 1, 1), (32, 64, 8, 64, 3, 1, 1, 1),
-    (32, 3, 32, 16, 3, 1, 1, 1), (32, 16, 32, 32, 3, 2, 1, 1), (32, 16, 32, 32, 1, 2, 0, 1),
-    (64, 1, 28, 6, 5, 1, 0, 1), (64, 6, 12, 16, 5, 1, 0, 1),
-    (4, 64, 56, 64, 3, 1, 1, 1), (4, 256, 14, 256, 3, 1, 1, 1), (4, 512, 7, 512, 3, 1, 1, 1),
-    (4, 64, 56, 256, 1, 1, 0, 1), (4, 3, 224, 64, 7, 2, 3, 1), (1, 64, 56, 64, 3, 1, 1, 1),
-    (4, 240, 28, 240, 5, 1, 2, 240), (4, 240, 28, 240, 3, 1, 1, 240), (4, 96, 112, 96, 3, 2, 1, 96),
-    (4, 128, 28, 128, 3, 1, 1, 8), (4, 64, 56, 128, 3, 2, 1, 1), (1, 512, 7, 512, 3, 1, 1, 1),
-]  # fmt: skip
+GRADIENT = " +grad"  # ends the name of a row with backward
 
 
-class Ours:
-    """The kernels as the ops call them."""
-
-    def __init__(self) -> None:
-        from pyautograd import _C
-
-        self.kernels = _C
-
-    def matmul(self, a: Any, b: Any) -> turns.Work:
-        return lambda: self.kernels.matmul(a, b)
-
-    def conv(
-        self, x: Any, w: Any, g: Any, stride: int, padding: int, groups: int, backward: bool
-    ) -> turns.Work:
-        K, hw, khw = self.kernels, x.shape[2:], w.shape[2:]
-        rest = (stride, stride), (padding, padding), (1, 1), groups
-
-        def run() -> Any:
-            K.conv2d(x, w, None, *rest)
-            if backward:
-                K.conv2d_input_grad(g, w, hw, *rest)
-                K.conv2d_weight_grad(g, x, khw, *rest)
-
-        return run
+def float_inputs(inputs: list[Any]) -> list[int]:
+    return [i for i, x in enumerate(inputs) if x.dtype.kind == "f"]
 
 
-class NumPy:
-    """The usual vectorised implementation: a strided view of all patches, and matmul."""
-
-    def matmul(self, a: Any, b: Any) -> turns.Work:
-        return lambda: a @ b
-
-    def conv(
-        self, x: Any, w: Any, g: Any, stride: int, padding: int, groups: int, backward: bool
-    ) -> turns.Work:
-        N, C, _, _ = x.shape
-        O, c, kh, kw = w.shape
-        OH, OW = g.shape[2:]
-        o = O // groups
-
-        def run() -> Any:
-            padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-            s = padded.strides
-            view = np.lib.stride_tricks.as_strided(
-                padded,
-                (N, groups, c, kh, kw, OH, OW),
-                (s[0], s[1] * c, s[1], s[2], s[3], s[2] * stride, s[3] * stride),
-            )
-            cols = view.reshape(N, groups, c * kh * kw, OH * OW)
-            weights = w.reshape(groups, o, c * kh * kw)
-            y = (weights @ cols).reshape(N, O, OH, OW)
-            if not backward:
-                return y
-            dy = g.reshape(N, groups, o, OH * OW)
-            dw = (dy @ cols.swapaxes(2, 3)).sum(axis=0).reshape(w.shape)
-            dcols = (weights.swapaxes(1, 2) @ dy).reshape(N, C, kh, kw, OH, OW)
-            dx = np.zeros_like(padded)
-            for i in range(kh):
-                for j in range(kw):
-                    rows = slice(i, i + stride * OH, stride)
-                    dx[:, :, rows, j : j + stride * OW : stride] += dcols[:, :, i, j]
-            return y, dw, dx[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]]
-
-        return run
+def cost(row: rows.Row, gradient: bool) -> rows.Cost:
+    if not gradient or row.backward is None:
+        return row.forward
+    return rows.Cost(*(a + b for a, b in zip(row.forward, row.backward, strict=True)))
 
 
-class Torch:
-    """PyTorch, its gradients through autograd."""
+def tensor_work(lib: Any, row: rows.Row, inputs: list[Any], gradient: bool) -> turns.Work:
+    """The program in PyTorch or here."""
+    tensors = [lib.from_numpy(x) for x in inputs]
+    if not gradient:
+        return lambda: row.run(lib, *tensors)
+    leaves = [tensors[i].requires_grad_() for i in float_inputs(inputs)]
+    g = lib.ones_like(row.run(lib, *tensors).detach())
 
-    def __init__(self) -> None:
-        import torch
+    def work() -> None:
+        for leaf in leaves:
+            leaf.grad = None
+        row.run(lib, *tensors).backward(g)
 
-        self.torch = torch
-
-    def matmul(self, a: Any, b: Any) -> turns.Work:
-        a, b = self.torch.from_numpy(a), self.torch.from_numpy(b)
-        return lambda: a @ b
-
-    def conv(
-        self, x: Any, w: Any, g: Any, stride: int, padding: int, groups: int, backward: bool
-    ) -> turns.Work:
-        x, w, g = (self.torch.from_numpy(a) for a in (x, w, g))
-        x.requires_grad_(backward)
-        w.requires_grad_(backward)
-
-        def run() -> Any:
-            y = self.torch.nn.functional.conv2d(x, w, None, stride, padding, 1, groups)
-            if backward:
-                self.torch.autograd.grad(y, (x, w), g)
-
-        return run
+    return work
 
 
-SIDES = {"pyautograd": Ours, "numpy": NumPy, "torch": Torch}
+def array_work(row: rows.Row, inputs: list[Any], gradient: bool) -> turns.Work | None:
+    """The program in NumPy, where there is one."""
+    if not row.reference:
+        return None
+    name, *arguments = row.reference
+    forward, backward = getattr(arrays, name)(*arguments)
+    if not gradient:
+        return lambda: forward(*inputs)
+    if backward is None:
+        return None
+    g = np.ones_like(forward(*inputs))
+    return lambda: backward(g, forward(*inputs), *inputs)
 
 
-def output_size(size: int, kernel: int, stride: int, padding: int) -> int:
-    return (size + 2 * padding - kernel) // stride + 1
+def limit_work(row: rows.Row, inputs: list[Any], gradient: bool) -> turns.Work:
+    """The machine's own limit."""
+    from pyautograd import _C
+
+    need = cost(row, gradient)
+    single = inputs[float_inputs(inputs)[0]].dtype == np.float32
+    source = np.ones(max(1, int(need.bytes) // 2), np.uint8)
+    to = np.zeros_like(source)
+
+    def compute() -> None:
+        _C.run_fma(int(need.operations), single)
+
+    def copy() -> None:
+        _C.copy_bytes(to, source)
+
+    return max(compute, copy, key=turns.one_round)
 
 
-def operations() -> dict[str, float]:
-    """Multiplications and additions by row."""
-    count = {f"matmul {m}x{k}x{n} {layout}": 2.0 * m * k * n for m, k, n, layout in MATMULS}
-    for N, C, H, O, kernel, stride, padding, groups in CONVS:
-        pixels = N * output_size(H, kernel, stride, padding) ** 2
-        forward = 2.0 * pixels * O * C // groups * kernel**2
-        name = f"{N},{C},{H},{O} k{kernel} s{stride} p{padding} g{groups}"
-        count[f"conv {name}"] = forward
-        count[f"conv+grad {name}"] = 3 * forward
-    return count
+def rows_of(side: str) -> Mapping[str, turns.Row]:
+    lib: Any = None
+    if side == "torch":
+        import torch as lib
+    elif side == "pyautograd":
+        import pyautograd as lib
+
+    def start(row: rows.Row, gradient: bool) -> turns.Work:
+        inputs = row.inputs(np.random.default_rng(0))
+        if side == "limit":
+            return limit_work(row, inputs, gradient)
+        if side == "numpy":
+            return array_work(row, inputs, gradient) or turns.no_such_program
+        return tensor_work(lib, row, inputs, gradient)
+
+    return {
+        name: lambda row=row, gradient=gradient: start(row, gradient)  # type: ignore[misc]
+        for name, (row, gradient) in programs().items()
+    }
 
 
-def rows_of(name: str) -> Mapping[str, turns.Row]:
-    side: Any = SIDES[name]()
-    rng = np.random.default_rng(0)
-
-    def normal(*shape: int) -> Any:
-        return rng.standard_normal(shape).astype(np.float32)
-
-    def matmul(m: int, k: int, n: int, layout: str) -> turns.Work:
-        a, b = normal(m, k), normal(k, n)
-        if layout == "tn":
-            a = np.asfortranarray(a)
-        if layout == "nt":
-            b = np.asfortranarray(b)
-        return side.matmul(a, b)  # type: ignore[no-any-return]
-
-    def conv(row: tuple[int, ...], backward: bool) -> turns.Work:
-        N, C, H, O, kernel, stride, padding, groups = row
-        out = output_size(H, kernel, stride, padding)
-        x, w, g = normal(N, C, H, H), normal(O, C // groups, kernel, kernel), normal(N, O, out, out)
-        return side.conv(x, w, g, stride, padding, groups, backward)  # type: ignore[no-any-return]
-
-    setups: list[turns.Row] = [lambda row=row: matmul(*row) for row in MATMULS]
-    for row in CONVS:
-        setups += [lambda row=row, b=backward: conv(row, b) for backward in (False, True)]
-    return dict(zip(operations(), setups, strict=True))
+def programs() -> dict[str, tuple[rows.Row, bool]]:
+    """Row and whether with backward, by name."""
+    found = {}
+    for row in rows.all_rows():
+        found[f"{row.group}: {row.name}"] = row, False
+        if row.backward is not None:
+            found[f"{row.group}: {row.name}{GRADIENT}"] = row, True
+    return found
 
 
-def report(best: dict[str, dict[str, float]], threads: int) -> str:
-    count = operations()
-    lines = []
-    for row, seconds in best.items():
+# ---- results -------------------------------------------------------------------------------------
+
+
+def results(best: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+    """One record a row that ran here: seconds by side, what the row needs, ratios and share."""
+    known, found = programs(), []
+    for name, seconds in best.items():
         ours = seconds["pyautograd"]
-        line = [row, f"{ours * 1e6:.1f}", f"{count[row] / ours / 1e9:.1f}"]
-        for side in list(seconds)[1:]:
-            line += [f"{seconds[side] * 1e6:.1f}", f"{seconds[side] / ours:.2f}x"]
+        if ours == math.inf:  # an op that is not there (yet)
+            continue
+        row, gradient = known[name]
+        need = cost(row, gradient)
+        peers = {side: s for side, s in seconds.items() if s < math.inf}
+        found.append(
+            {
+                "group": row.group,
+                "row": name.split(": ", 1)[1],
+                "gradient": gradient,
+                "operations": need.operations,
+                "bytes": need.bytes,
+                "seconds": peers,
+                "ratio": {
+                    side: s / ours
+                    for side, s in peers.items()
+                    if side not in ("pyautograd", "limit")
+                },
+                "share": seconds["limit"] / ours,
+            }
+        )
+    return found
+
+
+def rate(record: Mapping[str, Any]) -> str:
+    """GFLOP/s where arithmetic counts, GB/s elsewhere."""
+    seconds = record["seconds"]["pyautograd"]
+    if record["group"] in ("matmul", "conv"):
+        return f"{record['operations'] / seconds / 1e9:.1f} GFLOP/s"
+    return f"{record['bytes'] / seconds / 1e9:.1f} GB/s"
+
+
+def summary(records: list[dict[str, Any]], peer: str) -> Iterator[list[str]]:
+    """Geometric mean and floor of each group."""
+    for group in rows.GROUPS:
+        for gradient in (False, True):
+            ratios = {
+                r["row"]: r["ratio"][peer]
+                for r in records
+                if r["group"] == group and r["gradient"] == gradient and peer in r["ratio"]
+            }
+            if not ratios:
+                continue
+            mean = math.exp(math.fsum(map(math.log, ratios.values())) / len(ratios))
+            lowest = min(ratios, key=ratios.__getitem__)
+            yield [
+                f"{group}, {'with backward' if gradient else 'forward'}",
+                f"{mean:.2f}x",
+                f"{ratios[lowest]:.2f}x",
+                lowest,
+            ]
+
+
+def report(records: list[dict[str, Any]], peers: list[str], machine: str) -> str:
+    lines = []
+    for r in records:
+        seconds = r["seconds"]
+        line = [f"{r['group']}: {r['row']}", f"{seconds['pyautograd'] * 1e6:.1f}", rate(r)]
+        line.append(f"{r['share']:.0%}")
+        for peer in peers:
+            there = peer in seconds
+            line += [f"{seconds[peer] * 1e6:.1f}" if there else "-"]
+            line += [f"{r['ratio'][peer]:.2f}x" if there else "-"]
         lines.append(line)
-    peers = list(next(iter(best.values())))[1:]
-    head = ["float32", "us", "GFLOP/s"]
-    for side in peers:
-        head += [side, "ratio"]
-    return f"threads: {threads}\n" + turns.table(head, lines)
+    head = ["row", "us", "rate", "of limit"]
+    for peer in peers:
+        head += [peer, "ratio"]
+    parts = [machine, turns.table(head, lines)]
+    for peer in peers:
+        totals = list(summary(records, peer))
+        parts.append(turns.table([f"beside {peer}", "mean", "lowest", "its row"], totals))
+    return "\n\n".join(parts)
+
+
+def machine(threads: int) -> str:
+    """The processor, threads and instruction set of a run."""
+    from pyautograd import _C
+
+    cpuinfo = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    name = found[1] if found else platform.processor() or platform.machine()
+    return f"{name}, threads: {threads}, {_C.isa()}"
+
+
+def main() -> None:
+    parser = turns.parser(__doc__ or "")
+    parser.add_argument("--group", choices=list(rows.GROUPS), help="rows of one group")
+    parser.add_argument("--short", action="store_true", help="some rows of each group")
+    parser.add_argument("--picture", metavar="FILE", help="draw the rows (needs matplotlib)")
+    args = parser.parse_args()
+    if args.side:
+        turns.serve(args.side, args.threads, rows_of(args.side))
+        return
+    chosen = [
+        name
+        for name, (row, _) in programs().items()
+        if args.only in name and (not args.short or row.short) and args.group in (None, row.group)
+    ]
+    peers = [peer for peer in ("torch", "numpy") if turns.installed(peer)]
+    sides = ["pyautograd", "limit", *peers]
+    records = results(turns.measure(sides, chosen, args.threads, 3 if args.short else args.rounds))
+    where = machine(args.threads)
+    if args.json:
+        Path(args.json).write_text(json.dumps({"machine": where, "rows": records}, indent=1))
+    if args.picture:
+        import roofline
+
+        roofline.draw(records, where, args.picture)
+    print(report(records, peers, where))
 
 
 if __name__ == "__main__":
-    peers = ["numpy", *(["torch"] if turns.installed("torch") else [])]
-    turns.main(__doc__ or "", rows_of, ["pyautograd", *peers], report)
+    main()

@@ -42,6 +42,10 @@ def one_round(work: Work, seconds: float = 0.04) -> float:
     return best
 
 
+def no_such_program() -> None:
+    """A row's work on a side that has no such program."""
+
+
 def _serve(rows: Mapping[str, Row]) -> None:
     ready: dict[str, Work] = {}
     for line in sys.stdin:
@@ -50,8 +54,21 @@ def _serve(rows: Mapping[str, Row]) -> None:
             print("inf", flush=True)
             continue
         if name not in ready:
-            ready = {name: rows[name]()}  # one row's data at a time
-        print(one_round(ready[name]), flush=True)
+            ready = {}  # one row's data at a time
+            ready = {name: _start(rows[name])}
+        work = ready[name]
+        print("inf" if work is no_such_program else one_round(work), flush=True)
+
+
+def _start(row: Row) -> Work:
+    """The row's work; none where this version of the library lacks a function that it needs."""
+    try:
+        work = row()
+        work()
+    except AttributeError as error:
+        print(error, file=sys.stderr)
+        return no_such_program
+    return work
 
 
 class _Worker:
@@ -113,6 +130,28 @@ def table(head: list[str], lines: list[list[str]]) -> str:
     )
 
 
+def parser(description: str) -> argparse.ArgumentParser:
+    """The options that every benchmark has."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--side", help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="rows whose name contains this")
+    parser.add_argument("--json", metavar="FILE", help="also write the numbers there")
+    return parser
+
+
+def serve(side: str, threads: int, rows: Mapping[str, Row]) -> None:
+    """What a worker does: times the rows that the parent names."""
+    if side == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+    _serve(rows)
+
+
 def main(
     description: str,
     rows_of: Callable[[str], Mapping[str, Row]],
@@ -120,19 +159,9 @@ def main(
     report: Callable[[dict[str, dict[str, float]], int], str],
 ) -> None:
     """The command line of a benchmark; `sides` are ours first, then the peers installed."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--side", help=argparse.SUPPRESS)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="", help="rows whose name contains this")
-    parser.add_argument("--json", metavar="FILE", help="also write the seconds there")
-    args = parser.parse_args()
+    args = parser(description).parse_args()
     if args.side:
-        if args.side == "torch":
-            import torch
-
-            torch.set_num_threads(args.threads)
-        _serve(rows_of(args.side))
+        serve(args.side, args.threads, rows_of(args.side))
         return
     names = [name for name in rows_of(sides[0]) if args.only in name]
     best = measure(sides, names, args.threads, args.rounds)

@@ -1,5 +1,7 @@
 #include "bindings/common.h"
 
+#include "kernels/move.h"
+
 namespace pag {
 
 Array new_array(int typenum, int ndim, const npy_intp* shape) {
@@ -17,10 +19,31 @@ Array new_array(int typenum, std::initializer_list<int64_t> shape) {
   return new_array(typenum, n, dims);
 }
 
+void copy_into(const Array& to, const Array& from) {
+  const bool plain = from.typenum() == to.typenum() && dtype_of(to.typenum()) >= 0 &&
+                     PyArray_ISBEHAVED_RO(from.array()) && PyArray_ISBEHAVED(to.array()) &&
+                     same_shape(to, from) && to.ndim() <= kMaxDims;
+  if (!plain) {
+    if (PyArray_CopyInto(to.array(), from.array()) < 0) throw py::error_already_set();
+    return;
+  }
+  Elementwise args;
+  args.ndim = to.ndim();
+  args.arity = 2;
+  const Array* arrays[] = {&to, &from};
+  for (int k = 0; k < 2; ++k) {
+    args.data[k] = arrays[k]->data();
+    for (int d = 0; d < args.ndim; ++d) args.strides[k][d] = arrays[k]->stride(d);
+  }
+  for (int d = 0; d < args.ndim; ++d) args.shape[d] = to.shape(d);
+  const KernelScope scope(to.size());
+  copy_strided(static_cast<int>(PyArray_ITEMSIZE(to.array())), args);
+}
+
 Array cast(const Array& a, int typenum) {
   if (a.typenum() == typenum && a.contiguous() && PyArray_ISBEHAVED_RO(a.array())) return a;
   Array c = new_array(typenum, a.ndim(), a.shape());
-  if (PyArray_CopyInto(c.array(), a.array()) < 0) throw py::error_already_set();
+  copy_into(c, a);
   return c;
 }
 

@@ -55,6 +55,9 @@ PyObject* make_array(PyArray_Descr* descr, int ndim, const npy_intp* shape);
 Array new_array(int typenum, int ndim, const npy_intp* shape);
 Array new_array(int typenum, std::initializer_list<int64_t> shape);
 
+// to = from, of one shape: by the kernel where it knows the dtype, else by NumPy. Throws.
+void copy_into(const Array& to, const Array& from);
+
 // The same values, C-contiguous, aligned and of native byte order; `a` itself where it is so.
 Array contiguous(const Array& a);
 // The same in another dtype.
@@ -141,5 +144,7 @@ void bind_pool(py::module_& m);
 void bind_matmul(py::module_& m);
 void bind_conv(py::module_& m);
 void bind_plan(py::module_& m);
+void bind_move(py::module_& m);
+void bind_limits(py::module_& m);
 
 }  // namespace pag

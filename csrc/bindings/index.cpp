@@ -78,28 +78,65 @@ Array scatter_add_binding(const Array& gradient, int64_t dim, const Array& entri
   return out;
 }
 
-// An array (n, ...) of zeros to which row i of g is added at rows[i], in order.
-Array index_add_rows_binding(const Array& gradient, const Array& positions, int64_t n) {
-  const bool single = check_float("index_add_rows", {&gradient});
-  check_int64("index_add_rows", "rows", positions);
-  check_ndim("index_add_rows", "rows", positions, 1);
-  if (gradient.ndim() < 1 || gradient.shape(0) != positions.size())
-    throw py::value_error("index_add_rows: expected values of shape (" +
-                          std::to_string(positions.size()) + ", ...), got " +
+// x at the positions along dim, negative ones counted from the end: the index's dimensions stand in
+// the place of dim. The caller puts its name before the error.
+Array index_select_binding(const Array& input, int64_t dim, const Array& entries) {
+  if (dtype_of(input.typenum()) < 0)
+    throw py::type_error("dtype " + dtype_name(input.typenum()) + " is not supported");
+  check_int64("index_select", "indices", entries);
+  const Split s = split_at("index_select", input, dim);
+  const Array x = contiguous(input);
+  Array index = contiguous(entries);
+  int64_t bad = find_out_of_range(index.data<const int64_t>(), index.size(), s.n);
+  if (bad >= 0) {
+    const Array from_start = new_array(NPY_INT64, index.ndim(), index.shape());
+    for (int64_t i = 0; i < index.size(); ++i) {
+      const int64_t entry = index.data<const int64_t>()[i];
+      from_start.data<int64_t>()[i] = entry < 0 && entry >= -s.n ? entry + s.n : entry;
+    }
+    bad = find_out_of_range(from_start.data<const int64_t>(), index.size(), s.n);
+    if (bad >= 0)
+      throw py::index_error("index " + std::to_string(index.data<const int64_t>()[bad]) +
+                            " is out of bounds for dimension " + std::to_string(dim) +
+                            " with size " + std::to_string(s.n));
+    index = from_start;
+  }
+  npy_intp dims[2 * kMaxIndexDims];
+  int ndim = 0;
+  if (x.ndim() + index.ndim() > kMaxIndexDims) throw py::value_error("too many dimensions");
+  for (int d = 0; d < dim; ++d) dims[ndim++] = x.shape(d);
+  for (int d = 0; d < index.ndim(); ++d) dims[ndim++] = index.shape(d);
+  for (int d = static_cast<int>(dim) + 1; d < x.ndim(); ++d) dims[ndim++] = x.shape(d);
+  Array out = new_array(x.typenum(), ndim, dims);
+  const KernelScope scope(out.size());
+  index_select(static_cast<int>(PyArray_ITEMSIZE(x.array())), x.data(), s.outer, s.n, s.inner,
+               index.data<const int64_t>(), index.size(), out.data());
+  return out;
+}
+
+// The adjoint: zeros, with n elements along dim, to which the slices of g are added at rows[i], in
+// order.
+Array index_add_binding(const Array& gradient, int64_t dim, const Array& positions, int64_t n) {
+  const char* op = "index_add";
+  const bool single = check_float(op, {&gradient});
+  check_int64(op, "rows", positions);
+  check_ndim(op, "rows", positions, 1);
+  const Split s = split_at(op, gradient, dim);
+  if (s.n != positions.size())
+    throw py::value_error(std::string(op) + ": expected " + std::to_string(positions.size()) +
+                          " slices along dimension " + std::to_string(dim) + ", got shape " +
                           shape_string(gradient));
-  if (n < 0) throw py::value_error("index_add_rows: expected n >= 0, got " + std::to_string(n));
+  if (n < 0) throw py::value_error(std::string(op) + ": expected n >= 0, got " + std::to_string(n));
   const Array g = contiguous(gradient), rows = contiguous(positions);
-  check_range("index_add_rows", rows, 0, n);
+  check_range(op, rows, dim, n);
   npy_intp dims[kMaxIndexDims];
-  dims[0] = n;
-  int64_t width = 1;
-  for (int d = 1; d < g.ndim(); ++d) width *= dims[d] = g.shape(d);
+  for (int d = 0; d < g.ndim(); ++d) dims[d] = d == dim ? n : g.shape(d);
   Array out = new_array(g.typenum(), g.ndim(), dims);
-  KernelScope scope(g.size() + out.size());
+  const KernelScope scope(g.size() + out.size());
   with_float(single, [&](auto t) {
     using T = decltype(t);
-    index_add_rows(g.data<const T>(), rows.data<const int64_t>(), rows.size(), n, width,
-                   out.data<T>());
+    index_add(g.data<const T>(), rows.data<const int64_t>(), rows.size(), s.outer, n, s.inner,
+              out.data<T>());
   });
   return out;
 }
@@ -109,7 +146,8 @@ Array index_add_rows_binding(const Array& gradient, const Array& positions, int6
 void bind_index(py::module_& m) {
   m.def("gather", &gather_binding);
   m.def("scatter_add", &scatter_add_binding);
-  m.def("index_add_rows", &index_add_rows_binding);
+  m.def("index_select", &index_select_binding);
+  m.def("index_add", &index_add_binding);
 }
 
 }  // namespace pag

@@ -171,22 +171,9 @@ PyObject* cached(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* n
   }
 }
 
-// copy(array): the same values, C-contiguous.
-PyObject* copy(PyObject*, PyObject* from) {
-  if (!PyArray_Check(from)) {
-    PyErr_Format(PyExc_TypeError, "copy: expected an array, got %s", Py_TYPE(from)->tp_name);
-    return nullptr;
-  }
-  PyArrayObject* a = reinterpret_cast<PyArrayObject*>(from);
-  PyObject* to = make_array(PyArray_DESCR(a), PyArray_NDIM(a), PyArray_DIMS(a));
-  if (to && PyArray_CopyInto(reinterpret_cast<PyArrayObject*>(to), a) < 0) Py_CLEAR(to);
-  return to;
-}
-
 PyMethodDef methods[] = {
     {"cached", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(cached)),
      METH_FASTCALL | METH_KEYWORDS, nullptr},
-    {"copy", copy, METH_O, nullptr},
 };
 
 py::dict stats() {

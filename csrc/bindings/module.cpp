@@ -52,4 +52,6 @@ PYBIND11_MODULE(_C, m, pybind11::mod_gil_not_used()) {
   pag::bind_matmul(m);
   pag::bind_conv(m);
   pag::bind_plan(m);
+  pag::bind_move(m);
+  pag::bind_limits(m);
 }

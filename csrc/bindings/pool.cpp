@@ -184,8 +184,14 @@ struct AverageWindows {
       if (keep[i].ndim() != 1 || keep[i].size() != keep[0].size())
         refuse("expected one-dimensional arrays of one length");
     }
-    windows = {keep[0].size(), keep[0].data<const int64_t>(), keep[1].data<const int64_t>(),
-               keep[2].data<const double>(), true};
+    windows = {keep[0].size(),
+               keep[0].data<const int64_t>(),
+               keep[1].data<const int64_t>(),
+               keep[2].data<const double>(),
+               true,
+               0,
+               0,
+               0};
     for (int64_t i = 0; i < windows.count; ++i) {
       const int64_t begin = windows.begin[i], end = windows.end[i];
       if (begin < 0 || begin > end || end > size)

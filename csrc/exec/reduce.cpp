@@ -307,8 +307,8 @@ struct OwnWindows {
   std::vector<double> factor;
 
   PoolWindows windows() const {
-    PoolWindows w = {static_cast<int64_t>(begin.size()), begin.data(), end.data(), factor.data(),
-                     true};
+    PoolWindows w = {
+        static_cast<int64_t>(begin.size()), begin.data(), end.data(), factor.data(), true, 0, 0, 0};
     for (size_t i = 0; i < begin.size(); ++i) {
       const int64_t start = 2 * static_cast<int64_t>(i);
       w.pairs &= begin[i] == start && end[i] == start + 2 && factor[i] == factor[0];

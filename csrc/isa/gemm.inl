@@ -308,7 +308,8 @@ void gemm_dot(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const 
   }
 }
 
-// U rows of B at once, so that c passes through registers once for all of them.
+// U rows of B at once, so that c passes through registers once for all of them. With more than
+// four, rows that lie a multiple of 4 KB apart drive each other out of the L1 cache.
 template <class T, int U>
 PAG_INLINE void axpy_rows(int64_t n, const T* a, int64_t a_col, const T* b, int64_t b_row, T* c) {
   constexpr int L = kLanes<T>;
@@ -327,7 +328,7 @@ PAG_INLINE void axpy_rows(int64_t n, const T* a, int64_t a_col, const T* b, int6
 template <class T>
 void gemm_axpy(int64_t n, int64_t k, const T* a, int64_t a_col, const T* b, int64_t b_row, T* c) {
   int64_t kk = 0;
-  for (; kk + 8 <= k; kk += 8) axpy_rows<T, 8>(n, a + kk * a_col, a_col, b + kk * b_row, b_row, c);
+  for (; kk + 4 <= k; kk += 4) axpy_rows<T, 4>(n, a + kk * a_col, a_col, b + kk * b_row, b_row, c);
   for (; kk < k; ++kk) axpy_rows<T, 1>(n, a + kk * a_col, a_col, b + kk * b_row, b_row, c);
 }
 

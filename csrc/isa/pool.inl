@@ -78,10 +78,17 @@ template <class T, class M>
 PAG_INLINE void store_mask(M* p, Vec<Lane<T>> tap, int lanes) {
   constexpr int L = kLanes<T>;
   const auto narrow = __builtin_convertvector(tap, typename Narrow<M, L>::type);
-  if (lanes == L)
+  if (lanes == L) {
     *reinterpret_cast<typename Narrow<M, L>::unaligned*>(p) = narrow;
-  else
-    for (int i = 0; i < lanes; ++i) p[i] = narrow[i];
+    return;
+  }
+#if PAG_VEC_BYTES == 64
+  if constexpr (sizeof(M) == 1 && L == 16) {
+    _mm_mask_storeu_epi8(p, low_mask16(lanes), (__m128i)narrow);
+    return;
+  }
+#endif
+  for (int i = 0; i < lanes; ++i) p[i] = narrow[i];
 }
 template <class T>
 PAG_INLINE Vec<Lane<T>> load_mask(const uint8_t* p, int lanes) {
@@ -96,13 +103,20 @@ PAG_INLINE Vec<Lane<T>> load_mask(const uint8_t* p, int lanes) {
 
 // ---- maximum ------------------------------------------------------------------------------------
 
-// One more tap. Of equal values the first stays; of NaNs the last wins, as in PyTorch.
-template <class T>
+// One more tap. Of equal values the first stays; of NaNs the last wins, as in PyTorch. Where there
+// are none, their test is left out.
+template <class T, bool MayBeNan = true>
 PAG_INLINE void challenge(Vec<T> v, Vec<Lane<T>> tap, Vec<T>* best, Vec<Lane<T>>* winner) {
-  const auto wins = (v > *best) | (v != v);
+  auto wins = v > *best;
+  if constexpr (MayBeNan) wins |= v != v;
   *best = vselect(wins, v, *best);
   *winner = vselect(wins, tap, *winner);
 }
+
+template <bool Value>
+struct Constant {
+  static constexpr bool value = Value;
+};
 
 template <class T>
 PAG_INLINE void fill(T* p, int64_t begin, int64_t end, T value) {
@@ -111,24 +125,46 @@ PAG_INLINE void fill(T* p, int64_t begin, int64_t end, T value) {
 
 PAG_INLINE int64_t ceil_div(int64_t a, int64_t b) { return a <= 0 ? 0 : (a + b - 1) / b; }
 
-// to[i] = row[i * stride + first] for i < n; -inf where that is not in the row.
+// to[i] = row[i * stride + first] for i < n; -inf where that is not in the row. `readable` elements
+// lie from the row's first on. Returns whether there may be a NaN.
 template <class T>
-PAG_INLINE void pack_stream(T* to, int64_t n, const T* row, int64_t width, int64_t stride,
-                            int64_t first) {
+PAG_INLINE bool pack_stream(T* to, int64_t n, const T* row, int64_t width, int64_t readable,
+                            int64_t stride, int64_t first) {
   constexpr int L = kLanes<T>;
   int64_t begin = ceil_div(-first, stride), end = ceil_div(width - first, stride);
   end = end < n ? end : n;
   begin = begin < end ? begin : end;
+  Vec<Lane<T>> nan{};
+  bool nan_in_rest = false;
+  const auto put = [&](int64_t i, Vec<T> v) __attribute__((always_inline)) {
+    nan |= v != v;
+    vstore(to + i, v);
+  };
+  // Vectors go on beyond the row's end; what they leave there is overwritten.
+  int64_t i = begin;
+  if (stride == 1)
+    for (; i < end && i + L <= n && i + first + L <= readable; i += L)
+      put(i, vload(row + i + first));
+  else if (stride == 2)
+    for (; i < end && i + L <= n && 2 * (i + L) + first <= readable; i += L)
+      put(i, veven(vload(row + 2 * i + first), vload(row + 2 * i + first + L)));
+  for (; i < end; ++i) {
+    to[i] = row[i * stride + first];
+    nan_in_rest |= to[i] != to[i];
+  }
   const T none = static_cast<T>(-__builtin_inff());
   fill(to, 0, begin, none);
   fill(to, end, n, none);
-  int64_t i = begin;
-  if (stride == 1)
-    for (; i + L <= end; i += L) vstore(to + i, vload(row + i + first));
-  else if (stride == 2)
-    for (; (i + L) * 2 + first <= width && i + L <= end; i += L)
-      vstore(to + i, veven(vload(row + 2 * i + first), vload(row + 2 * i + first + L)));
-  for (; i < end; ++i) to[i] = row[i * stride + first];
+  return nan_in_rest || vany(nan);
+}
+
+// How many lanes of a vector at output (i, j) may be written: those beyond the row's end belong to
+// the next row, which comes later and overwrites them.
+template <class T>
+PAG_INLINE int lanes_in_plane(const pag::PoolShape& s, int64_t i, int64_t j) {
+  const int64_t left = (s.out_height - i) * s.out_width - j;
+  return left >= kLanes<T> ? kLanes<T>
+                           : static_cast<int>(s.out_width - j < left ? s.out_width - j : left);
 }
 
 // Rows are packed once into `streams` runs each, one for every residue of the column by the stride,
@@ -138,7 +174,8 @@ void max_pool_plane(T* out, M* mask, const T* x, const pag::PoolShape& s, const 
                     const int64_t* taps, T* packed) {
   constexpr int L = kLanes<T>;
   const Vec<T> none = vset(static_cast<T>(-__builtin_inff()));
-  int64_t ready = 0;  // rows below are packed
+  int64_t ready = 0;      // rows below are packed
+  int64_t last_nan = -1;  // row
   for (int64_t i = 0; i < s.out_height; ++i) {
     const int64_t top = i * s.stride[0] - s.padding[0];
     const int64_t r0 = ceil_div(-top, s.dilation[0]);
@@ -147,28 +184,37 @@ void max_pool_plane(T* out, M* mask, const T* x, const pag::PoolShape& s, const 
     if (ready < top) ready = top;
     for (const int64_t last = top + (r1 - 1) * s.dilation[0]; ready <= last; ++ready)
       for (int64_t t = 0; t < p.streams; ++t)
-        pack_stream(packed + (ready % p.rows * p.streams + t) * p.length, p.length,
-                    x + ready * s.width, s.width, s.stride[1], t * p.step - s.padding[1]);
+        if (pack_stream(packed + (ready % p.rows * p.streams + t) * p.length, p.length,
+                        x + ready * s.width, s.width, (s.height - ready) * s.width, s.stride[1],
+                        t * p.step - s.padding[1]))
+          last_nan = ready;
     const int64_t first = r0 < r1 ? (top + r0 * s.dilation[0]) % p.rows : 0;
-    for (int64_t j = 0; j < s.out_width; j += L) {
-      Vec<T> best = none;
-      Vec<Lane<T>> winner = Vec<Lane<T>>{} + static_cast<Lane<T>>(r0 * s.kernel[1]);
-      for (int64_t k = j; k < j + L && k * s.stride[1] < s.padding[1]; ++k)  // first tap inside
-        winner[k - j] +=
-            static_cast<Lane<T>>(ceil_div(s.padding[1] - k * s.stride[1], s.dilation[1]));
-      for (int64_t r = r0, slot = first; r < r1; ++r) {
-        const T* row = packed + slot * p.streams * p.length + j;
-        const Lane<T> tap = static_cast<Lane<T>>(r * s.kernel[1]);
-        slot += s.dilation[0];
-        if (slot >= p.rows) slot -= p.rows;
-        for (int64_t c = 0; c < s.kernel[1]; ++c)
-          challenge<T>(vload(row + taps[c]), Vec<Lane<T>>{} + static_cast<Lane<T>>(tap + c), &best,
-                       &winner);
+    const auto vectors = [&](auto may_be_nan) __attribute__((always_inline)) {
+      for (int64_t j = 0; j < s.out_width; j += L) {
+        Vec<T> best = none;
+        Vec<Lane<T>> winner = Vec<Lane<T>>{} + static_cast<Lane<T>>(r0 * s.kernel[1]);
+        for (int64_t k = j; k < j + L && k * s.stride[1] < s.padding[1]; ++k)  // first tap inside
+          winner[k - j] +=
+              static_cast<Lane<T>>(ceil_div(s.padding[1] - k * s.stride[1], s.dilation[1]));
+        for (int64_t r = r0, slot = first; r < r1; ++r) {
+          const T* row = packed + slot * p.streams * p.length + j;
+          const Lane<T> tap = static_cast<Lane<T>>(r * s.kernel[1]);
+          slot += s.dilation[0];
+          if (slot >= p.rows) slot -= p.rows;
+          for (int64_t c = 0; c < s.kernel[1]; ++c)
+            challenge<T, decltype(may_be_nan)::value>(
+                vload(row + taps[c]), Vec<Lane<T>>{} + static_cast<Lane<T>>(tap + c), &best,
+                &winner);
+        }
+        const int lanes = lanes_in_plane<T>(s, i, j);
+        vstore_lanes(out + i * s.out_width + j, best, lanes);
+        store_mask<T>(mask + i * s.out_width + j, winner, lanes);
       }
-      const int lanes = s.out_width - j < L ? static_cast<int>(s.out_width - j) : L;
-      vstore_lanes(out + i * s.out_width + j, best, lanes);
-      store_mask<T>(mask + i * s.out_width + j, winner, lanes);
-    }
+    };
+    if (last_nan >= top)
+      vectors(Constant<true>());
+    else
+      vectors(Constant<false>());
   }
 }
 
@@ -186,8 +232,9 @@ void max_pool_2x2(T* out, uint8_t* mask, const T* x, const pag::PoolShape& s) {
       challenge<T>(v1, zero + 1, &best, &winner);
       challenge<T>(v2, zero + 2, &best, &winner);
       challenge<T>(v3, zero + 3, &best, &winner);
-      vstore_lanes(out + j, best, lanes);
-      store_mask<T>(mask + j, winner, lanes);
+      const int written = lanes_in_plane<T>(s, i, j);
+      vstore_lanes(out + j, best, written);
+      store_mask<T>(mask + j, winner, written);
     });
     out += s.out_width;
     mask += s.out_width;
@@ -200,7 +247,7 @@ void max_pool_2x2_scatter(T* out, const T* g, const uint8_t* mask, const pag::Po
   for (int64_t i = 0; i < s.out_height; ++i) {
     T *upper = out + 2 * i * s.width, *lower = upper + s.width;
     each_vector<T>(s.out_width, [=](int64_t j, int lanes) __attribute__((always_inline)) {
-      const Vec<Lane<T>> winner = load_mask<T>(mask + j, lanes), zero{};
+      const Vec<Lane<T>> winner = load_mask<T>(mask + j, lanes_in_plane<T>(s, i, j)), zero{};
       const Vec<T> v = vload_lanes(g + j, lanes), none{};
       store_pairs<T>(upper + 2 * j, lanes, vselect(winner == zero, v, none),
                      vselect(winner == zero + 1, v, none));
@@ -216,6 +263,44 @@ void max_pool_2x2_scatter(T* out, const T* g, const uint8_t* mask, const pag::Po
 
 // ---- average ------------------------------------------------------------------------------------
 
+// Windows at a step of 1 or 2: their sums a vector at a time. Zeros stand around the `sums` of the
+// columns, behind them is room for the factors.
+template <class T>
+void average_regular(T* out, const T* sums, double scale, const pag::PoolWindows& w) {
+  constexpr int L = kLanes<T>;
+  const T* from = sums + w.first;
+  each_vector<T>(w.count, [=](int64_t j, int lanes) __attribute__((always_inline)) {
+    Vec<T> total{}, factor;
+    if (w.stride == 1)
+      for (int64_t t = 0; t < w.length; ++t) total += vload(from + j + t);
+    else
+      for (int64_t t = 0; t < w.length; ++t)
+        total += veven(vload(from + 2 * j + t), vload(from + 2 * j + t + L));
+    for (int i = 0; i < L; ++i) factor[i] = static_cast<T>(scale * w.factor[i < lanes ? j + i : j]);
+    vstore_lanes(out + j, total * factor, lanes);
+  });
+}
+
+// out[p] = scale times the sum of the n values of plane p.
+template <class T>
+void average_whole(T* out, const T* x, int64_t planes, int64_t n, double scale) {
+  for (int64_t p = 0; p < planes; ++p, x += n)
+    out[p] = static_cast<T>(
+        scale * blocked_sum<T>(n, [=](int64_t j, int lanes) __attribute__((always_inline)) {
+          return vload_lanes(x + j, lanes);
+        }));
+}
+
+// Its adjoint.
+template <class T>
+void average_whole_grad(T* out, const T* g, int64_t planes, int64_t n, double scale) {
+  for (int64_t p = 0; p < planes; ++p, out += n) {
+    const Vec<T> v = vset(static_cast<T>(scale * g[p]));
+    each_vector<T>(n, [=](int64_t j, int lanes)
+                          __attribute__((always_inline)) { vstore_lanes(out + j, v, lanes); });
+  }
+}
+
 // out[i, j] = the sum over rows window i and columns window j, times both factors. `sums` holds
 // width values: first the rows are added, then what is left.
 template <class T>
@@ -225,20 +310,15 @@ void average_plane(T* out, const T* x, int64_t width, const pag::PoolWindows& ro
   for (int64_t i = 0; i < rows.count; ++i, out += columns.count) {
     const int64_t begin = rows.begin[i], end = rows.end[i];
     const double scale = rows.factor[i];
-    if (columns.count == 1 && columns.end[0] - columns.begin[0] == width) {  // whole rows
-      const T* from = x + begin * width;
-      const double total = blocked_sum<T>((end - begin) * width,
-                                          [=](int64_t j, int lanes) __attribute__((always_inline)) {
-                                            return vload_lanes(from + j, lanes);
-                                          });
-      out[0] = static_cast<T>(total * (scale * columns.factor[0]));
-      continue;
-    }
     each_vector<T>(width, [=](int64_t j, int lanes) __attribute__((always_inline)) {
       Vec<T> acc{};
       for (int64_t r = begin; r < end; ++r) acc += vload_lanes(x + r * width + j, lanes);
       vstore_lanes(sums + j, acc, lanes);
     });
+    if (columns.stride) {
+      average_regular(out, sums, scale, columns);
+      continue;
+    }
     if (columns.pairs) {
       const Vec<T> factor = vset(static_cast<T>(scale * columns.factor[0]));
       each_vector<T>(columns.count, [=](int64_t j, int lanes) __attribute__((always_inline)) {

@@ -165,6 +165,8 @@ struct PoolWindows {
   const int64_t* end;
   const double* factor;
   bool pairs;  // window i is [2 i, 2 i + 2), and all factors are the same
+  // Where not 0 (but 1 or 2): window i is what lies inside of [first + i stride, ... + length).
+  int64_t stride, first, length;
 };
 
 // One plane. `mask` is the winner's tap: its row in the window times the kernel's width plus its
@@ -178,11 +180,27 @@ struct PoolLoops {
   // 2 x 2 windows at stride 2 without padding.
   void (*max_2x2)(T* out, uint8_t* mask, const T* x, const PoolShape& shape);
   void (*max_2x2_scatter)(T* out, const T* g, const uint8_t* mask, const PoolShape& shape);
-  // scratch: `width` values.
+  // Whole planes of n values, each to one.
+  void (*average_whole)(T* out, const T* x, int64_t planes, int64_t n, double scale);
+  void (*average_whole_grad)(T* out, const T* g, int64_t planes, int64_t n, double scale);
+  // scratch: `width` values; zeros around them where columns have a stride.
   void (*average)(T* out, const T* x, int64_t width, const PoolWindows& rows,
                   const PoolWindows& columns, T* scratch);
   void (*average_grad)(T* out, const T* g, int64_t height, int64_t width, const PoolWindows& rows,
                        const PoolWindows& columns, T* scratch);
+};
+
+template <class T>
+struct MoveLoops {
+  // out (m, n) = the transpose of x (n, m); rows lie out_row and x_row elements apart.
+  void (*transpose)(T* out, int64_t out_row, const T* x, int64_t x_row, int64_t m, int64_t n);
+};
+
+// For benchmarks: what the arithmetic units do at most.
+template <class T>
+struct LimitLoops {
+  T (*fma)(int64_t steps);
+  int64_t operations;  // multiplications and additions of one step
 };
 
 // The loops of one family for either dtype.
@@ -203,6 +221,7 @@ struct FloatLoops {
 struct Table {
   const char* name;
   ElementwiseLoop elementwise[kOpcodes][kDTypes];
+  ElementwiseLoop select[3];  // of elements of 1, 4 and 8 bytes; operand 0 is the condition, 1 byte
   FloatLoops<ReduceLoops> reduce;
   FloatLoops<SoftmaxLoops> softmax;
   FloatLoops<CrossEntropyLoops> cross_entropy;
@@ -212,6 +231,8 @@ struct Table {
   FloatLoops<GemmLoops> gemm;
   FloatLoops<ConvLoops> conv;
   FloatLoops<ConvPlaneLoops> conv_plane;
+  FloatLoops<MoveLoops> move;
+  FloatLoops<LimitLoops> limits;
   WinogradLoops winograd;
 };
 

@@ -5,6 +5,7 @@
 #include "isa/conv_plane.inl"
 #include "isa/elementwise.inl"
 #include "isa/gemm.inl"
+#include "isa/limits.inl"
 #include "isa/norm.inl"
 #include "isa/optim.inl"
 #include "isa/pool.inl"
@@ -13,6 +14,7 @@
 #include "isa/winograd.inl"
 
 #include "isa/cross_entropy.inl"  // after softmax.inl
+#include "isa/move.inl"           // after gemm.inl
 
 namespace pag {
 
@@ -32,6 +34,7 @@ const Table PAG_TABLE = {
 #undef BINARY
 #undef TERNARY
     },
+    {select_bytes, select_loop<float>, select_loop<double>},
 #define REDUCE(T)                                                                                \
   {                                                                                              \
     sum_contiguous<T>, sum_rows<T>, {extreme_contiguous<T, false>, extreme_contiguous<T, true>}, \
@@ -55,9 +58,10 @@ const Table PAG_TABLE = {
   {exp_sum_rows<T>, exp_sum_columns<T>, scaled_exp_rows<T>, scaled_exp_columns<T>}
     {CROSS_ENTROPY(float), CROSS_ENTROPY(double)},
 #undef CROSS_ENTROPY
-#define POOL(T)                                                             \
-  {max_pool_plane<T, uint8_t>, max_pool_plane<T, int32_t>, max_pool_2x2<T>, \
-   max_pool_2x2_scatter<T>,    average_plane<T>,           average_plane_grad<T>}
+#define POOL(T)                                                                   \
+  {max_pool_plane<T, uint8_t>, max_pool_plane<T, int32_t>, max_pool_2x2<T>,       \
+   max_pool_2x2_scatter<T>,    average_whole<T>,           average_whole_grad<T>, \
+   average_plane<T>,           average_plane_grad<T>}
     {POOL(float), POOL(double)},
 #undef POOL
 #define NORM(T)               \
@@ -78,6 +82,9 @@ const Table PAG_TABLE = {
     {PAG_GEMM_LOOPS(float), PAG_GEMM_LOOPS(double)},
     {PAG_CONV_LOOPS(float), PAG_CONV_LOOPS(double)},
     {PAG_CONV_PLANE_LOOPS(float), PAG_CONV_PLANE_LOOPS(double)},
+    {{transpose<float>}, {transpose<double>}},
+    {{fma_loop<float>, 2 * kFmaChains * kLanes<float>},
+     {fma_loop<double>, 2 * kFmaChains * kLanes<double>}},
     PAG_WINOGRAD_LOOPS,
 };
 

@@ -170,42 +170,6 @@ PAG_INLINE Vec<T> vload(const T* p, LaneRange range) {
 }
 #endif
 
-// The lanes [first, last), 0 <= first <= last <= kLanes<T>, as one value for many loads.
-#if PAG_VEC_BYTES == 64
-template <class T>
-PAG_INLINE __mmask16 vrange(int first, int last) {
-  return static_cast<__mmask16>(((1u << last) - 1) & ~((1u << first) - 1));
-}
-PAG_INLINE VecF vload(const float* p, __mmask16 range) {
-  return (VecF)_mm512_maskz_loadu_ps(range, p);
-}
-PAG_INLINE VecD vload(const double* p, __mmask16 range) {
-  return (VecD)_mm512_maskz_loadu_pd(static_cast<__mmask8>(range), p);
-}
-#elif PAG_VEC_BYTES == 32
-template <class T>
-PAG_INLINE __m256i vrange(int first, int last) {
-  constexpr int words = sizeof(T) / 4;
-  return _mm256_andnot_si256(low_lanes(words * first), low_lanes(words * last));
-}
-PAG_INLINE VecF vload(const float* p, __m256i range) { return (VecF)_mm256_maskload_ps(p, range); }
-PAG_INLINE VecD vload(const double* p, __m256i range) { return (VecD)_mm256_maskload_pd(p, range); }
-#else
-struct LaneRange {
-  int first, last;
-};
-template <class T>
-PAG_INLINE LaneRange vrange(int first, int last) {
-  return {first, last};
-}
-template <class T>
-PAG_INLINE Vec<T> vload(const T* p, LaneRange range) {
-  Vec<T> v{};
-  for (int i = range.first; i < range.last; ++i) v[i] = p[i];
-  return v;
-}
-#endif
-
 // ---- arithmetic ---------------------------------------------------------------------------------
 
 template <class V>

@@ -1,5 +1,9 @@
+// Bound by memory where an op is simple: 4 bytes an element read for each operand and 4 written.
+// Sums and relu of 3e6 floats take no longer than a plain copy of the same bytes; tanh and exp,
+// some 15 operations an element, take about twice as long with one thread (benchmarks/kernels.py).
 #include "kernels/elementwise.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/parallel.h"
@@ -16,29 +20,6 @@ struct Loop {
   int out_itemsize;
   int itemsize[kMaxOperands];
 };
-
-// Drops dimensions of size 1 and merges neighbours that all operands step through as one.
-Elementwise collapse(const Elementwise& in) {
-  Elementwise out;
-  out.arity = in.arity;
-  std::memcpy(out.data, in.data, sizeof in.data);
-  for (int d = 0; d < in.ndim; ++d) {
-    if (in.shape[d] == 1) continue;
-    const int last = out.ndim - 1;
-    bool merge = last >= 0;
-    for (int k = 0; k < in.arity && merge; ++k)
-      merge = out.strides[k][last] == in.strides[k][d] * in.shape[d];
-    const int to = merge ? last : out.ndim++;
-    out.shape[to] = merge ? out.shape[to] * in.shape[d] : in.shape[d];
-    for (int k = 0; k < in.arity; ++k) out.strides[k][to] = in.strides[k][d];
-  }
-  if (out.ndim == 0) {
-    out.ndim = 1;
-    out.shape[0] = 1;
-    for (int k = 0; k < in.arity; ++k) out.strides[k][0] = 0;
-  }
-  return out;
-}
 
 template <class T>
 void gather(void* to_, const char* from, int64_t stride, int64_t n) {
@@ -90,9 +71,85 @@ void run_row(const Loop& loop, int arity, char* out, const char* const* in, cons
   }
 }
 
+// Where an operand's elements are neighbours along another dimension than the result's: squares of
+// it are turned into the result's order in L1, then read row by row.
+constexpr int64_t kSquareRows = 16, kSquareColumns = 64;
+
+bool turned(const Elementwise& c, int k, const Loop& loop) {
+  const int64_t size = loop.itemsize[k], *stride = c.strides[k];
+  return size > 1 && stride[c.ndim - 2] == size && stride[c.ndim - 1] > size &&
+         stride[c.ndim - 1] % size == 0;
+}
+
+void turn(void* to, const char* from, int64_t stride, int64_t rows, int64_t columns, int size) {
+  const Table& table = isa();
+  if (size == 8)
+    table.move.f64.transpose(static_cast<double*>(to), kSquareColumns,
+                             reinterpret_cast<const double*>(from), stride / 8, rows, columns);
+  else
+    table.move.f32.transpose(static_cast<float*>(to), kSquareColumns,
+                             reinterpret_cast<const float*>(from), stride / 4, rows, columns);
+}
+
+// `dim` of the collapsed c is such a dimension.
+void run_in_squares(const Loop& loop, Elementwise c, int dim, void* out) {
+  const int row = c.ndim - 2, column = c.ndim - 1;
+  int64_t step[kMaxDims], size = loop.out_itemsize;  // of the result, in bytes
+  for (int d = column; d >= 0; size *= c.shape[d--]) step[d] = size;
+  std::rotate(step + dim, step + dim + 1, step + column);
+  move_dimension_inwards(&c, dim);
+  const int64_t rows = c.shape[row], columns = c.shape[column];
+  const int64_t down = (rows + kSquareRows - 1) / kSquareRows;
+  const int64_t across = (columns + kSquareColumns - 1) / kSquareColumns;
+  int64_t outer = 1;
+  for (int d = 0; d < row; ++d) outer *= c.shape[d];
+  const int64_t grain = kGrain / (kSquareRows * kSquareColumns);
+  parallel_for(outer * down * across, grain, [&](int64_t begin, int64_t end) {
+    alignas(64) char square[kMaxOperands][kSquareRows * kSquareColumns * 8];
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t j = item % across * kSquareColumns, i = item / across % down * kSquareRows;
+      const int64_t height = std::min(kSquareRows, rows - i);
+      const int64_t width = std::min(kSquareColumns, columns - j);
+      char* to = static_cast<char*>(out) + i * step[row] + j * step[column];
+      const char* at[kMaxOperands];
+      int64_t down_step[kMaxOperands], stride[kMaxOperands];
+      for (int k = 0; k < c.arity; ++k) {
+        const int64_t* s = c.strides[k];
+        at[k] = static_cast<const char*>(c.data[k]) + i * s[row] + j * s[column];
+      }
+      int64_t rest = item / across / down;
+      for (int d = row - 1; d >= 0; --d) {
+        const int64_t index = rest % c.shape[d];
+        rest /= c.shape[d];
+        to += index * step[d];
+        for (int k = 0; k < c.arity; ++k) at[k] += index * c.strides[k][d];
+      }
+      for (int k = 0; k < c.arity; ++k) {
+        down_step[k] = c.strides[k][row];
+        stride[k] = c.strides[k][column];
+        if (!turned(c, k, loop)) continue;
+        turn(square[k], at[k], stride[k], height, width, loop.itemsize[k]);
+        at[k] = square[k];
+        stride[k] = loop.itemsize[k];
+        down_step[k] = kSquareColumns * stride[k];
+      }
+      for (int64_t r = 0; r < height; ++r, to += step[row]) {
+        run_row(loop, c.arity, to, at, stride, width);
+        for (int k = 0; k < c.arity; ++k) at[k] += down_step[k];
+      }
+    }
+  });
+}
+
 void run(const Loop& loop, const Elementwise& args, void* out) {
   const Elementwise c = collapse(args);
   const int inner = c.ndim - 1;
+  for (int k = 0; k < c.arity; ++k) {
+    const int dim = loop.itemsize[k] > 1 ? transposed_dimension(c, k, loop.itemsize[k]) : -1;
+    if (dim < 0) continue;
+    run_in_squares(loop, c, dim, out);
+    return;
+  }
   const int64_t length = c.shape[inner];
   int64_t rows = 1;
   for (int d = 0; d < inner; ++d) rows *= c.shape[d];
@@ -132,16 +189,45 @@ void run(const Loop& loop, const Elementwise& args, void* out) {
   });
 }
 
-template <class T>
-void select_loop(void* out_, const void* const* in, int64_t n) {
-  T* out = static_cast<T*>(out_);
-  const uint8_t* condition = static_cast<const uint8_t*>(in[0]);
-  const T* a = static_cast<const T*>(in[1]);
-  const T* b = static_cast<const T*>(in[2]);
-  for (int64_t i = 0; i < n; ++i) out[i] = condition[i] ? a[i] : b[i];
+}  // namespace
+
+Elementwise collapse(const Elementwise& in) {
+  Elementwise out;
+  out.arity = in.arity;
+  std::memcpy(out.data, in.data, sizeof in.data);
+  for (int d = 0; d < in.ndim; ++d) {
+    if (in.shape[d] == 1) continue;
+    const int last = out.ndim - 1;
+    bool merge = last >= 0;
+    for (int k = 0; k < in.arity && merge; ++k)
+      merge = out.strides[k][last] == in.strides[k][d] * in.shape[d];
+    const int to = merge ? last : out.ndim++;
+    out.shape[to] = merge ? out.shape[to] * in.shape[d] : in.shape[d];
+    for (int k = 0; k < in.arity; ++k) out.strides[k][to] = in.strides[k][d];
+  }
+  if (out.ndim == 0) {
+    out.ndim = 1;
+    out.shape[0] = 1;
+    for (int k = 0; k < in.arity; ++k) out.strides[k][0] = 0;
+  }
+  return out;
 }
 
-}  // namespace
+int transposed_dimension(const Elementwise& args, int operand, int itemsize) {
+  const int64_t* stride = args.strides[operand];
+  const int inner = args.ndim - 1;
+  if (stride[inner] == itemsize || stride[inner] <= 0 || stride[inner] % itemsize != 0) return -1;
+  for (int d = inner - 1; d >= 0; --d)
+    if (stride[d] == itemsize) return d;
+  return -1;
+}
+
+void move_dimension_inwards(Elementwise* args, int dim) {
+  const int last = args->ndim - 1;
+  const auto rotate = [=](int64_t* x) { std::rotate(x + dim, x + dim + 1, x + last); };
+  rotate(args->shape);
+  for (int k = 0; k < args->arity; ++k) rotate(args->strides[k]);
+}
 
 void elementwise(Opcode op, DType dtype, const Elementwise& args, void* out) {
   static const int itemsize[kDTypes] = {4, 8, 8, 4, 1};
@@ -150,9 +236,7 @@ void elementwise(Opcode op, DType dtype, const Elementwise& args, void* out) {
 }
 
 void select(int itemsize, const Elementwise& args, void* out) {
-  const ElementwiseLoop loop = itemsize == 8   ? select_loop<uint64_t>
-                               : itemsize == 4 ? select_loop<uint32_t>
-                                               : select_loop<uint8_t>;
+  const ElementwiseLoop loop = isa().select[itemsize == 8 ? 2 : itemsize == 4 ? 1 : 0];
   run({loop, itemsize, {1, itemsize, itemsize}}, args, out);
 }
 

@@ -18,6 +18,15 @@ struct Elementwise {
   const void* data[kMaxOperands];
 };
 
+// Drops dimensions of size 1 and merges neighbours that all operands step through as one; at least
+// one dimension stays.
+Elementwise collapse(const Elementwise& args);
+// Of an operand whose elements are not neighbours along the last dimension: the dimension along
+// which they are, or -1.
+int transposed_dimension(const Elementwise& args, int operand, int itemsize);
+// Makes that dimension the last but one.
+void move_dimension_inwards(Elementwise* args, int dim);
+
 // out (C-contiguous, of args.shape) = op(operands), all of one dtype. out may be an operand of the
 // same layout.
 void elementwise(Opcode op, DType dtype, const Elementwise& args, void* out);

@@ -25,9 +25,13 @@ void gather(int itemsize, const void* x, const int64_t* index, const GatherShape
 template <class T>
 void scatter_add(const T* g, const int64_t* index, const GatherShape& shape, T* out);
 
-// out (n, width) = 0, then out[rows[i]] += g[i] for i < count in order.
+// out (outer, count, inner): out[o, i] = x[o, rows[i]] of x (outer, n, inner).
+void index_select(int itemsize, const void* x, int64_t outer, int64_t n, int64_t inner,
+                  const int64_t* rows, int64_t count, void* out);
+
+// The adjoint: out (outer, n, inner) = 0, then out[o, rows[i]] += g[o, i] for i < count in order.
 template <class T>
-void index_add_rows(const T* g, const int64_t* rows, int64_t count, int64_t n, int64_t width,
-                    T* out);
+void index_add(const T* g, const int64_t* rows, int64_t count, int64_t outer, int64_t n,
+               int64_t inner, T* out);
 
 }  // namespace pag

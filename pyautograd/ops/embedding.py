@@ -24,7 +24,7 @@ def _rows(weight: Any, index: Any, padding: int) -> Any:
 
 
 def _add_rows(g: Any, index: Any, count: int, padding: int) -> Any:
-    out = _C.index_add_rows(g.reshape(index.size, g.shape[-1]), index.reshape(-1), count)
+    out = _C.index_add(g.reshape(index.size, g.shape[-1]), 0, index.reshape(-1), count)
     if padding >= 0:
         out[padding] = 0
     return out

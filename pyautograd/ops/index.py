@@ -53,6 +53,11 @@ primitive(
 def _index_add(g: Any, key: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
     """g added into zeros of that shape at x[key], in order."""
     leading, count = len(shape), math.prod(shape)
+    dim = _only_indexed(key)
+    if dim is not None and g.dtype.kind == "f":
+        n, rows = shape[dim], key[dim].reshape(-1)
+        flat = g.reshape(*shape[:dim], len(rows), *shape[dim + 1 :])
+        return _C.index_add(flat, dim, np.where(rows < 0, rows + n, rows), n)
     if all(isinstance(k, np.ndarray) and k.dtype != np.bool_ for k in key):
         # Arrays for the leading dimensions: whole rows.
         leading = len(key)
@@ -65,7 +70,24 @@ def _index_add(g: Any, key: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
     else:
         rows = np.arange(count).reshape(shape)[key]
     rows = rows.reshape(-1)
-    return _C.index_add_rows(g.reshape(len(rows), *shape[leading:]), rows, count).reshape(shape)
+    return _C.index_add(g.reshape(len(rows), *shape[leading:]), 0, rows, count).reshape(shape)
+
+
+def _only_indexed(key: tuple[Any, ...]) -> int | None:
+    """The dimension of the only index tensor, where the key has nothing else but whole slices."""
+    dims = [d for d, k in enumerate(key) if not (isinstance(k, slice) and k == slice(None))]
+    if len(dims) != 1:
+        return None
+    k = key[dims[0]]
+    return dims[0] if isinstance(k, np.ndarray) and k.dtype == np.int64 else None
+
+
+def _index_forward(x: Any, places: Any, key: tuple[Any, ...]) -> Any:
+    full = _full_key(places, key)
+    dim = _only_indexed(full)
+    if dim is not None and len(full) <= x.ndim:
+        return _C.index_select(x, dim, full[dim])
+    return np.asarray(_C.cached(operator.getitem, x, full))
 
 
 class _Place:
@@ -92,7 +114,7 @@ def _infer_index(x: Any, places: Any, key: Any) -> Any:
 _index = primitive(
     "index",
     "movement",
-    lambda x, places, key: np.asarray(_C.cached(operator.getitem, x, _full_key(places, key))),
+    _index_forward,
     lambda K, g, saved, needs, key: (K.index_add(g, saved[0], key, saved[1]), None),
     _infer_index,
     saves=(1, SHAPE),

@@ -284,7 +284,7 @@ def _cat_rule(K: Any, g: Any, saved: Any, needs: Any, dim: int, sizes: Any) -> A
 _cat = primitive(
     "cat",
     "movement",
-    lambda arrays, dim, sizes: _C.cached(np.concatenate, arrays, dim),
+    lambda arrays, dim, sizes: _C.concatenate(list(arrays), dim),
     _cat_rule,
     lambda arrays, dim, sizes: (
         (*arrays[0].shape[:dim], sum(sizes), *arrays[0].shape[dim + 1 :]),
@@ -396,13 +396,6 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 # ---- padding -------------------------------------------------------------------------------------
 
 
-def _pad_forward(x: Any, before: tuple[int, ...], after: tuple[int, ...], value: float) -> Any:
-    shape = [n + b + a for n, b, a in zip(x.shape, before, after, strict=True)]
-    out = _C.cached(np.full, shape, value, x.dtype)
-    out[_inner(x.shape, before)] = x
-    return out
-
-
 def _inner(shape: tuple[int, ...], before: tuple[int, ...]) -> tuple[slice, ...]:
     return tuple([slice(b, b + n) for n, b in zip(shape, before, strict=True)])
 
@@ -411,7 +404,7 @@ def _inner(shape: tuple[int, ...], before: tuple[int, ...]) -> tuple[slice, ...]
 _pad = primitive(
     "pad",
     "movement",
-    _pad_forward,
+    _C.pad,
     lambda K, g, saved, needs, before, after, value: (K.slice(g, _inner(saved[0], before)),),
     lambda x, before, after, value: (
         tuple(n + b + a for n, b, a in zip(x.shape, before, after, strict=True)),

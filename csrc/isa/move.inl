@@ -1,0 +1,60 @@
+// Transposition, in squares of one vector each way that pass through registers.
+//
+// Bound by memory: 2 bytes moved for each byte of the result. Strips of 64 x 64 elements keep every
+// cache line that is touched until it has been used up.
+namespace {
+
+constexpr int64_t kSquare = 64;
+
+// out (m, n) = the transpose of x (n, m): out[i * out_row + j] = x[j * x_row + i].
+template <class T>
+void transpose(T* out, int64_t out_row, const T* x, int64_t x_row, int64_t m, int64_t n) {
+  constexpr int L = kLanes<T>;
+  const auto square = [&](int64_t i, int64_t j, int height, int width) {
+    Vec<T> rows[L];
+    PAG_UNROLL
+    for (int u = 0; u < L; ++u)
+      rows[u] = u < width ? vload_lanes(x + (j + u) * x_row + i, height) : Vec<T>{};
+    vtranspose<T>(rows);
+    PAG_UNROLL
+    for (int u = 0; u < L; ++u)
+      if (u < height) vstore_lanes(out + (i + u) * out_row + j, rows[u], width);
+  };
+  for (int64_t is = 0; is < m; is += kSquare)
+    for (int64_t js = 0; js < n; js += kSquare) {
+      const int64_t i_end = is + kSquare < m ? is + kSquare : m;
+      const int64_t j_end = js + kSquare < n ? js + kSquare : n;
+      for (int64_t i = is; i < i_end; i += L)
+        for (int64_t j = js; j < j_end; j += L) {
+          if (i + L <= i_end && j + L <= j_end)
+            square(i, j, L, L);
+          else
+            square(i, j, static_cast<int>(i_end - i < L ? i_end - i : L),
+                   static_cast<int>(j_end - j < L ? j_end - j : L));
+        }
+    }
+}
+
+// out = condition ? a : b, without a branch: conditions are hard to foretell.
+template <class T>
+void select_loop(void* out, const void* const* in, int64_t n) {
+  const uint8_t* condition = static_cast<const uint8_t*>(in[0]);
+  const T *a = static_cast<const T*>(in[1]), *b = static_cast<const T*>(in[2]);
+  each_vector<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
+    const auto chosen = load_mask<T>(condition + i, lanes) != 0;
+    vstore_lanes(static_cast<T*>(out) + i,
+                 vselect(chosen, vload_lanes(a + i, lanes), vload_lanes(b + i, lanes)), lanes);
+  });
+}
+
+void select_bytes(void* out_, const void* const* in, int64_t n) {
+  uint8_t* out = static_cast<uint8_t*>(out_);
+  const uint8_t *condition = static_cast<const uint8_t*>(in[0]),
+                *a = static_cast<const uint8_t*>(in[1]), *b = static_cast<const uint8_t*>(in[2]);
+  for (int64_t i = 0; i < n; ++i) {
+    const uint8_t chosen = static_cast<uint8_t>(condition[i] ? 0xff : 0);
+    out[i] = static_cast<uint8_t>((a[i] & chosen) | (b[i] & ~chosen));
+  }
+}
+
+}  // namespace

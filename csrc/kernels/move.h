@@ -1,0 +1,13 @@
+// Copies between strided arrays.
+#pragma once
+#include <cstdint>
+
+#include "kernels/elementwise.h"
+
+namespace pag {
+
+// Operand 0 = operand 1, elements of `itemsize` bytes (1, 4 or 8). The two do not overlap. Reading
+// one element after the other where writing goes along another dimension is done in squares.
+void copy_strided(int itemsize, const Elementwise& args);
+
+}  // namespace pag
