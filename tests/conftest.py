@@ -29,6 +29,7 @@ def _modes() -> dict[str, object]:
         "instruction set": _C.isa(),
         "winograd": ag.backends.winograd,
         "flush denormals": ag.backends.flush_denormals,
+        "limit of kept memory": ag.memory_stats()["limit"],
         "NumPy's error state": np.geterr(),
     }
 
@@ -46,6 +47,7 @@ def _isolated() -> Iterator[None]:
     _C.select_isa(str(before["instruction set"]))
     ag.backends.winograd = before["winograd"]  # type: ignore[assignment]
     ag.backends.flush_denormals = before["flush denormals"]  # type: ignore[assignment]
+    ag.set_cache_limit(before["limit of kept memory"])  # type: ignore[arg-type]
     np.seterr(**before["NumPy's error state"])  # type: ignore[arg-type]
     left = {name: value for name, value in after.items() if value != before[name]}
     assert not left, f"left switched by the test: {left}"
