@@ -186,6 +186,8 @@ class _Lowering:
             ints = [n for instruction in code for n in instruction]
             outputs = [self._out(y) for y in call.outputs]
             self.steps.append(Step("program", inputs, outputs, ints, list(constants)))
+        elif call.name == "clone":
+            self._copy(self.home(call.operands[0]), self._out(call.outputs[0]))
         elif not (self._alias(call) or self._native(call)):
             self._fallback(call)
 
