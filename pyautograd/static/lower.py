@@ -186,9 +186,7 @@ class _Lowering:
             ints = [n for instruction in code for n in instruction]
             outputs = [self._out(y) for y in call.outputs]
             self.steps.append(Step("program", inputs, outputs, ints, list(constants)))
-        elif call.name == "clone":
-            self._copy(self.home(call.operands[0]), self._out(call.outputs[0]))
-        elif not (self._alias(call) or self._native(call)):
+        elif not (self._alias(call) or self._moved(call) or self._native(call)):
             self._fallback(call)
 
     def _alias(self, call: Call) -> bool:
@@ -203,6 +201,20 @@ class _Lowering:
             return True
         copied = self._contiguous(x)  # a reshape of strides that do not allow it
         self.homes[y] = Home(copied.buffer, copied.layout.reshape(y.shape))
+        return True
+
+    def _moved(self, call: Call) -> bool:
+        """Whether the call is made of copies into parts of its result."""
+        keys = _parts(call)
+        if keys is None:
+            return False
+        y = self._out(call.outputs[0])
+        if call.name in ("slice_grad", "pad"):  # around the part
+            fill = call.attrs[2] if call.name == "pad" else 0
+            constant = np.full((), fill, y.layout.dtype)
+            self._copy(self._source_home(Value((), constant.dtype, source=constant)), y)
+        for x, key in zip(call.values(), keys, strict=True):
+            self._copy(self.home(x), Home(y.buffer, y.layout[key]))
         return True
 
     def _native(self, call: Call) -> bool:
@@ -270,6 +282,23 @@ def _like(x: Home) -> Home:
 
 def _broadcast(x: Home, shape: tuple[int, ...]) -> Home:
     return x if x.layout.shape == shape else Home(x.buffer, np.broadcast_to(x.layout, shape))
+
+
+def _parts(call: Call) -> list[Any] | None:
+    """Where in its result a call puts each of its operands; None where that is not all it does."""
+    whole = (slice(None),)
+    if call.name == "clone":
+        return [...]
+    if call.name == "cat":
+        dim, sizes = call.attrs
+        ends = np.cumsum(sizes).tolist()
+        return [(*whole * dim, slice(end - n, end)) for n, end in zip(sizes, ends, strict=True)]
+    if call.name == "slice_grad":
+        return [call.attrs[0]] if any(k is ... for k in call.attrs[0]) else None
+    if call.name == "pad":
+        shape = call.operands[0].shape
+        return [tuple([slice(b, b + n) for b, n in zip(call.attrs[0], shape, strict=True)])]
+    return None
 
 
 _KINDS = {Input: "input", Draw: "draw", type(None): "result"}
