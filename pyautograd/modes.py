@@ -282,10 +282,12 @@ def mark_modified(array: Any, op: str) -> None:
 
 def mark_at_clock(array: Any, op: str) -> None:
     """The note of it, by who holds the lock and has moved the clock."""
-    alone = _history(array).alone
-    changes = alone.get(op)
+    history = _modified.get(id(array))
+    if history is None or history.array() is not array:
+        history = _history(array)
+    changes = history.alone.get(op)
     if changes is None:
-        changes = alone[op] = Changes(op)
+        changes = history.alone[op] = Changes(op)
     changes.clock = state.clock
     changes.count += 1
 
