@@ -380,6 +380,14 @@ def test_layouts_of_arguments() -> None:
         compiled(base)
 
 
+def test_one_tensor_as_two_arguments() -> None:
+    compiled = ag.compile(lambda x, y: x * 2.0 + y)
+    a, b = ag.ones(2), ag.zeros(2)
+    assert compiled(a, a).tolist() == [3.0, 3.0]
+    assert compiled(a, b).tolist() == [2.0, 2.0]
+    assert compiled(b, a).tolist() == [1.0, 1.0]
+
+
 def test_results_are_new_each_time() -> None:
     compiled = ag.compile(lambda x: (x + 1.0, x.reshape(2, 2), x))
     x = ag.zeros(4)
@@ -473,6 +481,13 @@ def test_an_error_leaves_everything_as_it_was() -> None:
     for key, entries in before[1]["state"].items():
         assert_same(entries["momentum_buffer"], after[1]["state"][key]["momentum_buffer"])
     compiled(x, y)
+
+
+def test_arguments_changed_in_place_are_refused() -> None:
+    x = ag.ones(2)
+    with pytest.raises(GraphError, match="argument 0"):
+        ag.compile(lambda x: x.add_(1.0) * 2.0)(x)
+    assert x.tolist() == [1.0, 1.0]
 
 
 def test_an_error_while_tracing_leaves_gradients() -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, modes
-from pyautograd.func.pytree import leaves, rebuild
+from pyautograd.func.pytree import is_leaf, leaves, rebuild, tree_map
+from pyautograd.graph import GraphError
 from pyautograd.modes import is_grad_enabled, state
 from pyautograd.nn.module import Module
 from pyautograd.static.graph import Value
@@ -61,6 +62,7 @@ class Compiled:
         self._outside = _outside(function)
         self._traced = 0
         self._last: Program | None = None  # of the last call
+        self._latest: Program | None = None  # that was traced
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.tracing and modes.tracer() is not None:
@@ -81,7 +83,7 @@ class Compiled:
         if found is not None:
             for program in found:
                 if program.fits():
-                    self._remember(program, key, args, kwargs)
+                    self._remember(program, args, kwargs)
                     return program.run([_plain(x) for x in inputs])
         return self._trace(args, kwargs, tuple(key), inputs)
 
@@ -93,18 +95,14 @@ class Compiled:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
-    def _remember(self, program: Program, key: Any, args: Any, kwargs: Any) -> None:
+    def _remember(self, program: Program, args: Any, kwargs: Any) -> None:
         """Makes the program the first to be tried, where its arguments are tensors alone."""
-        simple = not kwargs and all(type(x) is Tensor and x._node is None for x in args)
-        program.grad_enabled = key[0]
-        self._last = program if simple and not self._outside else None
+        simple = not kwargs and not self._outside and all(map(_is_input, args))
+        self._last = program if simple else None
 
     def explain(self) -> str:
         """What the last traced program became: its graph, the passes, the plan's size."""
-        programs = [p for found in self._programs.values() for p in found]
-        if not programs:
-            return "not traced yet: call it once"
-        return programs[-1].explain()
+        return self._latest.explain() if self._latest else "not traced yet: call it once"
 
     def _trace(self, args: Any, kwargs: Any, key: Any, inputs: list[Tensor]) -> Any:
         before = self._programs.setdefault(key, [])
@@ -116,6 +114,7 @@ class Compiled:
         program = Program(self.function, args, kwargs, inputs, known)
         result = program.run([_plain(x) for x in inputs])
         before.insert(0, program)
+        self._latest = program
         self._traced += 1
         if self._traced == OFTEN:
             warnings.warn(
@@ -165,22 +164,17 @@ def _outside(function: Any) -> list[Callable[[], Any]]:
 def _describe(x: Any, key: list[Any], inputs: list[Tensor]) -> None:
     """Adds to the key what a plan depends on, and to the inputs the tensors that a run takes."""
     kind = type(x)
-    if kind is Tensor:
-        array = x._array
-        if x._node is None:
-            key.append(array.shape)
-            key.append(array.dtype)
-            inputs.append(x)
-        else:
-            key.append(_Same(x))  # a place on the tape belongs to one tensor
-    elif kind is tuple or kind is list or kind is dict:
-        key.append((kind, len(x), tuple(x) if kind is dict else None))
-        for child in x.values() if kind is dict else x:
+    if _is_input(x):
+        key += (x.shape, x.dtype)
+        inputs.append(x)
+    elif not is_leaf(x):
+        key.append((kind, len(x), tuple(x) if isinstance(x, dict) else None))
+        for child in x.values() if isinstance(x, dict) else x:
             _describe(child, key, inputs)
     elif isinstance(x, np.ndarray):
         raise TypeError("compile: an argument is a NumPy array; pass ag.from_numpy(array)")
     elif isinstance(x, (Tensor, Module)):
-        key.append(_Same(x))
+        key.append(_Same(x))  # a place on the tape belongs to one tensor
     else:
         try:
             hash(x)
@@ -204,14 +198,9 @@ class _Same:
         return isinstance(other, _Same) and other.value is self.value
 
 
-def _replaced(x: Any, inputs: list[Tensor], made: list[Tensor]) -> Any:
-    """Arguments with the tensors that a run is handed replaced by those in `made`."""
-    if isinstance(x, (tuple, list, dict)):
-        return rebuild(x, iter([_replaced(leaf, inputs, made) for leaf in leaves(x)]))
-    for given, tensor in zip(inputs, made, strict=True):
-        if x is given:
-            return tensor
-    return x
+def _is_input(x: Any) -> bool:
+    """Whether a run is handed the values of x; other arguments are part of the program."""
+    return type(x) is Tensor and x._node is None
 
 
 class Program:
@@ -230,12 +219,19 @@ class Program:
         # Arrays of the inputs' layouts, which take no memory.
         self._like = tuple([np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in inputs])
         tracer = Tracer(known)
-        made = []
-        for i, x in enumerate(inputs):
-            made.append(wrap(tracer.input(x.shape, x.dtype, f"input{i}")))
+        made = [wrap(tracer.input(x.shape, x.dtype, f"input{i}")) for i, x in enumerate(inputs)]
+        handed = [x._array for x in made]
+        rest = iter(made)
+        args, kwargs = tree_map(lambda x: next(rest) if _is_input(x) else x, (args, kwargs))
         try:
             with tracer:
-                result = function(*_replaced(args, inputs, made), **_replaced(kwargs, inputs, made))
+                result = function(*args, **kwargs)
+                for i, (x, value) in enumerate(zip(made, handed, strict=True)):
+                    if x._array is not value:
+                        raise GraphError(
+                            f"compile: the function changes its argument {i} (tensors counted from "
+                            "0) in place; return the new value instead"
+                        )
                 tracer.finish()
                 outputs = [
                     y
@@ -281,8 +277,7 @@ class Program:
         self._tensors = [(t, t._array, t.requires_grad) for t in tensors.values()]
         self._layouts = state.layouts
         # Gradients that the program reads must be those that it read when it was traced.
-        self._grads = [(leaf.tensor, leaf.after) for leaf in self.leaves if not leaf.cleared]
-        self._first = [leaf.before for leaf in self.leaves if not leaf.cleared]
+        self._grads = [(leaf.tensor, leaf.before) for leaf in self.leaves if not leaf.cleared]
         self._left = [
             (t, None if leaf.ends_without else leaf.after)
             for leaf in self.leaves
@@ -298,7 +293,7 @@ class Program:
 
     def fits(self) -> bool:
         """Whether the program would be traced the same now, as far as can be told."""
-        for (tensor, _), before in zip(self._grads, self._first, strict=True):
+        for tensor, before in self._grads:
             t = tensor()
             if t is not None and t.grad is not before:
                 return False
@@ -320,12 +315,18 @@ class Program:
 
     def run(self, arrays: list[Any]) -> Any:
         """Runs the plan on the arrays of the inputs, C-contiguous."""
+        before = [tensor.grad for tensor, _ in self._left]
         for tensor, grad in self._left:
             tensor.grad = grad
-        if self.joint is not None:
-            tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves)
-        else:
-            tensors = [wrap(y) for y in self.plan.run(arrays)]
+        try:
+            if self.joint is not None:
+                tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves)
+            else:
+                tensors = [wrap(y) for y in self.plan.run(arrays)]
+        except BaseException:
+            for (tensor, _), grad in zip(self._left, before, strict=True):
+                tensor.grad = grad
+            raise
         if self._written is not None:
             self._written.mark()
         if self._single:
