@@ -166,7 +166,7 @@ struct PoolWindows {
   const double* factor;
   bool pairs;  // window i is [2 i, 2 i + 2), and all factors are the same
   // Where not 0 (but 1 or 2): window i is what lies inside of [first + i stride, ... + length).
-  int64_t stride, first, length;
+  int64_t stride = 0, first = 0, length = 0;
 };
 
 // One plane. `mask` is the winner's tap: its row in the window times the kernel's width plus its

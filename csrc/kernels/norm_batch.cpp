@@ -81,9 +81,8 @@ void normalize_columns(const NormShape& s, double eps, const T* x, const T* weig
   const double n = static_cast<double>(s.outer);
   each_strip(s, [&](int64_t first, int64_t width) {
     double sums[kColumns], squares[kColumns];
-    T scale[kColumns], shift[kColumns], add[kColumns];
+    T scale[kColumns], shift[kColumns] = {}, add[kColumns];
     const int64_t few = std::min<int64_t>(s.outer, 8);
-    for (int64_t j = 0; j < width; ++j) shift[j] = 0;
     loops.moments_columns(x + first, few, s.channels, width, shift, sums, squares);
     for (int64_t j = 0; j < width; ++j)
       shift[j] = s.centred ? static_cast<T>(sums[j] / static_cast<double>(few)) : T{0};
