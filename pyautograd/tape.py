@@ -194,7 +194,8 @@ def run_nodes(
             if hooks is not None:
                 g = hooks.before(g, wrap)
             saved = node.kept
-            if saved is not None and op.holds_arrays:
+            holds_arrays = saved is not None and op.holds_arrays
+            if holds_arrays:
                 if type(saved) is not tuple:
                     saved = kept_values(node)
                 elif node.clock != state.clock:
@@ -211,7 +212,7 @@ def run_nodes(
                 ]
             if hooks is not None:
                 grads = hooks.after(grads, g, wrap)
-            if not retain_graph and op.holds_arrays:
+            if holds_arrays and not retain_graph:
                 node.kept = FREED
 
         fresh = op.fresh and owns
