@@ -122,10 +122,10 @@ class Optimizer:
         if state.tracing and (trace := tracer()) is not None:
             trace.step(self, chosen)
         else:
-            self.update(chosen)
+            self._update(chosen)
         return loss
 
-    def update(self, chosen: list[list[Tensor]]) -> None:
+    def _update(self, chosen: list[list[Tensor]]) -> None:
         """The step itself, over parameters chosen from each group."""
         work = list(map(self._prepare, self.param_groups, chosen))
         try:

@@ -122,7 +122,6 @@ class Plan:
         self.parts = parts
         self.optimizers = optimizers
         self.arena_bytes = arena_bytes
-        self._slots = slots
         arena = native.arena()
         for part in parts:
             if isinstance(part, PythonStep):
