@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from pyautograd import optim as optim
     from pyautograd import static as static
     from pyautograd import utils as utils
+    from pyautograd import viz as viz
     from pyautograd.func import vmap as vmap
     from pyautograd.ops.einsum import einsum as einsum
     from pyautograd.serialization import load as load
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Loaded at first use: `import pyautograd` alone stays fast.
-_SUBMODULES = ("autograd", "data", "func", "linalg", "nn", "optim", "static", "utils")
+_SUBMODULES = ("autograd", "data", "func", "linalg", "nn", "optim", "static", "utils", "viz")
 _LAZY = {
     "compile": "static",
     "einsum": "ops.einsum",

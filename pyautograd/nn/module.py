@@ -100,8 +100,14 @@ class Module:
         if state.tracing and (trace := tracer()) is not None:
             trace.entered(self)
         if self._hooks is None:
-            return self.forward(*args, **kwargs)
-        return self._hooks.call(self, args, kwargs)
+            output = self.forward(*args, **kwargs)
+        else:
+            output = self._hooks.call(self, args, kwargs)
+        if type(output) is Tensor:
+            node = output._node
+            if node is not None and (not args or output is not args[0]):
+                node.module = self  # for pictures of the graph
+        return output
 
     # ---- hooks -----------------------------------------------------------------------------------
 

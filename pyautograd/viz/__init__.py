@@ -1,0 +1,5 @@
+"""Pictures of what is computed: the graph behind a tensor, or of a compiled function."""
+
+from pyautograd.viz.record import record
+
+__all__ = ["record"]
