@@ -192,7 +192,9 @@ def _symbols(graph: Graph, names: Mapping[str, Any], target: Tensor) -> dict[int
     symbols, count = {}, 0
     for key, vertex in graph.vertices.items():
         if vertex.kind != "op":
-            symbols[key] = "?" if vertex.value is None and vertex.kind == "constant" else vertex.label
+            unknown = vertex.kind == "constant" and vertex.value is None
+            last = vertex.label.rsplit(".", 1)[-1] if vertex.kind == "parameter" else vertex.label
+            symbols[key] = "?" if unknown else last
             continue
         count += 1
         symbols[key] = variables.get(vertex.node) or f"v{count}"

@@ -35,15 +35,7 @@ const shownAs = []; // by key: the name of the card
 const isGroup = (name) => typeof name === "string";
 const groupOf = (name) => DATA.groups[Number(name.slice(1))];
 
-// The value that a folded group hands on.
-function outputOf(group) {
-  const inside = new Set(group.members);
-  const out = group.members.filter((key) => NODES[key].kind === "op"
-    && (key === DATA.output || edgesFrom[key].some((edge) => !inside.has(edge.target))));
-  return out.length ? out[out.length - 1] : group.members[group.members.length - 1];
-}
-
-const keyOf = (name) => (isGroup(name) ? outputOf(groupOf(name)) : name);
+const keyOf = (name) => (isGroup(name) ? groupOf(name).output : name);
 const sizeOf = (name) => (!isGroup(name) && NODES[name].kind !== "op" ? LEAF : CARD);
 
 function arrange(name) {
@@ -85,7 +77,7 @@ function cardElement(card) {
   const group = isGroup(card.name) ? groupOf(card.name) : null;
   const node = NODES[keyOf(card.name)];
   const kind = group ? "group" : node.kind === "op" ? "op" : `leaf ${node.kind}`;
-  const title = group ? group.path.at(-1) : node.kind === "op" ? node.glyph || node.label : short(node.symbol, 18);
+  const title = group ? group.path.at(-1) : node.kind === "op" ? node.glyph || node.label : node.symbol;
   const aside = group ? group.class : node.kind === "op" ? (node.glyph ? node.label : "") : node.kind;
   const box = el("div", { class: `card ${kind}`, style, role: "button", tabindex: "-1", "data-name": card.name, "aria-label": group ? `module ${group.path.join(".")}, ${group.class}: unfold` : `${node.label} ${node.symbol}` },
     el("div", { class: "top" }, el("b", {}, title), el("span", {}, aside),

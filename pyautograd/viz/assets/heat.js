@@ -109,9 +109,13 @@ function paintCell(context, plane, i, j, wide, cell, gap) {
     }
     context.stroke();
   }
-  if (cell < 15 || wide < 22) return;
-  const text = format(x, wide >= 46 ? 4 : wide >= 32 ? 3 : 2);
-  context.font = `${Number.isNaN(x) ? 700 : 500} ${Math.max(8, Math.min(13, wide / (text.length * 0.62 + 0.6), cell * 0.55))}px ui-monospace, "DejaVu Sans Mono", monospace`;
+  if (cell < 15) return;
+  const sized = (digits) => {
+    const text = format(x, digits);
+    return [text, Math.min(13, wide / (text.length * 0.62 + 0.6), cell * 0.55)];
+  };
+  const [text, size] = [4, 3, 2, 1].map(sized).find(([, size], i) => size >= (i ? 7.5 : 9)) ?? ["", 8];
+  context.font = `${Number.isNaN(x) ? 700 : 500} ${size}px ui-monospace, "DejaVu Sans Mono", monospace`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.fillStyle = inkOn(color);

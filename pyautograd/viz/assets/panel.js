@@ -2,7 +2,7 @@
 
 function details(key, step, brief = false) {
   const node = NODES[key], op = node.kind === "op";
-  const parts = [el("h2", {}, op ? `${node.label} ` : short(node.symbol, 60), op ? symbolElement(node.symbol) : null)];
+  const parts = [el("h2", {}, op ? `${node.label} ` : short(node.label, 80), op ? symbolElement(node.symbol) : null)];
   const where = node.path.length && !(node.kind === "parameter") ? ` · in ${node.path.join(".")}` : "";
   parts.push(el("p", { class: "meta" }, `${op ? "" : `${node.kind} · `}${shapeText(node.shape)}${node.dtype ? ` · ${node.dtype}` : ""}${where}`));
   if (op) parts.push(...formulaPart(key, step, brief));
@@ -114,6 +114,39 @@ function linksPart(key) {
 function attributesPart(node) {
   if (!node.attrs?.length) return [];
   return [el("h3", {}, "arguments"), el("p", { class: "meta" }, node.attrs.map(([k, v]) => `${k} = ${v}`).join(" · "))];
+}
+
+// ---- before the first step ----------------------------------------------------------------------
+
+function overview() {
+  const ops = DATA.forward.length, leaves = NODES.map((_, key) => key).filter((key) => NODES[key].kind !== "op");
+  const parts = [
+    el("h2", {}, DATA.title),
+    el("p", { class: "meta" }, `${plural(ops, "op")}${DATA.tape ? `. Forward computes each value; then backward carries ∂L/∂L = 1 from the result to the inputs, one op at a time.` : ". It requires no gradient, so there is no way back."}`),
+    DATA.tape ? el("p", { class: "meta" }, "L is ", DATA.several ? "the sum of " : "", el("b", {}, NODES[DATA.output].symbol), ".") : null,
+  ];
+  for (const kind of ["input", "parameter", "constant"]) {
+    const here = leaves.filter((key) => NODES[key].kind === kind);
+    if (!here.length) continue;
+    parts.push(el("h3", {}, plural(here.length, kind)), el("div", { class: "links" }, here.slice(0, 24).map((key) => {
+      const array = values(NODES[key].value);
+      const what = array?.size === 1 ? `= ${format(array.data[0], 5)}` : shapeText(NODES[key].shape);
+      return el("button", { type: "button", onclick: () => choose(key, true) }, el("b", {}, short(NODES[key].label, 30)), ` ${what}`);
+    })), here.length > 24 ? el("p", { class: "note" }, `and ${here.length - 24} more`) : null);
+  }
+  const text = notes();
+  if (text) parts.push(el("h3", {}, "to know"), el("p", { class: "note" }, text));
+  return parts.filter(Boolean);
+}
+
+// What the page lacks.
+function notes() {
+  const cut = DATA.arrays.filter((a) => a && a.shape.some((n, d) => n > a.held[d])).length;
+  const missing = NODES.filter((node) => node.value === null).length;
+  return [
+    cut ? `Of ${plural(cut, "large array")} the page holds the first elements only; ranges and means are of the whole.` : "",
+    missing ? `The tape has not kept ${plural(missing, "value")}: compute under “with ag.viz.record():” to see them all.` : "",
+  ].join(" ");
 }
 
 // ---- beside the pointer -------------------------------------------------------------------------

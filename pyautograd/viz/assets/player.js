@@ -17,7 +17,7 @@ function go(step, { follow = true } = {}) {
 
 function paint() {
   paintStep(current, matches);
-  $("panel").replaceChildren(...details(chosen, current));
+  $("panel").replaceChildren(...(current || pinned ? details(chosen, current) : overview()));
   $("caption").replaceChildren(...caption());
   $("slider").value = current;
   $("slider").setAttribute("aria-valuetext", $("caption").textContent);
@@ -102,14 +102,16 @@ function backwardSentence(key) {
   return parts;
 }
 
+// The least scale at which cards can be read.
+const readable = () => (innerWidth > 760 ? 0.8 : 0.66);
+
 // ---- arrangements -------------------------------------------------------------------------------
 
 function rearrange(name) {
-  const key = chosen;
   arrange(name);
   paint();
-  if (camera.scale < 0.35) fit(0.35);
-  showCard(key);
+  fit(readable());
+  showCard(chosen);
 }
 
 // Unfolds what hides a value.
@@ -247,16 +249,6 @@ function toggleFolds() {
 }
 $("fold").addEventListener("click", toggleFolds);
 
-function notes() {
-  const cut = DATA.arrays.filter((a) => a && a.shape.some((n, d) => n > a.held[d])).length;
-  const missing = NODES.filter((node) => node.value === null).length;
-  return [
-    cut ? `Of ${plural(cut, "large array")} the page holds the first elements only; ranges and means are of the whole.` : "",
-    missing ? `${plural(missing, "value")} not kept by the tape.` : "",
-  ].join(" ");
-}
-
-$("notes").textContent = notes();
 $("slider").max = STEPS.length - 1;
 document.querySelector(".track").style.setProperty("--split", DATA.tape ? `${(SEED - 0.5) / (STEPS.length - 1) * 100}%` : "100%");
 document.querySelector(".phases .backward").hidden = !DATA.tape;
@@ -264,6 +256,7 @@ $("fold").hidden = !DATA.states.none;
 setTheme(dark.matches ? "dark" : "light");
 play(false);
 arrange(DATA.states.none && NODES.length > 48 ? "none" : "all");
-go(0, { follow: false });
-fit(innerWidth > 760 ? 0.85 : 0.6);
+go(0);
+fit(readable());
+showCard(DATA.forward[0] ?? DATA.output, true);
 new ResizeObserver(() => applyCamera()).observe(viewport);
