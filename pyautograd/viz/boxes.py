@@ -14,7 +14,8 @@ from pyautograd.viz.scene import Box
 from pyautograd.viz.style import KINDS
 from pyautograd.viz.tree import Name, Size, Tree
 
-_PAD, _LEAST, _MOST = 14.0, 92.0, 250.0
+_PAD, _LEAST, _MOST = 14.0, 96.0, 256.0
+_SNAP = 32.0  # widths are multiples of it, so that columns look even
 _TITLE, _NOTE = 13.0, 11.0
 _TITLE_STEP, _NOTE_STEP = 18.0, 15.0
 _TAG_GAP = 12.0
@@ -35,8 +36,8 @@ class Card:
         if self.tag:
             title += _TAG_GAP + text.width(self.tag, _NOTE)
         widest = max([title, *(text.width(line, _NOTE) for line in self.lines)])
-        width = min(max(widest + 2 * _PAD, _LEAST), _MOST)
-        return float(math.ceil(width)), _TITLE_STEP + _NOTE_STEP * len(self.lines) + 14.0
+        width = min(max(math.ceil((widest + 2 * _PAD) / _SNAP) * _SNAP, _LEAST), _MOST)
+        return width, _TITLE_STEP + _NOTE_STEP * len(self.lines) + 14.0
 
 
 class Cards:
@@ -104,10 +105,8 @@ class Cards:
 
     # ---- pictures --------------------------------------------------------------------------------
 
-    def svg(self, box: Box, depth: int = 0) -> str:
-        """The SVG of a box, its corner at the origin; of an unfolded group, the frame."""
-        if box.open:
-            return self._frame(box, depth)
+    def svg(self, box: Box) -> str:
+        """The SVG of a box, its corner at the origin."""
         card = self.card(box.name)
         behind, mark, radius = "", "", 8.0
         name = box.name
@@ -147,21 +146,25 @@ class Cards:
             parts.append(_text(style, text.fitted(line, _NOTE, width - 2 * _PAD + 4), _PAD, y))
         return "".join(parts)
 
-    def _frame(self, box: Box, depth: int) -> str:
-        assert isinstance(box.name, tuple)
-        even = " ag-even" if depth % 2 else ""
+    def frame(self, box: Box) -> str:
+        """What is behind an unfolded group."""
+        even = "" if len(box.name) % 2 else " ag-even"  # type: ignore[arg-type]
+        size = f'width="{box.width:g}" height="{box.height:g}"'
+        return f'<rect class="ag-frame{even}" {size} rx="12"/>'
+
+    def heading(self, box: Box) -> str:
+        """What is written on that, over the wires that come in."""
         card = self.card(box.name)
         room = box.width - 44
         title = text.fitted(card.title, _TITLE, room, True)
         used = text.width(title, _TITLE, True) + 10
         parts = [
-            f'<rect class="ag-frame{even}" width="{box.width:g}" height="{box.height:g}" rx="12"/>',
             f'<path class="ag-chevron" d="M{box.width - 24:g} 19l4-4 4 4"/>',
-            _text("ag-title", title, _PAD, 21),
+            _text("ag-title ag-halo", title, _PAD, 21),
         ]
         if card.tag and used + 24 < room:
             tag = text.fitted(card.tag, _NOTE, room - used)
-            parts.append(_text("ag-note", tag, _PAD + used, 21))
+            parts.append(_text("ag-note ag-halo", tag, _PAD + used, 21))
         return "".join(parts)
 
     def style(self, box: Box) -> str:

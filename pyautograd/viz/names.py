@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pyautograd.nn.containers import Sequential
 from pyautograd.nn.module import Module
 from pyautograd.tensor import Tensor
 
@@ -51,17 +50,6 @@ class Names:
     def groups(self) -> dict[Path, str]:
         """The class of the module at each path."""
         return {path: type(module).__name__ for module, path in self.paths.items() if path}
-
-    def ends(self, module: Module) -> list[Module]:
-        """The modules whose output is known to be that of this one: of the last in a sequence."""
-        found = [module]
-        while isinstance(module, Sequential) and len(module._modules):
-            last = list(module._modules.values())[-1]
-            if last is None:
-                break
-            module = last
-            found.append(module)
-        return found
 
 
 def _holds(module: Module, wanted: set[int]) -> bool:

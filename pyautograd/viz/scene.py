@@ -46,6 +46,7 @@ class Line:
     """A piece of the way of the value of vertex `key`: from box to box, or to the frame around.
 
     source, target: names of the boxes; None for the frame. sheet: the group in which it is drawn.
+    ends: whether the value is read where the line ends; it goes on inside of an unfolded group.
     """
 
     key: int
@@ -53,6 +54,7 @@ class Line:
     target: Name | None
     sheet: Path
     points: tuple[Point, ...]
+    ends: bool = True
 
 
 @dataclass
@@ -143,7 +145,8 @@ class _Part:
             points += [Point(x + self.across(bend.x), end, way) for end in ends]
         points.append(self._end(wire, target, -1, wire.ends[k], x, y, corners))
         names = [None if items[i].port else items[i].name for i in (wire.source, target)]
-        return Line(wire.name, names[0], names[1], self.path, tuple(points))
+        reads = names[1] is not None and target not in self.parts
+        return Line(wire.name, names[0], names[1], self.path, tuple(points), reads)
 
     def _end(
         self, wire: Wire, i: int, side: int, offset: float, x: float, y: float,

@@ -20,6 +20,7 @@ from pyautograd.viz.extra import needs
 
 GAP = 26.0  # between neighbours in a layer
 STEP = 44.0  # between layers: room for the shapes on the wires
+NEAR = 20.0  # between a layer and where wires come in or leave
 TALL = 2400.0  # a sheet that is taller, and as narrow as a chain, goes on in another column
 
 
@@ -129,7 +130,7 @@ def _bend(sheet: Sheet) -> list[tuple[int, int]]:
             for layer in range(source.layer + step, end, step):
                 if layer not in passed:
                     passed[layer] = len(sheet.items)
-                    sheet.items.append(Item(None, layer=layer))
+                    sheet.items.append(Item(None, layer=layer, upward=step < 0))
                     edges.append((before, passed[layer]))
                 before = passed[layer]
                 bends.append(before)
@@ -202,10 +203,11 @@ def _stack(sheet: Sheet) -> None:
     heights: dict[int, float] = {}
     for x in sheet.items:
         heights[x.layer] = max(heights.get(x.layer, 0.0), x.height)
+    ports = {x.layer for x in sheet.items if x.port}
     y, middles = 0.0, {}
     for layer in sorted(heights):
         middles[layer] = y + heights[layer] / 2
-        y += heights[layer] + STEP
+        y += heights[layer] + (STEP if layer + 1 not in ports and layer not in ports else NEAR)
     left = min(x.x - x.width / 2 for x in sheet.items)
     for i, x in enumerate(sheet.items):
         x.x -= left

@@ -50,6 +50,7 @@ _RULES = """
 .ag-title{fill:$ink}
 .ag-note,.ag-shape,.ag-values{fill:$muted}
 .ag-halo{stroke:$paper}
+.ag-group .ag-halo{stroke:$frame}
 .ag-wire{stroke:$wire}
 .ag-wire.ag-bad{stroke:$bad}
 .ag-head{fill:$wire}
@@ -60,7 +61,7 @@ _PLAIN = """
 .ag-title,.ag-note,.ag-values,.ag-shape{font-family:%s}
 .ag-title{font-size:13px;font-weight:600}
 .ag-note,.ag-values{font-size:11px}
-.ag-shape{font-size:10px;text-anchor:middle}
+.ag-shape{font-size:10px}
 .ag-halo{stroke-width:4;stroke-linejoin:round;paint-order:stroke}
 .ag-end{text-anchor:end}
 .ag-wire{fill:none;stroke-width:1.4}

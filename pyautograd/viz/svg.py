@@ -41,23 +41,26 @@ def svg(scene: Scene, cards: Cards, theme: str = "auto") -> str:
 
 
 def body(scene: Scene, cards: Cards) -> list[str]:
-    """Frames, then wires, boxes, and the shapes on wires."""
-    frames = [frame(box, cards) for box in scene.boxes if box.open]
-    boxes = [frame(box, cards) for box in scene.boxes if not box.open]
-    wires = [wire(line, cards) for line in scene.lines]
-    return [*frames, *wires, *boxes, *labels(scene.lines, cards)]
+    """Frames, then wires, what is written on frames, boxes, and the shapes on wires."""
+    frames = [box for box in scene.boxes if box.open]
+    return [
+        *(placed(box, cards, cards.frame(box)) for box in frames),
+        *(wire(line, cards) for line in scene.lines),
+        *(placed(box, cards, cards.heading(box)) for box in frames),
+        *(placed(box, cards, cards.svg(box)) for box in scene.boxes if not box.open),
+        *labels(scene.lines, cards),
+    ]
 
 
-def frame(box: Box, cards: Cards) -> str:
-    """A box or a frame in its place."""
+def placed(box: Box, cards: Cards, drawn: str) -> str:
+    """The SVG of a box in its place."""
     if isinstance(box.name, tuple):
         data = f'data-group="{clean("/".join(box.name))}"'
-        depth = len(box.name) - 1
     else:
-        data, depth = f'data-key="{box.name}"', 0
+        data = f'data-key="{box.name}"'
     return (
         f'<g class="{cards.style(box)}" {data} transform="translate({box.x:.1f} {box.y:.1f})">'
-        f"<title>{clean(cards.card(box.name).hint)}</title>{cards.svg(box, depth)}</g>"
+        f"<title>{clean(cards.card(box.name).hint)}</title>{drawn}</g>"
     )
 
 
@@ -65,7 +68,7 @@ def wire(line: Line, cards: Cards) -> str:
     """The way of a value."""
     bad = " ag-bad" if line.key in cards.bad and _leads_to_bad(line, cards) else ""
     head = ""
-    if line.target is not None:
+    if line.ends:
         head = f' marker-end="url(#ag-head{"-bad" if bad else ""})"'
     vertex = cards.tree.graph.vertices[line.key]
     hint = clean(f"{vertex.label}: {text.layout(vertex)}")
@@ -110,9 +113,10 @@ def labels(lines: Sequence[Line], cards: Cards) -> list[str]:
         if line.source is None or line.source in seen or small or vertex.shape is None:
             continue
         seen.add(line.source)
-        start = line.points[0]
+        start, then = line.points[:2]
+        side, anchor = (-5, "end") if then.x > start.x + 1 else (5, "start")
         found.append(
-            f'<text class="ag-shape ag-halo" x="{start.x:.1f}" y="{start.y + 16:.1f}">'
-            f"{clean(text.shape(vertex.shape))}</text>"
+            f'<text class="ag-shape ag-halo" x="{start.x + side:.1f}" y="{start.y + 14:.1f}" '
+            f'text-anchor="{anchor}">{clean(text.shape(vertex.shape))}</text>'
         )
     return found

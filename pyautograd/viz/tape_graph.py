@@ -12,7 +12,7 @@ from pyautograd.modes import modified_since
 from pyautograd.op import Op
 from pyautograd.tensor import Tensor
 from pyautograd.viz.graph import Edge, Graph, Vertex
-from pyautograd.viz.modules import module_paths
+from pyautograd.viz.modules import marked, module_paths
 from pyautograd.viz.names import Names, Path
 from pyautograd.viz.record import Note, note_of
 
@@ -49,7 +49,7 @@ class _Reader:
         leaves = {n: n.kept() for n in self.nodes if not n.edges}
         self.leaves: dict[Node, Tensor | None] = leaves
         notes = {node: note_of(node) for node in self.nodes}
-        called = [node.module for node in self.nodes if hasattr(node, "module")]
+        called = [module for node in self.nodes for module, _ in marked(node)]
         called += [note.modules[0] for note in notes.values() if note and note.modules]
         self.names = Names(variables, called, [t for t in leaves.values() if t is not None])
         self.notes: dict[Node, Note | None] = notes

@@ -14,6 +14,8 @@ from pyautograd.viz.sheet import Item, Sheet, Wire, lay_out
 Name = int | Path
 Size = tuple[float, float]
 
+READABLE = 28  # boxes in a picture whose groups are unfolded unasked
+
 
 @dataclass
 class Group:
@@ -50,19 +52,25 @@ class Tree:
         for child in self.groups[path].groups:
             yield from self.inside(child)
 
-    def opened(self, depth: int | None, most: int = 36) -> set[Path]:
-        """The groups to unfold: those above a depth; without one, as deep as stays readable."""
-        if depth is None:
-            depth = 0
-            while self.shown(depth + 1) <= most and self.shown(depth + 1) > self.shown(depth):
-                depth += 1
-        return {path for path in self.groups if len(path) <= depth}
+    def opened(self, depth: int | None = None) -> set[Path]:
+        """The groups to unfold: those above a depth; without one, as many as stay readable."""
+        if depth is not None:
+            return {path for path in self.groups if len(path) <= depth}
+        opened: set[Path] = {()}
+        level: list[Path] = list(self.groups[()].groups)
+        while any(self.groups[path].groups for path in level):
+            more = opened | {path for path in level if self.groups[path].groups}
+            if self.shown(more) > READABLE:
+                return opened  # and modules without submodules stay folded too
+            opened = more
+            level = [child for path in level for child in self.groups[path].groups]
+        more = set(self.groups)
+        return more if self.shown(more) <= READABLE else opened
 
-    def shown(self, depth: int) -> int:
-        """How many boxes there are with all groups above a depth unfolded."""
-        opened = [group for path, group in self.groups.items() if len(path) <= depth]
-        folded = sum(len(path) == depth + 1 for path in self.groups)
-        return sum(len(group.vertices) for group in opened) + folded
+    def shown(self, opened: set[Path]) -> int:
+        """How many boxes there are with these groups unfolded."""
+        held = [self.groups[path] for path in opened]
+        return sum(len(g.vertices) + sum(c not in opened for c in g.groups) for g in held)
 
     @cached_property
     def leaving(self) -> dict[Path, list[int]]:
