@@ -17,7 +17,7 @@ from pyautograd.viz.tree import Name, Tree
 CARD = (164.0, 78.0)
 LEAF = (132.0, 60.0)
 BETWEEN = 30.0  # more room between layers, for what stands on the edges
-FRAME = (16.0, 34.0, 4.0)  # around the inside of a group: sides, top, bottom
+FRAME = (16.0, 14.0, -14.0)  # around the inside of a group: sides, top, bottom
 _MOST = 20_000  # cards in all arrangements with one group unfolded
 
 
@@ -161,7 +161,12 @@ class _Arrangement:
         """Of a way's items the bends, and the end that is a port of the group."""
         left, top = self.corners[group]
         items = way[1:-1] if port == 0 else way[1:] if port < 0 else way[:-1]
-        return [(round(left + item.x), round(top + item.y)) for item in items]
+        points = []
+        for item in items:
+            ends = [item.y - item.height / 2, item.y + item.height / 2]
+            for y in reversed(ends) if item.upward else ends[: 1 + bool(item.height)]:
+                points.append((round(left + item.x), round(top + y)))
+        return points
 
 
 def _ways(sheets: dict[Path, Sheet]) -> dict[Path, dict[tuple[int, Name | str], tuple[Item, ...]]]:

@@ -164,8 +164,8 @@ OTHERS: dict[str, Row | Callable[..., Row]] = {
     "extreme": _extreme("extreme"),
     "extreme_along": _along,
     # contractions
-    "matmul": (r"<a>\, <b>", r"<g>\, <b>^{\top}", r"<a>^{\top}\, <g>"),
-    "linear": (r"<a>\, <b>^{\top} + <c>", r"<g>\, <b>", r"<g>^{\top} <a>", r"\sum_{\text{rows}} <g>"),
+    "matmul": (r"<a>\, <b>", r"<g>\, <b>^{\mathrm{T}}", r"<a>^{\mathrm{T}}\, <g>"),
+    "linear": (r"<a>\, <b>^{\mathrm{T}} + <c>", r"<g>\, <b>", r"<g>^{\mathrm{T}} <a>", r"\sum_{\text{rows}} <g>"),
     "conv2d": (
         r"<a> \star <b> + <c>",
         r"<g> \ast <b>",
@@ -201,8 +201,8 @@ OTHERS: dict[str, Row | Callable[..., Row]] = {
     # movements
     "reshape": (r"\mathrm{reshape}(<a>)", r"\mathrm{reshape}\left(<g>\right)"),
     "permute": lambda dims: (
-        ("<a>^{\\top}" if tuple(dims) == (1, 0) else r"\mathrm{permute}(<a>)"),
-        ("<g>^{\\top}" if tuple(dims) == (1, 0) else r"\mathrm{permute}^{-1}\left(<g>\right)"),
+        ("<a>^{\\mathrm{T}}" if tuple(dims) == (1, 0) else r"\mathrm{permute}(<a>)"),
+        ("<g>^{\\mathrm{T}}" if tuple(dims) == (1, 0) else r"\mathrm{permute}^{-1}\left(<g>\right)"),
     ),
     "expand": (r"\mathrm{spread}(<a>)", r"\sum <g>"),
     "clone": ("<a>", "<g>"),
@@ -284,7 +284,7 @@ def _unknown(name: str, operands: int) -> Formula:
     arguments = ", ".join(f"<{x}>" for x in OPERANDS[: min(operands, 4)])
     more = r", \ldots" if operands > 4 else ""
     grads = tuple(
-        rf"\left(\frac{{\partial <y>}}{{\partial <{x}>}}\right)^{{\top}} <g>"
+        rf"\left(\frac{{\partial <y>}}{{\partial <{x}>}}\right)^{{\mathrm{{T}}}} <g>"
         for x in OPERANDS[:operands]
     )
     grads += (r"\text{its part of the gradient}",) * (operands - len(grads))

@@ -9,6 +9,7 @@ function applyCamera() {
 }
 
 function zoomAt(factor, x = viewport.clientWidth / 2, y = viewport.clientHeight / 2) {
+  cancelAnimationFrame(show.frame);
   const scale = Math.min(3, Math.max(0.04, camera.scale * factor));
   camera.x = x - (x - camera.x) * scale / camera.scale;
   camera.y = y - (y - camera.y) * scale / camera.scale;
@@ -17,6 +18,7 @@ function zoomAt(factor, x = viewport.clientWidth / 2, y = viewport.clientHeight 
 }
 
 function fit(least = 0) {
+  cancelAnimationFrame(show.frame);
   const margin = 28, [w, h] = [viewport.clientWidth, viewport.clientHeight];
   camera.scale = Math.min(1.25, Math.max(least, Math.min((w - 2 * margin) / camera.width, (h - 2 * margin) / camera.height)));
   camera.x = (w - camera.width * camera.scale) / 2;

@@ -120,26 +120,35 @@ function drawEdges(svg) {
     pairs.get(pair).edges.push(edge);
   }
   drawn = [];
+  const entries = new Map(); // by card: what comes in, from left to right
+  for (const [pair, { a, b }] of pairs) {
+    const points = bends.get(pair) ?? [];
+    if (!entries.has(b)) entries.set(b, []);
+    entries.get(b).push({ a, x: points.length ? points.at(-2) : cards.get(a).x });
+  }
+  for (const into of entries.values()) into.sort((p, q) => p.x - q.x);
   for (const [pair, { a, b, edges }] of pairs) {
     const one = isGroup(a) || isGroup(b);
     for (const [i, edge] of (one ? edges.slice(0, 1) : edges).entries()) {
       const aside = one ? 0 : (i - (edges.length - 1) / 2) * 92;
-      drawn.push(drawEdge(svg, { a, b, edges: one ? edges : [edge] }, bends.get(pair) ?? [], aside, edge));
+      drawn.push(drawEdge(svg, { a, b, edges: one ? edges : [edge] }, bends.get(pair) ?? [], aside, entries.get(b)));
     }
   }
 }
 
-function drawEdge(svg, made, bends, aside, edge) {
+function drawEdge(svg, made, bends, aside, entries) {
   const { a, b } = made, [from, to] = [cards.get(a), cards.get(b)];
-  const slots = isGroup(b) ? 1 : NODES[b].slots.length;
-  const inward = isGroup(b) ? 0 : (edge.slot - (slots - 1) / 2) * Math.min(36, 100 / slots);
+  const inward = (entries.findIndex((entry) => entry.a === a) - (entries.length - 1) / 2) * Math.min(36, 100 / entries.length);
   const points = [[from.x + aside * 0.5, from.y + sizeOf(a)[1] / 2]];
   for (let i = 0; i < bends.length; i += 2) points.push([bends[i], bends[i + 1]]);
   points.push([to.x + (aside ? aside * 0.5 : inward), to.y - sizeOf(b)[1] / 2]);
+  // Edges go down, but for the way up to another column.
+  const up = points.map(([x, y], i) => [[i, i + 1], [i - 1, i]].some(([j, k]) => points[j] && points[k] && points[j][0] === points[k][0] && points[k][1] < points[j][1]));
   let path = `M${points[0].join(" ")}`;
   for (let i = 1; i < points.length; i++) {
-    const [p, q] = [points[i - 1], points[i]], middle = (p[1] + q[1]) / 2;
-    path += `C${p[0] + (i === 1 ? aside : 0)} ${middle} ${q[0] + (i === points.length - 1 ? aside : 0)} ${middle} ${q.join(" ")}`;
+    const [p, q] = [points[i - 1], points[i]], bend = Math.max(Math.abs(q[1] - p[1]) / 2, up[i] !== up[i - 1] ? 30 : 0);
+    const ends = [p[1] + (up[i - 1] ? -bend : bend), q[1] - (up[i] ? -bend : bend)];
+    path += `C${p[0] + (i === 1 ? aside : 0)} ${ends[0]} ${q[0] + (i === points.length - 1 ? aside : 0)} ${ends[1]} ${q.join(" ")}`;
   }
   const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
   line.setAttribute("d", path);
@@ -175,7 +184,7 @@ function localElement(edge, local) {
 function paintStep(step, matches) {
   const { kind, key: active } = STEPS[step];
   const tone = kind === "seed" || kind === "backward" ? "on-backward" : "on-forward";
-  const sending = new Set();
+  const labelled = new Set();
   for (const card of cards.values()) {
     const key = keyOf(card.name), { classList } = card.element;
     classList.toggle("waiting", computedAt[key] > step);
@@ -194,14 +203,32 @@ function paintStep(step, matches) {
     const lit = kind === "forward" && edge.edges.some((e) => e.target === active);
     const dim = !!matches && !(matches.has(edge.a) && matches.has(edge.b));
     edge.line.setAttribute("class", `edge${carrying.length ? "" : " flat"}${lit ? " lit" : ""}${now ? " sending" : sent ? " sent" : ""}${dim ? " dim" : ""}`);
-    if (sent && !edge.label) world.append(edge.label = labelElement(edge));
+    if (sent && !edge.label) {
+      world.append(edge.label = labelElement(edge));
+      labelled.add(edge.b);
+    }
     if (edge.label) {
       edge.label.hidden = !sent;
       edge.label.classList.toggle("sending", now);
       edge.label.classList.toggle("dim", dim);
     }
-    if (now) sending.add(edge);
   }
+  labelled.forEach(spreadLabels);
+}
+
+// Labels of edges into one card, side by side.
+function spreadLabels(name) {
+  const labels = drawn.filter((edge) => edge.b === name && edge.label).map((edge) => ({ edge, x: edge.at[0], y: edge.at[1], width: edge.label.offsetWidth + 6 }));
+  labels.sort((p, q) => p.x - q.x);
+  for (let round = 0; round < 24; round++) {
+    for (let i = 1; i < labels.length; i++) {
+      const [p, q] = [labels[i - 1], labels[i]], over = (p.width + q.width) / 2 - (q.x - p.x);
+      if (over <= 0 || Math.abs(p.y - q.y) > 44) continue;
+      p.x -= over / 2;
+      q.x += over / 2;
+    }
+  }
+  for (const { edge, x } of labels) edge.label.style.left = `${x}px`;
 }
 
 function paintGrad(card, key, step) {
