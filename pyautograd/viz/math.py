@@ -10,7 +10,7 @@ from pyautograd.viz.formulas import OPERANDS, Formula
 # gradient that arrives, then the operands.
 RESULT, ARRIVING, FIRST_OPERAND = "\ue000", "\ue001", 0xE002
 
-_PLACES = {"<y>": RESULT, "<g>": ARRIVING} | {
+_PLACES = {"<y>": RESULT, "<g>": ARRIVING, "<T>": r"^{\mathrm{T}}"} | {
     f"<{x}>": chr(FIRST_OPERAND + i) for i, x in enumerate(OPERANDS)
 }
 
@@ -20,8 +20,8 @@ def mathml(latex: str) -> str:
     """The inside of a `<math>` element."""
     from latex2mathml.converter import convert
 
-    for place, character in _PLACES.items():
-        latex = latex.replace(place, character)
+    for place, meant in _PLACES.items():
+        latex = latex.replace(place, meant)
     text = convert(latex)
     return text[text.index(">") + 1 : text.rindex("<")]
 

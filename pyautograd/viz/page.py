@@ -103,7 +103,6 @@ class _Data:
         self.title = title
         self.visits: list[Visit] = []
         self.leaf_grads: dict[Any, Any] = {}
-        self.hooked = set()
         if target._node is not None:
             seed = np.ones(target.shape, target.dtype)
             self.visits, self.leaf_grads = walk(target._node, seed)
@@ -148,7 +147,9 @@ class _Data:
         return None if visit is None else self.arrays.add(getattr(visit, what).get(edge.slot))
 
     def _node(self, vertex: Vertex, visit: Visit | None) -> dict[str, Any]:
-        grad = visit.arriving if visit else self.leaf_grads.get(vertex.node)
+        grad = visit.arriving if visit else None
+        if visit is None and vertex.node is not None:
+            grad = self.leaf_grads.get(vertex.node)
         if vertex.key == self.output and grad is None and self.target._node is not None:
             grad = np.ones(self.target.shape, self.target.dtype)
         return {
@@ -189,15 +190,19 @@ def _symbols(graph: Graph, names: Mapping[str, Any], target: Tensor) -> dict[int
         for name, x in reversed(list(names.items()))
         if isinstance(x, Tensor) and x._node is not None and not name.startswith("_")
     }
-    symbols, count = {}, 0
+    symbols: dict[int, str] = {}
+    calls = constants = 0
     for key, vertex in graph.vertices.items():
-        if vertex.kind != "op":
-            unknown = vertex.kind == "constant" and vertex.value is None
+        if vertex.kind == "op":
+            calls += 1
+            named = variables.get(vertex.node) if vertex.node is not None else None
+            symbols[key] = named or f"v{calls}"
+        elif vertex.kind == "constant" and (vertex.value is None or vertex.value.size != 1):
+            constants += 1
+            symbols[key] = f"c{constants}"
+        else:
             last = vertex.label.rsplit(".", 1)[-1] if vertex.kind == "parameter" else vertex.label
-            symbols[key] = "?" if unknown else last
-            continue
-        count += 1
-        symbols[key] = variables.get(vertex.node) or f"v{count}"
+            symbols[key] = last
     return symbols
 
 

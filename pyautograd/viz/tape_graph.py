@@ -214,7 +214,9 @@ class _Reader:
         if node.op.kind != "contraction" or slot != 2 or node.edges[1] is None:
             return False
         weight = self.leaves.get(node.edges[1])
-        path, _ = (None, "") if weight is None else self.names.members.get(id(weight._array), (None, ""))
+        path, _ = (
+            (None, "") if weight is None else self.names.members.get(id(weight._array), (None, ""))
+        )
         return (path, "bias") not in self.names.members.values()
 
     def _inferred(self, node: Node, operands: list[int | None]) -> tuple[Any, Any]:

@@ -87,10 +87,12 @@ function badText(array) {
 // Characters in DATA.formulas that stand for names: see viz/math.py.
 const RESULT = "\ue000", ARRIVING = "\ue001", FIRST_OPERAND = 0xe002;
 
+const NUMBERED = /^(\p{L})(\d+)$/u;
+
 function name(text) {
   if (/^[−-]?[\d.]+(e[−-]?\d+)?$/.test(text)) return `<mn>${escaped(text.replaceAll("-", "−"))}</mn>`;
-  const numbered = /^v(\d+)$/.exec(text);
-  if (numbered) return `<msub><mi class="name">v</mi><mn>${numbered[1]}</mn></msub>`;
+  const numbered = NUMBERED.exec(text);
+  if (numbered) return `<msub><mi class="name">${numbered[1]}</mi><mn>${numbered[2]}</mn></msub>`;
   if ([...text].length === 1) return `<mi class="name">${escaped(text)}</mi>`;
   return `<mtext class="${text.length > 3 ? "long" : "name"}">${escaped(short(text, 20))}</mtext>`;
 }
@@ -107,7 +109,9 @@ const partial = (key) => `<mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>�
 // element by element is a product.
 function filled(template, single, fill) {
   return template.replaceAll("&#x02299;", single ? "·" : "⊙").replace(/<mi>([\ue000-\ue00f])<\/mi>/g, (_, c) =>
-    fill(c === RESULT ? "result" : c === ARRIVING ? "arriving" : c.charCodeAt(0) - FIRST_OPERAND));
+    fill(c === RESULT ? "result" : c === ARRIVING ? "arriving" : c.charCodeAt(0) - FIRST_OPERAND))
+    .replace(/<mn>([\d.]+)<\/mn><mo>&#x02212;<\/mo><mn>1<\/mn>/g, (_, n) => number(n - 1)) // exponents
+    .replace(/<msup>((?:(?!<\/?msup>).)*)<mrow><mn>1<\/mn><\/mrow><\/msup>/g, "$1");
 }
 
 // As names say it.
