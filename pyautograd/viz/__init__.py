@@ -1,5 +1,6 @@
 """Pictures of what is computed: the graph behind a tensor, or of a compiled function."""
 
+from pyautograd.viz.drawing import Drawing, draw
 from pyautograd.viz.record import record
 
-__all__ = ["record"]
+__all__ = ["Drawing", "draw", "record"]
