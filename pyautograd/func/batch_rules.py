@@ -150,7 +150,7 @@ def _scatter(c: Call) -> Any:
     return c.run(*[c.full(i) for i in range(3)], c.attrs[0] + 1)
 
 
-@rule("sort", "running_sum")
+@rule("sort", "running_sum", "running_extreme")
 def _in_order(c: Call) -> Any:
     dim, *rest = c.attrs
     return c.run(c.x[0], dim + 1, *rest)

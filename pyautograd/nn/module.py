@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from pyautograd.device import to_arguments
 from pyautograd.dtypes import as_dtype, float32, float64
 from pyautograd.modes import mark_modified, state, tracer
 from pyautograd.tensor import Tensor, as_tensor, wrap
@@ -452,8 +453,16 @@ class Module:
             parameter.requires_grad_(requires_grad)
         return self
 
-    def to(self: M, dtype: Any) -> M:
-        """Casts floating-point parameters (with their gradients) and buffers to a float dtype."""
+    def to(
+        self: M, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False
+    ) -> M:
+        """Casts floating-point parameters (with their gradients) and buffers to a float dtype.
+
+        `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(tensor)`; the only device is "cpu".
+        """
+        dtype = to_arguments("to", args, dtype, device)
+        if dtype is None:
+            return self
         wanted = as_dtype(dtype)
         if wanted.kind != "f":
             raise TypeError(f"to: modules are float32 or float64, not {wanted}")
@@ -464,6 +473,14 @@ class Module:
                 if tensor.grad is not None:
                     tensor.grad = wrap(tensor.grad._array.astype(wanted, copy=False))
         return self
+
+    def cpu(self: M) -> M:
+        """The module itself: its parameters are on the CPU."""
+        return self
+
+    def cuda(self: M, device: Any = "cuda") -> M:
+        """RuntimeError: there is no graphics card."""
+        return self.to(device="cuda")
 
     def float(self: M) -> M:
         """Casts to float32."""

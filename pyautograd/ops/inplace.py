@@ -247,7 +247,7 @@ def zero_(x: Tensor) -> Tensor:
 # ---- ops -----------------------------------------------------------------------------------------
 
 
-def _in_place(function: Any) -> Any:
+def in_place(function: Any) -> Any:
     name = f"{function.__name__}_"
     op = OPS.get(function.__name__)
     overwrites = op is None or any(0 <= where < SHAPE for where in op.saves)
@@ -279,7 +279,7 @@ for _name in (
     "add", "sub", "mul", "div", "pow", "neg", "abs", "exp", "log", "sqrt", "rsqrt", "reciprocal",
     "square", "sign", "tanh", "sigmoid", "relu", "clamp", "masked_fill",
 ):  # fmt: skip
-    _in_place(getattr(ew, _name))
+    in_place(getattr(ew, _name))
 
 
 def _augmented(name: str, function: Any) -> None:
