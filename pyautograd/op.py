@@ -50,7 +50,8 @@ class Op:
     """The record of an op.
 
     name: as in error messages, in `grad_fn` and in the spaces.
-    kind: "elementwise", "reduction", "movement", "contraction", "window" or "normalisation".
+    kind: "elementwise", "reduction", "movement", "contraction", "window",
+        "normalisation" or "factorisation".
     forward: arrays (and attributes) to an array, or to a tuple of them of which only the first has
         a gradient. For an element-wise op this is the kernel of the opcode of the same name.
     rule: the gradient rule; None where there is no gradient.

@@ -27,11 +27,12 @@ from case import (
 )
 from cases_activation import ACTIVATIONS
 from cases_further import FURTHER
+from cases_linalg import LINALG
 from cases_more import MORE
 
 from pyautograd import tape
 
-CASES: list[Case] = [*ACTIVATIONS, *MORE, *FURTHER]
+CASES: list[Case] = [*ACTIVATIONS, *MORE, *FURTHER, *LINALG]
 
 # ---- element-wise --------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any
 from pyautograd.tensor import Tensor
 
 _FAMILIES = (
-    "arithmetic", "arrange", "conversions", "positions", "products", "sampling", "sets",
+    "arithmetic", "arrange", "conversions", "factor", "positions", "products", "sampling", "sets",
     "statistics", "aliases",
 )  # fmt: skip
 _loaded: list[Any] = []

@@ -252,6 +252,8 @@ def _layouts(op: Op, operands: list[Any], attrs: tuple[Any, ...]) -> list[tuple[
             if op.name in _C.elementwise
             else _viewed(op, operands, attrs)
         )
+    if op.kind == "factorisation":  # zeros have none
+        return [op.infer(*operands)]
     zeros = [zeros_of(x) for x in operands]
     key = None
     try:
