@@ -71,12 +71,13 @@ __version__ = "0.1.0"
 
 # Loaded at first use: `import pyautograd` alone stays fast.
 _SUBMODULES = ("autograd", "cuda", "data", "func", "linalg", "nn", "optim", "static", "utils")
-_ALIASES = {"double": float64, "float": float32, "int": int32, "long": int64}
+_ALIASES = {"double": float64, "float": float32, "int": int32, "long": int64, "Size": tuple}
 _LAZY = {
     "compile": "static",
     "einsum": "ops.einsum",
     "load": "serialization",
     "save": "serialization",
+    "set_printoptions": "display",
     "vmap": "func",
 }
 

@@ -243,3 +243,34 @@ def test_new_tensors_like_another() -> None:
     assert same(ag.logspace(0, 2, 3), [1.0, 10.0, 100.0])
     assert ag.asarray(x) is x
     assert ag.scalar_tensor(2).shape == ()
+
+
+# ---- the rest ------------------------------------------------------------------------------------
+
+
+def test_print_options() -> None:
+    x = ag.tensor([1.23456, 100.0])
+    try:
+        ag.set_printoptions(precision=2, sci_mode=True)
+        assert repr(x) == "tensor([1.23e+00, 1.00e+02])"
+        ag.set_printoptions(threshold=4, edgeitems=1)
+        assert "..." in repr(ag.zeros(9))
+        ag.set_printoptions(profile="full")
+        assert "..." not in repr(ag.zeros(2000))
+        with pytest.raises(ValueError, match="one of default, short, full"):
+            ag.set_printoptions(profile="tiny")
+    finally:
+        ag.set_printoptions(profile="default")
+    assert repr(x) == "tensor([  1.2346, 100.0000])"
+
+
+def test_where_alone_and_random_states() -> None:
+    rows, columns = ag.where(ag.tensor([[0, 2], [3, 0]]) > 0)
+    assert same(rows, [0, 1])
+    assert same(columns, [1, 0])
+    with pytest.raises(TypeError, match="both input and other"):
+        ag.where(X > 0, X)
+    state = ag.get_rng_state()
+    first = ag.rand(3)
+    ag.set_rng_state(state)
+    assert same(ag.rand(3), first)

@@ -271,8 +271,10 @@ _where = primitive(
 )
 
 
-def where(condition: Tensor, input: Any, other: Any) -> Tensor:
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """`input` where `condition` is true, `other` elsewhere; all three broadcast.
+
+    `where(condition)` alone gives the places: `nonzero(condition, as_tuple=True)`.
 
     The gradient goes to the side that was taken; the other gets 0, whatever its values. If that
     side was computed with an infinite slope, 0 times it is NaN, as in PyTorch: not where(x > 0,
@@ -283,6 +285,10 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     >>> ag.where(x > 0, x, 0.0)
     tensor([1., 0.])
     """
+    if input is None or other is None:
+        if input is not other:
+            raise TypeError("where: expected both input and other, or neither")
+        return condition.nonzero(as_tuple=True)
     return _where(condition, *[beside(x, other, input) for x in (input, other)])
 
 

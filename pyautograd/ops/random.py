@@ -20,6 +20,7 @@ __all__ = [
     "Generator",
     "default_generator",
     "dropout",
+    "get_rng_state",
     "manual_seed",
     "rand",
     "rand_like",
@@ -28,6 +29,7 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
+    "set_rng_state",
 ]
 
 
@@ -90,6 +92,17 @@ def manual_seed(seed: int) -> Generator:
     """Seeds the default generator."""
     refuse_in_graph("manual_seed")
     return default_generator.manual_seed(seed)
+
+
+def get_rng_state() -> dict[str, Any]:
+    """Where the default generator stands, for `set_rng_state`."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: dict[str, Any]) -> None:
+    """Goes on from a place that `get_rng_state` told."""
+    refuse_in_graph("set_rng_state")
+    default_generator.set_state(new_state)
 
 
 def _drawn(
