@@ -71,7 +71,11 @@ __version__ = "0.1.0"
 
 # Loaded at first use: `import pyautograd` alone stays fast.
 _SUBMODULES = ("autograd", "cuda", "data", "func", "linalg", "nn", "optim", "static", "utils")
-_ALIASES = {"double": float64, "float": float32, "int": int32, "long": int64, "Size": tuple}
+_CONSTANTS = {
+    "Size": tuple, "double": float64, "e": 2.718281828459045, "float": float32,
+    "inf": float("inf"), "int": int32, "long": int64, "nan": float("nan"), "newaxis": None,
+    "pi": 3.141592653589793,
+}  # fmt: skip
 _LAZY = {
     "compile": "static",
     "einsum": "ops.einsum",
@@ -85,8 +89,8 @@ _LAZY = {
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return _importlib.import_module(f"pyautograd.{name}")
-    if name in _ALIASES:
-        return _ALIASES[name]
+    if name in _CONSTANTS:
+        return _CONSTANTS[name]
     if name in _LAZY:
         return getattr(_importlib.import_module(f"pyautograd.{_LAZY[name]}"), name)
     if (function := late.function(name)) is not None:
@@ -97,7 +101,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     further = [name for family in late.families() for name in family.__all__]
-    return sorted({*globals(), *_SUBMODULES, *_ALIASES, *_LAZY, *further})
+    return sorted({*globals(), *_SUBMODULES, *_CONSTANTS, *_LAZY, *further})
 
 
 def show_config() -> str:

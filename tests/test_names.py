@@ -248,6 +248,14 @@ def test_new_tensors_like_another() -> None:
 # ---- the rest ------------------------------------------------------------------------------------
 
 
+def test_loading_says_what_is_so_anyway(tmp_path: Any) -> None:
+    ag.save({"x": X}, tmp_path / "x.npz")
+    assert same(ag.load(tmp_path / "x.npz", map_location="cpu", weights_only=True)["x"], X)
+    with pytest.raises(ValueError, match="data alone"):
+        ag.load(tmp_path / "x.npz", weights_only=False)
+    assert ag.pi == np.pi
+
+
 def test_print_options() -> None:
     x = ag.tensor([1.23456, 100.0])
     try:
