@@ -200,8 +200,8 @@ def load(path: Path, map_location: Any = None, *, weights_only: bool = True) -> 
     """What `save` has written to the file.
 
     Files hold data alone, no code: so `weights_only` is always true, and may be said. The only
-    place to map to is "cpu". A safetensors file of other origin gives a flat dict of tensors. Raises ValueError, with the
-    path, for a file that is damaged or that `save` has not written.
+    place to map to is "cpu". A safetensors file of other origin gives a flat dict of tensors.
+    Raises ValueError, with the path, for a file that is damaged or that `save` has not written.
     """
     if not weights_only:
         raise ValueError("load: files hold data alone; weights_only=False is not supported")
