@@ -39,6 +39,12 @@ class Symbol:
 ARRAYS = (np.ndarray, Symbol)
 
 
+class SymbolicNumber:
+    """A number that is not known while a graph is built: see static/sizes.py."""
+
+    __slots__ = ()
+
+
 class GraphError(RuntimeError):
     """A program that a static graph cannot hold."""
 

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, tape
-from pyautograd.graph import ARRAYS, OUT, SHAPE, Node, Symbol, record
+from pyautograd.graph import ARRAYS, OUT, SHAPE, Node, Symbol, SymbolicNumber, record
 from pyautograd.modes import is_grad_enabled, state
 from pyautograd.tensor import Tensor, link_view, wrap
 
@@ -37,7 +37,7 @@ operators: dict[str, Callable[[Any, Any], Any]] = {}
 reflected_operators: dict[str, Callable[[Any, Any], Any]] = {}  # of the right operand: (b, a)
 
 _same_layout = _C.same_layout
-_OPERANDS = (int, float, np.generic, *ARRAYS)
+_OPERANDS = (int, float, np.generic, SymbolicNumber, *ARRAYS)
 
 
 def _linear_inputs(kind: str, inputs: int) -> tuple[int, ...]:

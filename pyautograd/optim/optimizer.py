@@ -34,6 +34,7 @@ class Optimizer:
             )
         self.defaults = defaults
         self._where = f"{type(self).__name__}.step"
+        self.stepped_by: Any = None  # the plan that made the last step, None for this class
         self._changes: list[tuple[list[Any], Changes]] = []  # for the latest choices of parameters
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
@@ -128,6 +129,7 @@ class Optimizer:
     def _update(self, chosen: list[list[Tensor]]) -> None:
         """The step itself, over parameters chosen from each group."""
         work = list(map(self._prepare, self.param_groups, chosen))
+        self.stepped_by = None
         try:
             self._kernel(work)
         except (TypeError, ValueError) as error:

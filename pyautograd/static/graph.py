@@ -104,12 +104,16 @@ class Input:
 
 
 class Draw:
-    """The source of random numbers: `draw(shape)` makes them anew for each run."""
+    """The source of random numbers: `make(shape)` draws them anew for each run."""
 
-    __slots__ = ("draw",)
+    __slots__ = ("make", "shape")
 
-    def __init__(self, draw: Any) -> None:
-        self.draw = draw
+    def __init__(self, make: Any, shape: tuple[int, ...]) -> None:
+        self.make = make
+        self.shape = shape
+
+    def draw(self) -> Any:
+        return self.make(self.shape)
 
 
 class Call:
@@ -126,6 +130,13 @@ class Call:
         self.attrs = attrs
         self.outputs: list[Value] = []
         self.where = users_line()
+
+    def copy(self, operands: list[Any], attrs: tuple[Any, ...]) -> Call:
+        """The same call of other operands, without outputs yet."""
+        again = Call.__new__(Call)
+        again.name, again.op, again.where = self.name, self.op, self.where
+        again.operands, again.attrs, again.outputs = operands, attrs, []
+        return again
 
     @property
     def has_effect(self) -> bool:
