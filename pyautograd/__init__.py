@@ -63,14 +63,14 @@ if TYPE_CHECKING:
     from pyautograd.ops.einsum import einsum as einsum
     from pyautograd.serialization import load as load
     from pyautograd.serialization import save as save
-    from pyautograd.static import compile as compile
+    from pyautograd.static.function import compile as compile
 
 __version__ = "0.1.0"
 
 # Loaded at first use: `import pyautograd` alone stays fast.
 _SUBMODULES = ("autograd", "data", "func", "linalg", "nn", "optim", "static", "utils")
 _LAZY = {
-    "compile": "static",
+    "compile": "static.function",
     "einsum": "ops.einsum",
     "load": "serialization",
     "save": "serialization",

@@ -43,6 +43,7 @@ class SymbolicNumber:
     """A number that is not known while a graph is built: see static/sizes.py."""
 
     __slots__ = ()
+    sizes: Any  # what answers questions about it
 
 
 class GraphError(RuntimeError):

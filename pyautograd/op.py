@@ -171,6 +171,7 @@ class Stand(Tensor):
 
     __slots__ = ()
     level = 0
+    graph: Any = None  # of which it is a symbol: see `graph_of`
 
     @property
     def ndim(self) -> int:
@@ -217,6 +218,21 @@ class Stand(Tensor):
 
 class NoArrayError(AttributeError):
     """The values of a `Stand` were asked for."""
+
+
+def graph_of(values: Any) -> Any:
+    """The graph of the first symbol among nested values, None where there is none.
+
+    What is no op, but has to be part of the graph as a whole (a module, dropout, an optimiser's
+    step), asks this where `state.building`, and runs itself by the graph's `run`.
+    """
+    if isinstance(values, Stand):
+        return values.graph
+    if isinstance(values, dict):
+        values = values.values()
+    elif not isinstance(values, (tuple, list)):
+        return None
+    return next((g for x in values if (g := graph_of(x)) is not None), None)
 
 
 def has_values(x: Tensor) -> bool:

@@ -50,7 +50,8 @@ def _filled(
     if any(isinstance(n, SymbolicNumber) for n in shape):
         one = function((), *value, dtype)
         one.flags.writeable = False
-        filled = clone(expand(wrap(one), shape))
+        run = next(n for n in shape if isinstance(n, SymbolicNumber)).sizes.run
+        filled = run(lambda: clone(expand(wrap(one), shape)))
         return filled.requires_grad_() if requires_grad else filled
     return made(_C.cached(function, shape, *value, dtype), requires_grad)
 

@@ -13,6 +13,7 @@ import numpy as np
 from pyautograd import _C
 from pyautograd.modes import Changes, changed_together, enable_grad, state, tracer
 from pyautograd.nn.module import zero_grads
+from pyautograd.op import graph_of
 from pyautograd.tensor import Tensor, wrap
 
 _same_layout = _C.same_layout
@@ -122,6 +123,8 @@ class Optimizer:
         chosen = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
         if state.tracing and (trace := tracer()) is not None:
             trace.step(self, chosen)
+        elif state.building and (graph := graph_of([p.grad for p in sum(chosen, [])])) is not None:
+            graph.run(self.step)
         else:
             self._update(chosen)
         return loss

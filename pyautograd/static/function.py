@@ -117,9 +117,14 @@ class Compiled:
                 self._make_room(program)
         return found
 
-    def explain(self) -> str:
-        """What the last traced program became: its graph, the passes, the plan's size."""
-        return self._latest.explain() if self._latest else "not traced yet: call it once"
+    def explain(self, verbose: bool = False) -> str:
+        """What the function became for the arguments that were last new to it.
+
+        The graph as traced and after the passes, what was fused and why not, the memory of the plan
+        against that of eager code, and the time it took. With `verbose` also what each pass
+        changed, and the map of the arena: which value lies where, from which step to which.
+        """
+        return self._latest.explain(verbose) if self._latest else "not traced yet: call it once"
 
     def _trace(
         self, args: Any, kwargs: Any, key: Any, inputs: list[Tensor], batch: int | None

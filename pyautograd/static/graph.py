@@ -143,6 +143,11 @@ class Call:
         """Whether it changes memory of the program, and so must run, in its place."""
         return self.name in ("write", "optimizer")
 
+    def arguments(self) -> list[Any]:
+        """Operands and attributes, as the op's forward and its shape rule take them."""
+        assert self.op is not None
+        return [self.operands, *self.attrs] if self.op.inputs < 0 else [*self.operands, *self.attrs]
+
     def values(self) -> Iterator[Value]:
         return (x for x in self.operands if isinstance(x, Value))
 
@@ -167,6 +172,8 @@ class Graph:
         self.calls: list[Call] = []
         self.inputs: list[Value] = []
         self.results: list[Value] = []
+        self.sizes: Any = None  # unknown ones: see static/unify.py
+        self.tree: Any = None  # the containers in which results are returned
 
     def consumers(self) -> dict[Value, list[Call]]:
         """The calls that read each value."""
@@ -189,9 +196,9 @@ class Graph:
                     found[call.outputs[0]] = owner
         return found
 
-    def text(self) -> str:
-        """A line a call."""
-        names: dict[Value, str] = {}
+    def text(self, names: dict[Value, str] | None = None) -> str:
+        """A line a call. `names`: of values told before, to which those of new ones are added."""
+        names = {} if names is None else names
 
         def name(x: Any) -> str:
             if not isinstance(x, Value):
@@ -214,3 +221,7 @@ class Graph:
         if self.results:
             lines.append("return " + ", ".join(map(name, self.results)))
         return "\n".join(lines)
+
+    def print(self) -> None:
+        """Prints the graph, a line a call."""
+        print(self.text())

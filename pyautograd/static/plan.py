@@ -125,6 +125,8 @@ class Plan:
         self.parts = parts
         self.optimizers = optimizers
         self.arena_bytes = arena_bytes
+        # What lies in the arena: (offset, bytes, layout, first and last step that needs it).
+        self.places: list[tuple[int, int, str, int, int]] = []
         arena = native.arena()
         for part in parts:
             if isinstance(part, PythonStep):

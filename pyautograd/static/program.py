@@ -16,9 +16,9 @@ from pyautograd.static.graph import Graph, Value
 from pyautograd.static.joint import Joint, PlannedFunction, leads_back
 from pyautograd.static.lower import lower
 from pyautograd.static.passes import PASSES
-from pyautograd.static.sizes import Guard, Sizes
+from pyautograd.static.sizes import Guard, Sizes, Values
 from pyautograd.static.template import concrete
-from pyautograd.static.trace import Tracer
+from pyautograd.static.trace import Leaf, Tracer
 from pyautograd.tensor import Tensor, wrap
 
 BATCH = "N"
@@ -29,7 +29,44 @@ def is_input(x: Any) -> bool:
     return type(x) is Tensor and x._node is None
 
 
-class Program:
+class Planned:
+    """What a graph does around its plans: gradients that it leaves, and the results' structure."""
+
+    joint: Joint | None = None
+    on_tape: tuple[int, ...] | list[int] = ()
+
+    def _leave(self, leaves: list[Leaf], graph: Graph) -> None:
+        """Notes the gradients that a run leaves, and the other arrays that it changes."""
+        self.left: list[tuple[Tensor, Tensor | None, Tensor | None]] = []  # in the run, after it
+        for leaf in leaves:
+            tensor = leaf.tensor()
+            if tensor is not None and (leaf.after is not None or leaf.ends_without):
+                self.left.append((tensor, leaf.after, None if leaf.ends_without else leaf.after))
+        # A tensor may have no gradient at the end, though a step within the run reads one.
+        self.cleared = [(tensor, end) for tensor, grad, end in self.left if grad is not end]
+        kept = {id(leaf.after._array) for leaf in leaves if leaf.after is not None}
+        written = changed_arrays(graph, kept)
+        self.written = modes.changed_together(written, "compile") if written else None
+
+    def _return(self, result: Any, outputs: list[Tensor]) -> None:
+        """Notes the structure of what is returned: `outputs` are the tensors that a run computes."""
+        places = {id(y): i for i, y in reversed(list(enumerate(outputs)))}
+        self._result = result
+        # The place of each tensor among the results, or what is returned as it is.
+        self._outputs = [Place(places[id(y)]) if id(y) in places else y for y in leaves(result)]
+        self._single = isinstance(result, Tensor) and len(outputs) == 1
+
+    def results(self, tensors: list[Tensor]) -> Any:
+        """The results of a run in the structure that the program returned."""
+        if self._single:
+            return tensors[0]
+        return rebuild(
+            self._result,
+            iter([tensors[y.number] if isinstance(y, Place) else y for y in self._outputs]),
+        )
+
+
+class Program(Planned):
     """A function traced for one kind of arguments: its graphs, and when they fit.
 
     With a `batch`, dimension 0 of the inputs that have that size is left open.
@@ -45,7 +82,6 @@ class Program:
         batch: int | None = None,
     ) -> None:
         start = time.perf_counter()
-        self.grad_enabled = is_grad_enabled()
         self.variants: dict[int | None, Variant] = {}  # by batch
         self.one_batch: int | None = None  # that it serves, though others were hoped for
         self.sizes: Sizes | None = None
@@ -84,11 +120,7 @@ class Program:
         tracer.graph.results = [y._array for y in outputs]
         on_tape = {id(y) for y in taped}
         self.on_tape = [i for i, y in enumerate(outputs) if id(y) in on_tape]
-        # The place of each tensor among the results, or what is returned as it is.
-        places = {id(y): i for i, y in reversed(list(enumerate(outputs)))}
-        self._result = result
-        self._outputs = [_Place(places[id(y)]) if id(y) in places else y for y in leaves(result)]
-        self._single = isinstance(result, Tensor) and len(outputs) == 1
+        self._return(result, outputs)
         self.graphs = [tracer.graph]
         if self.joint is not None:
             self.graphs.append(self.joint.split(tracer.graph))
@@ -112,14 +144,7 @@ class Program:
         self._layouts = state.layouts
         # Gradients that the program reads must be those that it read when it was traced.
         self._grads = [(leaf.tensor, leaf.before) for leaf in self.leaves if not leaf.cleared]
-        self._left = [
-            (t, None if leaf.ends_without else leaf.after)
-            for leaf in self.leaves
-            if (leaf.after is not None or leaf.ends_without) and (t := leaf.tensor()) is not None
-        ]
-        kept = {id(leaf.after._array) for leaf in self.leaves if leaf.after is not None}
-        written = changed_arrays(self.graphs[0], kept)
-        self._written = modes.changed_together(written, "compile") if written else None
+        self._leave(self.leaves, self.graphs[0])
 
     def fits(self) -> bool:
         """Whether the program would be traced the same now, as far as can be told."""
@@ -144,7 +169,7 @@ class Program:
     def variant(self, batch: int | None) -> Variant | None:
         """A plan for a batch; None where the program is not what would be traced for it."""
         start = time.perf_counter()
-        graphs = self.graphs
+        values = None
         if self.sizes is None:
             if batch != self.one_batch:
                 return None
@@ -153,58 +178,50 @@ class Program:
             values = {BATCH: batch}
             if not self.sizes.hold(values):
                 return None
-            try:
-                graphs = [concrete(graph, values) for graph in graphs]
-            except (
-                GraphError,
-                ValueError,
-                IndexError,
-                ArithmeticError,
-            ):  # other shapes than were foreseen
-                return None
-        found = Variant(self, graphs)
+        try:
+            found = Variant(self, self.graphs, values)
+        except (GraphError, ValueError, IndexError, ArithmeticError):
+            if values is None:
+                raise
+            return None  # other shapes than were foreseen
         found.seconds = time.perf_counter() - start + (0 if self.variants else self.seconds)
         self.variants[batch] = found
         return found
-
-    def results(self, tensors: list[Tensor]) -> Any:
-        """The results of a run in the structure that the function returned."""
-        if self._single:
-            return tensors[0]
-        return rebuild(
-            self._result,
-            iter([tensors[y.number] if isinstance(y, _Place) else y for y in self._outputs]),
-        )
 
 
 class Variant:
     """A plan of a program, for given shapes of the inputs."""
 
-    def __init__(self, program: Program, graphs: list[Graph]) -> None:
+    def __init__(self, program: Planned, graphs: list[Graph], sizes: Values | None) -> None:
         self.program = program
         self.joint, self.on_tape = program.joint, program.on_tape
-        self.graph = graphs[0]
+        self.grad_enabled = is_grad_enabled()
+        self._graphs, self._sizes = graphs, sizes
+        own = self.source()
         # Arrays of the inputs' layouts, which take no memory.
-        self._like = tuple(
-            [np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in self.graph.inputs]
-        )
-        self.traced = self.graph.text()
-        self.notes = [p(graph) for graph in graphs for p in PASSES]
-        self.plan, *others = map(lower, graphs)
+        self._like = tuple([np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in own[0].inputs])
+        for graph in own:
+            for improve in PASSES:
+                improve(graph)
+        self.plan, *others = map(lower, own)
         self.gradients = others[0] if others else None
         self.seconds = 0.0
 
+    def source(self) -> list[Graph]:
+        """The graphs as they were traced, for the plan's sizes: copies, for passes to change."""
+        return [concrete(graph, self._sizes) for graph in self._graphs]
+
     def arrays(self, args: tuple[Any, ...]) -> list[Any] | None:
         """The arrays of plain arguments, if they are what the plan was made for."""
-        if is_grad_enabled() is not self.program.grad_enabled:
+        if is_grad_enabled() is not self.grad_enabled:
             return None
         return _C.matching_arrays(args, self._like, Tensor)
 
     def run(self, arrays: list[Any]) -> Any:
         """Runs the plan on the arrays of the inputs, C-contiguous."""
         program = self.program
-        before = [tensor.grad for tensor, _ in program._left]
-        for tensor, grad in program._left:
+        before = [tensor.grad for tensor, _, _ in program.left]
+        for tensor, grad, _ in program.left:
             tensor.grad = grad
         try:
             if self.joint is not None:
@@ -212,26 +229,20 @@ class Variant:
             else:
                 tensors = [wrap(y) for y in self.plan.run(arrays)]
         except BaseException:
-            for (tensor, _), grad in zip(program._left, before, strict=True):
+            for (tensor, _, _), grad in zip(program.left, before, strict=True):
                 tensor.grad = grad
             raise
-        if program._written is not None:
-            program._written.mark()
+        for tensor, grad in program.cleared:
+            tensor.grad = grad
+        if program.written is not None:
+            program.written.mark()
         return program.results(tensors)
 
-    def explain(self) -> str:
-        native = sum(b - a for a, b in (p for p in self.plan.parts if isinstance(p, tuple)))
-        python = [p.call.name for p in self.plan.parts if not isinstance(p, tuple)]
-        lines = [
-            "as traced:", self.traced, "", *self.notes, "", "after the passes:", self.graph.text(),
-            "",
-            f"plan: {native} native steps" + (
-                f", {len(python)} calls of Python: {', '.join(python)}" if python else ""
-            ),
-            f"arena: {self.plan.arena_bytes:,} bytes",
-            f"traced and compiled in {self.seconds * 1e3:.1f} ms",
-        ]  # fmt: skip
-        return "\n".join(lines)
+    def explain(self, verbose: bool) -> str:
+        """See report.py."""
+        from pyautograd.static.report import report
+
+        return report(self, verbose)
 
 
 def changed_arrays(graph: Graph, kept: set[int]) -> list[Any]:
@@ -246,7 +257,7 @@ def changed_arrays(graph: Graph, kept: set[int]) -> list[Any]:
     return found
 
 
-class _Place:
+class Place:
     """A tensor that the function returns: which of the plan's results it is."""
 
     __slots__ = ("number",)

@@ -47,7 +47,6 @@ class _Number(SymbolicNumber):
     """What sizes, and numbers computed from them, share: Python asks `sizes` what they are."""
 
     __slots__ = ()
-    sizes: Any
     __hash__ = None  # type: ignore[assignment]  # equality may be a question
 
     def __bool__(self) -> bool:
@@ -230,11 +229,15 @@ def atoms_in(terms: Any) -> Iterator[str]:
                 yield from atoms_in(atom[2])
 
 
+def _factor(terms: Any) -> str:
+    return f"({_text(terms)})" if len(terms) > 1 else _text(terms)
+
+
 def _text(terms: Any) -> str:
     parts = []
     for atoms, factor in sorted(dict(terms).items(), key=lambda t: (not t[0], repr(t))):
         names = [
-            a if isinstance(a, str) else f"({_text(a[1])} {a[0]} {_text(a[2])})" for a in atoms
+            a if isinstance(a, str) else f"({_factor(a[1])} {a[0]} {_factor(a[2])})" for a in atoms
         ]
         if factor != 1 or not names:
             names.insert(0, str(factor))
@@ -350,10 +353,9 @@ class Sizes:
         return [guard for guard in self.guards.values() if not guard.holds(values)]
 
     def _answer(self, name: str, a: Any, b: Any) -> bool:
-        if not self._asking:  # a shape rule that only tries itself on sizes leaves no guard
-            raise GraphError("the size is not known")
         answer = COMPARE[name](evaluate(a, self.now), evaluate(b, self.now))
-        self._note(Guard(name, a, b, answer))
+        if self._asking:  # a shape rule that only tries itself on sizes leaves no guard
+            self._note(Guard(name, a, b, answer))
         return answer
 
     def _note(self, guard: Guard) -> None:
@@ -384,6 +386,10 @@ class Sizes:
                 else:
                     low, high = -np.inf, high + bound
         return low, high
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """A call of a function that makes tensors of these sizes."""
+        return function(*args)
 
     # ---- shape rules -----------------------------------------------------------------------------
 
@@ -434,10 +440,11 @@ class _Fit:
             rule(op, [_example(x, values) for x in operands], evaluate(attrs, values))
             for values in self.probes
         ]
-        return [
-            (self._shape(i, [f[i][0] for f in found]), dtype)
-            for i, (_, dtype) in enumerate(found[0])
-        ]
+        layouts = []
+        for i, (_, dtype) in enumerate(found[0]):
+            layouts.append((self._shape(i, [f[i][0] for f in found]), dtype))
+            self.given += sizes_in(layouts[-1][0])  # further outputs have sizes like the first
+        return layouts
 
     def _shape(self, output: int, shapes: list[Any]) -> tuple[Any, ...]:
         fitted: list[Any] = []

@@ -222,7 +222,7 @@ class Tracer:
         """After the program: what it leaves in gradients."""
         for leaf in self.leaves.values():
             tensor = leaf.tensor()
-            if tensor is not None:
+            if tensor is not None and not isinstance(tensor._array, Value):
                 self.flush(tensor)
                 leaf.ends_without = tensor.grad is None
 
