@@ -6,7 +6,8 @@ build a graph by hand.
 
 from pyautograd.graph import GraphError
 from pyautograd.static.feed import GraphFunction
+from pyautograd.static.file import load
 from pyautograd.static.function import Compiled
 from pyautograd.static.placeholder import compile, placeholder
 
-__all__ = ["Compiled", "GraphError", "GraphFunction", "compile", "placeholder"]
+__all__ = ["Compiled", "GraphError", "GraphFunction", "compile", "load", "placeholder"]

@@ -215,8 +215,9 @@ class Graph:
         for call in self.calls:
             operands = ", ".join(map(name, call.operands))
             attrs = "".join(f", {a!r}" for a in call.attrs) if call.op is not None else ""
+            kind = f"program[{', '.join(call.attrs[0])}]" if call.name == "program" else call.name
             results = ", ".join(f"{name(y)}: {y.dtype}{list(y.shape)}" for y in call.outputs)
-            line = f"{call.name}({operands}{attrs})"
+            line = f"{kind}({operands}{attrs})"
             lines.append(f"{results} = {line}" if results else line)
         if self.results:
             lines.append("return " + ", ".join(map(name, self.results)))
@@ -225,3 +226,9 @@ class Graph:
     def print(self) -> None:
         """Prints the graph, a line a call."""
         print(self.text())
+
+    def save(self, path: Any) -> None:
+        """Writes a graph of placeholders to a file, for `static.load`: see static/file.py."""
+        from pyautograd.static.file import save
+
+        save(self, path)

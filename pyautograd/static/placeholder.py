@@ -128,10 +128,12 @@ class Build:
         """A function of symbols, run once with all that it does noted in the graph."""
         args, kwargs = tree_map(self.inside, (args, kwargs))
         self._exchange_grads(self.inside)
+        bound = dict(self.sizes.bound)
         try:
             with watch_ops(self.tracer._call), modes.tracing(self.tracer):
                 result = function(*args, **kwargs)
         except (ValueError, TypeError, IndexError) as error:
+            self.sizes.bound = bound
             line = users_line_of(error)
             if type(error) not in (ValueError, TypeError, IndexError) or line in str(error):
                 raise

@@ -31,6 +31,15 @@ from pyautograd.static.sizes import (
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _HERE = {__file__, sys.modules[Sizes.__module__].__file__}
+# Where sizes are compared because they have to be equal: anything else is an error there. Elsewhere
+# the question is which way to go (whether to broadcast, say), and sizes that may differ do.
+_CHECKS = {
+    os.path.join(*path.split("/"))
+    for path in (
+        "ops/attention.py", "ops/loss.py", "ops/matmul.py", "ops/norm.py", "ops/shape.py",
+        "nn/norm.py", "nn/recurrent.py",
+    )
+}  # fmt: skip
 MOST_AT_ONCE, MOST_TRIES = 3, 200  # sizes of one call that are made equal
 
 
@@ -44,6 +53,7 @@ class OpenSizes(Sizes):
         super().__init__(least=1)
         self.bound: dict[str, Terms] = {}  # what unnamed sizes turned out to be
         self._free: set[str] = set()
+        self._added: list[tuple[str, bool, bool]] = []
         self.build: Callable[[], Any] = lambda: None  # the graph of placeholders that has them
 
     def run(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -60,7 +70,12 @@ class OpenSizes(Sizes):
         )
         if not named:
             self._free.add(name)
+        self._added.append((name, named, first))
         return self.unknown(name, probes[0], probes)
+
+    def described(self) -> list[tuple[str, bool, bool]]:
+        """The sizes that are still open, as `add` takes them."""
+        return [entry for entry in self._added if entry[0] not in self.bound]
 
     def resolved(self, terms: Terms) -> Terms:
         if not self.bound or self.bound.keys().isdisjoint(atoms_in(terms)):
@@ -88,14 +103,16 @@ class OpenSizes(Sizes):
     def _answer(self, name: str, a: Any, b: Any) -> bool:
         if not self._asking:
             return super()._answer(name, a, b)
-        if not _asked_by_package():
+        asker = _asker()
+        if not asker.startswith(_PACKAGE):
             raise GraphError(
                 f"whether {a!r} {name} {b!r} is not known while a graph is built, but Python asks "
                 f"for it at {users_line()}"
             )
         if name not in ("==", "!="):
             return super()._answer(name, a, b)
-        return self.make_equal(a, b) is (name == "==")
+        equal = asker[len(_PACKAGE) :] in _CHECKS and self.make_equal(a, b)
+        return equal is (name == "==")
 
     def make_equal(self, a: Any, b: Any) -> bool:
         """Whether two sizes are equal, or could be made so: an unnamed size is replaced."""
@@ -186,9 +203,9 @@ class OpenSizes(Sizes):
         return True
 
 
-def _asked_by_package() -> bool:
-    """Whether code of this package compares, rather than the user's."""
+def _asker() -> str:
+    """The file of the code that compares."""
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_code.co_filename in _HERE:
         frame = frame.f_back
-    return frame.f_code.co_filename.startswith(_PACKAGE)
+    return frame.f_code.co_filename
