@@ -432,6 +432,8 @@ class _Fit:
         self.probes = probes
         self.call = op, operands, attrs
         self.given = list(sizes_in([getattr(x, "shape", x) for x in operands] + [attrs]))
+        if op.name == "slice":
+            self.given += _lengths(attrs[0], operands[0].shape)
         self._inferred = functools.partial(sizes.inferred, op, operands, attrs)
 
     def layouts(self, rule: Callable[..., Any]) -> list[tuple[Any, Any]]:
@@ -479,6 +481,18 @@ class _Fit:
             if self._is(found, examples):
                 return found
         return None
+
+
+def _lengths(key: Any, shape: tuple[Any, ...]) -> Iterator[Size]:
+    """How long slices may be, as sizes: ceil((stop - start) / step)."""
+    for part in key:
+        step = part.step or 1 if isinstance(part, slice) else 0
+        if not isinstance(step, int) or step < 1:
+            continue
+        for n in shape:
+            ends = [0 if part.start is None else part.start, n if part.stop is None else part.stop]
+            start, stop = (e + n if isinstance(e, int) and e < 0 else e for e in ends)
+            yield from sizes_in(-((start - stop) // step))
 
 
 def _example(x: Any, values: Values) -> Any:
