@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from pyautograd.ops.einsum import einsum as einsum
     from pyautograd.serialization import load as load
     from pyautograd.serialization import save as save
-    from pyautograd.static import compile as compile
+    from pyautograd.static.function import compile as compile
 
 __version__ = "0.1.0"
 
@@ -77,7 +77,7 @@ _CONSTANTS = {
     "pi": 3.141592653589793,
 }  # fmt: skip
 _LAZY = {
-    "compile": "static",
+    "compile": "static.function",
     "einsum": "ops.einsum",
     "load": "serialization",
     "save": "serialization",

@@ -118,5 +118,5 @@ def test_as_in_eager_mode(make: Callable[[], Program]) -> None:
 
 
 def test_what_an_expanded_view_repeats_cannot_be_changed() -> None:
-    with pytest.raises(ValueError, match="expanded view, whose memory is read-only: .*add_"):
+    with pytest.raises(ValueError, match=r"expanded view, whose memory is read-only: .*add_"):
         ag.compile(lambda a: (a * 1).expand(2, 3).add_(1))(ag.ones(3))

@@ -10,6 +10,7 @@ import numpy as np
 from pyautograd.device import to_arguments
 from pyautograd.dtypes import as_dtype, float32, float64
 from pyautograd.modes import mark_modified, state, tracer
+from pyautograd.op import graph_of
 from pyautograd.tensor import Tensor, as_tensor, wrap
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.tracing and (trace := tracer()) is not None:
             trace.entered(self)
+        elif state.building and (graph := graph_of((args, kwargs))) is not None:
+            return graph.run(self, *args, **kwargs)
         if self._hooks is None:
             return self.forward(*args, **kwargs)
         return self._hooks.call(self, args, kwargs)

@@ -9,8 +9,9 @@ import numpy as np
 from pyautograd import _C
 from pyautograd.device import on_cpu
 from pyautograd.dtypes import as_dtype, float32
+from pyautograd.graph import SymbolicNumber
 from pyautograd.modes import state, tracer
-from pyautograd.ops.shape import _sizes
+from pyautograd.ops.shape import _sizes, clone, expand
 from pyautograd.tensor import Tensor, wrap
 
 __all__ = [
@@ -45,30 +46,42 @@ def _shape(op: str, size: Any) -> tuple[int, ...]:
 
 
 def _filled(
-    function: Any, shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool
+    function: Any, shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool, *value: Any
 ) -> Tensor:
-    return made(_C.cached(function, shape, as_dtype(dtype or float32)), device, requires_grad)
+    """What a function of NumPy's makes; of sizes that are not known yet, an expanded constant."""
+    on_cpu(device)
+    if any(isinstance(n, SymbolicNumber) for n in shape):
+        one = function((), *value, dtype)
+        one.flags.writeable = False
+        run = next(n for n in shape if isinstance(n, SymbolicNumber)).sizes.run
+        filled = run(lambda: clone(expand(wrap(one), shape)))
+        return filled.requires_grad_() if requires_grad else filled
+    return made(_C.cached(function, shape, *value, dtype), device, requires_grad)
 
 
 def zeros(
     *size: Any, dtype: Any = float32, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Zeros of a shape: `zeros(2, 3)` or `zeros((2, 3))`."""
-    return _filled(np.zeros, _shape("zeros", size), dtype, device, requires_grad)
+    return _filled(
+        np.zeros, _shape("zeros", size), as_dtype(dtype or float32), device, requires_grad
+    )
 
 
 def ones(
     *size: Any, dtype: Any = float32, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Ones of a shape."""
-    return _filled(np.ones, _shape("ones", size), dtype, device, requires_grad)
+    return _filled(np.ones, _shape("ones", size), as_dtype(dtype or float32), device, requires_grad)
 
 
 def empty(
     *size: Any, dtype: Any = float32, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor with whatever was in memory."""
-    return _filled(np.empty, _shape("empty", size), dtype, device, requires_grad)
+    return _filled(
+        np.empty, _shape("empty", size), as_dtype(dtype or float32), device, requires_grad
+    )
 
 
 def full(
@@ -81,9 +94,7 @@ def full(
 ) -> Tensor:
     """One value in every element; the dtype follows the value where none is given."""
     dtype = as_dtype(type(fill_value) if dtype is None else dtype)
-    return made(
-        _C.cached(np.full, _shape("full", (size,)), fill_value, dtype), device, requires_grad
-    )
+    return _filled(np.full, _shape("full", (size,)), dtype, device, requires_grad, fill_value)
 
 
 def zeros_like(

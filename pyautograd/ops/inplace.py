@@ -14,7 +14,7 @@ import numpy as np
 from pyautograd import _C, modes
 from pyautograd.graph import Node, Symbol, record
 from pyautograd.modes import is_grad_enabled, mark_modified, state, tracer
-from pyautograd.op import OPS, method, primitive
+from pyautograd.op import OPS, graph_of, method, primitive
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.index import array_key
 from pyautograd.tape import SHAPE, arrays
@@ -217,6 +217,8 @@ def assign(x: Tensor, op: str, key: Any, value: Any, recorded: bool | None = Non
         value = as_tensor(value, None if isinstance(value, np.ndarray) else x.dtype)
     else:
         raise TypeError(f"{op}: expected a tensor or a number, got {type(value).__name__}")
+    if modes.state.building and (graph := graph_of([x, value])) is not None:
+        return graph.run(assign, x, op, key, value, recorded)
     recorded = _recorded(x, value)
     array = writable(x, op, recorded)
     try:

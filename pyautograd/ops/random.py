@@ -12,6 +12,7 @@ from pyautograd import _C
 from pyautograd.device import on_cpu
 from pyautograd.dtypes import as_dtype, float32
 from pyautograd.modes import refuse_in_graph, state, tracer
+from pyautograd.op import graph_of
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.shape import _sizes
 from pyautograd.tensor import Tensor, wrap
@@ -185,6 +186,8 @@ def rand_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Uniform in [0, 1), in the shape and dtype of `input`."""
+    if state.building and (graph := graph_of(input)) is not None:
+        return graph.run(rand_like, input, dtype=dtype, device=device, requires_grad=requires_grad)
     return rand(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
@@ -192,6 +195,8 @@ def randn_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Normal, in the shape and dtype of `input`."""
+    if state.building and (graph := graph_of(input)) is not None:
+        return graph.run(randn_like, input, dtype=dtype, device=device, requires_grad=requires_grad)
     return randn(
         input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad
     )
@@ -201,6 +206,8 @@ def randint_like(
     input: Tensor, low: int, high: Any = None, *, dtype: Any = None, device: Any = None
 ) -> Tensor:
     """Integers in [low, high), in the shape and dtype of `input`."""
+    if state.building and (graph := graph_of(input)) is not None:
+        return graph.run(randint_like, input, low, high, dtype=dtype, device=device)
     if high is None:
         low, high = 0, low
     return randint(low, high, input.shape, dtype=dtype or input.dtype, device=device)
@@ -208,6 +215,8 @@ def randint_like(
 
 def _dropout(op: str, input: Tensor, p: float, training: bool, shape: tuple[int, ...]) -> Tensor:
     """One draw for each element of `shape`, which broadcasts to the input's."""
+    if state.building and (graph := graph_of(input)) is not None:
+        return graph.run(_dropout, op, input, p, training, shape)
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"{op}: expected a probability, got p={p}")
     if not training or p == 0.0:

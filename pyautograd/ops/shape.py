@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
+from pyautograd.graph import SymbolicNumber
 from pyautograd.op import has_values, method, primitive
 from pyautograd.tape import SHAPE
 from pyautograd.tensor import Tensor, as_tensor, wrap
@@ -70,7 +71,9 @@ def _sizes(args: Any) -> tuple[int, ...]:
     if len(args) == 1 and isinstance(args[0], (tuple, list, range)):
         args = args[0]
     try:
-        return tuple([index(n) for n in args])
+        return tuple(
+            [n if type(n) is int or isinstance(n, SymbolicNumber) else index(n) for n in args]
+        )
     except TypeError:
         raise TypeError(f"expected integers as sizes or dimensions, got {args!r}") from None
 

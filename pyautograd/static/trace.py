@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, modes
-from pyautograd.graph import GraphError
+from pyautograd.graph import GraphError, SymbolicNumber
 from pyautograd.op import OPS, Op
 from pyautograd.ops.inplace import Region, region
 from pyautograd.ops.random import Generator
 from pyautograd.origin import users_line
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value
+from pyautograd.static.sizes import Sizes, evaluate, sizes_in
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor, wrap
 from pyautograd.watch import watch_ops
@@ -39,10 +39,12 @@ class Tracer:
     """A context manager: notes what this thread does in `graph`.
 
     known: leaves whose grad the program is known to change, from an earlier trace.
+    sizes: what answers questions about sizes that are unknown, where there are any.
     """
 
-    def __init__(self, known: tuple[Tensor, ...] = ()) -> None:
+    def __init__(self, known: tuple[Tensor, ...] = (), sizes: Sizes | None = None) -> None:
         self.graph = Graph()
+        self.sizes = sizes
         self.leaves: dict[int, Leaf] = {}
         self.modules: dict[int, tuple[Any, bool]] = {}
         self._known = {id(t): (t, t.grad) for t in known}
@@ -75,9 +77,11 @@ class Tracer:
     ) -> Tensor:
         """Random numbers from `source`, made anew for each run."""
         before = source.get_state()
-        sample = np.asarray(draw(shape))  # for its layout; each run draws its own
-        source.set_state(before)
-        return wrap(Value(sample.shape, sample.dtype, source=Draw(functools.partial(draw, shape))))
+        open_ = any(True for _ in sizes_in(shape))
+        sample = np.asarray(draw(evaluate(shape, self.sizes.probes[0]) if open_ else shape))
+        source.set_state(before)  # that was for its layout; each run draws its own
+        shape = shape if open_ else sample.shape
+        return wrap(Value(shape, sample.dtype, source=Draw(draw, shape)))
 
     def made(self, array: Any) -> None:
         """Called when the program makes an array: a constant of each run, unless it changes it."""
@@ -96,7 +100,7 @@ class Tracer:
         return found
 
     def _operand(self, x: Any) -> Any:
-        if x is None or isinstance(x, (int, float, Value)):
+        if x is None or isinstance(x, (int, float, Value, SymbolicNumber)):
             return x
         if isinstance(x, np.generic):
             x = np.asarray(x)
@@ -121,9 +125,16 @@ class Tracer:
                 f"at {users_line()}; use gather(), where() or index_select()"
             )
         call = Call(op.name, op, operands, attrs)
-        call.outputs = [Value(shape, dtype, call) for shape, dtype in _layouts(op, operands, attrs)]
+        call.outputs = [Value(*layout, call) for layout in self._layouts(op, operands, attrs)]
         self.graph.calls.append(call)
         return tuple(call.outputs) if len(call.outputs) > 1 else call.outputs[0]
+
+    def _layouts(self, op: Op, operands: list[Any], attrs: tuple[Any, ...]) -> list[Any]:
+        if self.sizes is not None:
+            shapes = [getattr(x, "shape", x) for x in operands]
+            if any(True for _ in sizes_in([*shapes, *attrs])):
+                return self.sizes.layouts(op, operands, attrs, _layouts)
+        return _layouts(op, operands, attrs)
 
     # ---- changes in place ------------------------------------------------------------------------
 
@@ -167,6 +178,11 @@ class Tracer:
 
         Found by going the way from the base to x once more, with memory that nobody touches.
         """
+        if any(True for _ in sizes_in(base.shape)):
+            raise GraphError(
+                "a change in place of a view, or of a tensor that has views, needs sizes that are "
+                f"known; make a new tensor instead: {users_line()}"
+            )
         start, value, calls = self.value(base._array), x._array, []
         while value is not start and id(value) not in self._regions:
             call = value.call if isinstance(value, Value) else None
@@ -249,7 +265,7 @@ class Tracer:
         """After the program: what it leaves in gradients."""
         for leaf in self.leaves.values():
             tensor = leaf.tensor()
-            if tensor is not None:
+            if tensor is not None and not isinstance(tensor._array, Value):
                 self.flush(tensor)
                 leaf.ends_without = tensor.grad is None
 
