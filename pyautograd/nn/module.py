@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from pyautograd.device import to_arguments
 from pyautograd.dtypes import as_dtype, float32, float64
 from pyautograd.modes import mark_modified, state, tracer
+from pyautograd.op import graph_of
 from pyautograd.tensor import Tensor, as_tensor, wrap
 
 if TYPE_CHECKING:
@@ -108,6 +110,8 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.tracing and (trace := tracer()) is not None:
             trace.entered(self)
+        elif state.building and (graph := graph_of((args, kwargs))) is not None:
+            return graph.run(self, *args, **kwargs)
         if self._hooks is None:
             output = self.forward(*args, **kwargs)
         else:
@@ -470,8 +474,16 @@ class Module:
             parameter.requires_grad_(requires_grad)
         return self
 
-    def to(self: M, dtype: Any) -> M:
-        """Casts floating-point parameters (with their gradients) and buffers to a float dtype."""
+    def to(
+        self: M, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False
+    ) -> M:
+        """Casts floating-point parameters (with their gradients) and buffers to a float dtype.
+
+        `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(tensor)`; the only device is "cpu".
+        """
+        dtype = to_arguments("to", args, dtype, device)
+        if dtype is None:
+            return self
         wanted = as_dtype(dtype)
         if wanted.kind != "f":
             raise TypeError(f"to: modules are float32 or float64, not {wanted}")
@@ -482,6 +494,14 @@ class Module:
                 if tensor.grad is not None:
                     tensor.grad = wrap(tensor.grad._array.astype(wanted, copy=False))
         return self
+
+    def cpu(self: M) -> M:
+        """The module itself: its parameters are on the CPU."""
+        return self
+
+    def cuda(self: M, device: Any = "cuda") -> M:
+        """RuntimeError: there is no graphics card."""
+        return self.to(device="cuda")
 
     def float(self: M) -> M:
         """Casts to float32."""

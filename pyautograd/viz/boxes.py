@@ -211,9 +211,8 @@ def _hint(vertex: Vertex) -> str:
 
 
 def clean(words: str) -> str:
-    """Escaped, and without characters that XML does not know."""
-    kept = (c for c in words if c in "\n\t" or (c >= " " and not 0xD800 <= ord(c) < 0xE000))
-    return escape("".join(c for c in kept if c not in "\x7f\ufffe\uffff"), {'"': "&quot;"})
+    """Escaped for XML."""
+    return escape(text.known(words), {'"': "&quot;"})
 
 
 def _card(width: float, height: float, radius: float, x: float, y: float, style: str) -> str:

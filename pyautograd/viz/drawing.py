@@ -117,7 +117,7 @@ class Drawing:
             raise ValueError(f'png: theme: expected "light" or "dark", got {theme!r}')
         if resvg.svg_to_bytes(svg_string=_PROBE) == resvg.svg_to_bytes(svg_string=_EMPTY):
             raise RuntimeError(
-                "png: this system has none of the usual fonts, and the picture would have no words; "
+                "png: this system has none of the usual fonts, and a picture would have no words; "
                 "install one (on Debian: fonts-dejavu-core), or save it as .svg"
             )
         return bytes(resvg.svg_to_bytes(svg_string=self.svg(theme), zoom=zoom))

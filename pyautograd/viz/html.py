@@ -64,7 +64,7 @@ def _file(name: str) -> str:
 
 def _script_safe(data: Any) -> str:
     """JSON that cannot end the script element that it is in."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _data(stage: Stage, cards: Cards, opened: Collection[Path]) -> dict[str, Any]:
