@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from pyautograd import linalg as linalg
     from pyautograd import nn as nn
     from pyautograd import optim as optim
+    from pyautograd import profiler as profiler
     from pyautograd import static as static
     from pyautograd import utils as utils
     from pyautograd.func import vmap as vmap
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Loaded at first use: `import pyautograd` alone stays fast.
-_SUBMODULES = ("autograd", "data", "func", "linalg", "nn", "optim", "static", "utils")
+_SUBMODULES = ("autograd", "data", "func", "linalg", "nn", "optim", "profiler", "static", "utils")
 _LAZY = {
     "compile": "static",
     "einsum": "ops.einsum",

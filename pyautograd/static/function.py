@@ -258,6 +258,9 @@ class Program:
         self.notes = [p(graph) for graph in graphs for p in PASSES]
         self.plan, *others = map(lower, graphs)
         self.gradients = others[0] if others else None
+        self.plan.name = getattr(function, "__name__", type(function).__name__)
+        for plan in others:
+            plan.name = f"{self.plan.name}, gradients"
         self.leaves = list(tracer.leaves.values())
         self._watch(tracer)
         self.seconds = time.perf_counter() - start
