@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from pyautograd import profiler as profiler
     from pyautograd import static as static
     from pyautograd import utils as utils
+    from pyautograd import viz as viz
     from pyautograd.func import vmap as vmap
     from pyautograd.ops.einsum import einsum as einsum
     from pyautograd.serialization import load as load
@@ -82,6 +83,7 @@ _SUBMODULES = (
     "profiler",
     "static",
     "utils",
+    "viz",
 )
 _CONSTANTS = {
     "Size": tuple, "double": float64, "e": 2.718281828459045, "float": float32,

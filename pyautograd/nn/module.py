@@ -52,6 +52,15 @@ class LoadResult(NamedTuple):
         return f"LoadResult({self.missing_keys=}, {self.unexpected_keys=})".replace("self.", "")
 
 
+def _mark(outputs: tuple[Any, ...], mark: Any) -> None:
+    """Notes on the nodes of several outputs of one call which module made them."""
+    for x in outputs:
+        if type(x) is tuple:
+            _mark(x, mark)
+        elif isinstance(x, Tensor) and x._node is not None:
+            x._node.module = mark
+
+
 def _join(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
@@ -105,8 +114,17 @@ class Module:
         elif state.building and (graph := graph_of((args, kwargs))) is not None:
             return graph.run(self, *args, **kwargs)
         if self._hooks is None:
-            return self.forward(*args, **kwargs)
-        return self._hooks.call(self, args, kwargs)
+            output = self.forward(*args, **kwargs)
+        else:
+            output = self._hooks.call(self, args, kwargs)
+        if type(output) is Tensor:
+            node = output._node
+            if node is not None and (not args or output is not args[0]):
+                # For pictures of the graph.
+                node.module = (getattr(node, "module", None), self) if self._modules else self
+        elif type(output) is tuple:
+            _mark(output, (None, self))
+        return output
 
     # ---- hooks -----------------------------------------------------------------------------------
 

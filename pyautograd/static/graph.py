@@ -136,7 +136,8 @@ class Call:
     def copy(self, operands: list[Any], attrs: tuple[Any, ...]) -> Call:
         """The same call of other operands, without outputs yet."""
         again = Call.__new__(Call)
-        again.name, again.op, again.where = self.name, self.op, self.where
+        again.name, again.op = self.name, self.op
+        again.where, again.backward = self.where, self.backward
         again.operands, again.attrs, again.outputs = operands, attrs, []
         return again
 

@@ -1,0 +1,6 @@
+"""Pictures of what is computed: the graph behind a tensor, or of a compiled function."""
+
+from pyautograd.viz.page import Page, page
+from pyautograd.viz.record import record
+
+__all__ = ["Page", "page", "record"]
