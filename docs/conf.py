@@ -14,9 +14,8 @@ copyright = "the authors of pyautograd"
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.intersphinx" if False else "sphinx.ext.viewcode",
+    "sphinx.ext.viewcode",
     "sphinx_copybutton",
-    "accuracy_table",
     "docstrings",
     "languages",
     "mathml",
@@ -25,7 +24,7 @@ extensions = [
     "torch_names",
 ]
 language = "en"
-exclude_patterns = ["zh", "_*", "figures"]
+exclude_patterns = ["zh", "_*", "figures", "inside/accuracy_table.md"]
 templates_path = [str(HERE / "_templates")]
 
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist", "dollarmath"]
@@ -35,7 +34,6 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
-nitpicky = False
 
 html_theme = "furo"
 html_title = "pyautograd"

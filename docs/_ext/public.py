@@ -4,8 +4,8 @@
     :from: pyautograd.ops.elementwise
     ```
 
-documents the names of that module's `__all__` which the namespace has; instead of `:from:`, the
-names may be listed. So a new op of a family appears of itself. `documented()` reads the same pages
+documents the names of that module's `__all__` which the namespace has, but for those of an
+`:except:`; instead of `:from:`, the names may be listed. So a new op of a family appears of itself. `documented()` reads the same pages
 without Sphinx: a test compares it with `public_names()`.
 """
 
@@ -52,11 +52,15 @@ def public_names() -> set[str]:
 def names_of(namespace: str, body: str) -> list[str]:
     """What a directive documents."""
     module = importlib.import_module(namespace)
-    source = re.match(r":from: (\S+)", body)
-    if source is None:
-        return [f"{namespace}.{name}" for name in re.findall(r"\w+", body)]
-    listed = importlib.import_module(source[1]).__all__
-    return [f"{namespace}.{n}" for n in listed if hasattr(module, n) and is_public(module, n)]
+    options = dict(re.findall(r"^:(\w+): (.*)$", body, re.MULTILINE))
+    if "from" not in options:
+        return [f"{namespace}.{name}" for name in body.split()]
+    left_out = options.get("except", "").split()
+    return [
+        f"{namespace}.{name}"
+        for name in importlib.import_module(options["from"]).__all__
+        if name not in left_out and hasattr(module, name) and is_public(module, name)
+    ]
 
 
 def documented() -> Iterator[str]:
@@ -98,17 +102,14 @@ def setup(app: Any) -> dict[str, Any]:
     class Public(SphinxDirective):
         required_arguments = 1
         has_content = True
-        option_spec = {"from": str}
+        option_spec = {"from": str, "except": str}
 
         def run(self) -> list[nodes.Node]:
-            source = self.options.get("from")
-            body = f":from: {source}" if source else "\n".join(self.content)
-            lines = [line for full in names_of(self.arguments[0], body) for line in entry(full)]
-            return self.parse_rst(lines)
-
-        def parse_rst(self, lines: list[str]) -> list[nodes.Node]:
-            text = "\n".join(["```{eval-rst}", *lines, "```"])
-            return nested_parse_to_nodes(self.state, StringList(text.split("\n"), "public"))
+            options = [f":{name}: {value}" for name, value in self.options.items()]
+            found = names_of(self.arguments[0], "\n".join([*options, *self.content]))
+            lines = [line for full in found for line in entry(full)]
+            text = ["```{eval-rst}", *lines, "```"]
+            return nested_parse_to_nodes(self.state, StringList(text, "public"))
 
     app.add_directive("public", Public)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -38,6 +38,9 @@ INTERNAL = re.compile(
     r"|^native_|^prepare_multiprocessing|^set_vital|^read_vitals|^autocast_|_autocast|^is_vulkan"
     r"|^Any$|^Callable$|^Optional$|^Union$|^TYPE_CHECKING$|^TypeVar$|^overload$|^cast$|^deprecated$"
     r"|^(Dict|List|Tuple|Set|Sequence|Iterable|Iterator|Mapping|Number|NamedTuple|ParamSpec)$"
+    r"|handle_torch_function|has_torch_function|batch_norm_(backward|elemt|gather|stats|update)"
+    r"|^(assert_int_or_pair|boolean_dispatch|factory_kwargs|compiled_with|classproperty)"
+    r"|^(profiler_allow|init_num_threads|get_file_path|thread_safe_generator|debug_unwrap)"
 )
 
 
@@ -54,7 +57,8 @@ def names(path: str) -> list[str]:
     """The public functions and classes there (of `torch` itself: functions alone)."""
     space = resolve(path)
     found = []
-    for name in dir(space):
+    listed = getattr(space, "__all__", None) if path != "torch" else None
+    for name in sorted(listed or dir(space)):
         value = getattr(space, name, None)
         if name.startswith("_") or INTERNAL.search(name) or isinstance(value, types.ModuleType):
             continue
@@ -132,7 +136,6 @@ def setup(app: Any) -> dict[str, Any]:
             return nested_parse_to_nodes(self.state, StringList(lines, "torch names"))
 
     app.add_directive("torch-names", TorchNames)
-    app.add_config_value("torch_names", None, "env")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
