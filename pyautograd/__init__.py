@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from pyautograd import linalg as linalg
     from pyautograd import nn as nn
     from pyautograd import optim as optim
+    from pyautograd import profiler as profiler
     from pyautograd import static as static
     from pyautograd import utils as utils
     from pyautograd import viz as viz
@@ -72,8 +73,18 @@ __version__ = "0.1.0"
 
 # Loaded at first use: `import pyautograd` alone stays fast.
 _SUBMODULES = (
-    "autograd", "cuda", "data", "func", "linalg", "nn", "optim", "static", "utils", "viz",
-)  # fmt: skip
+    "autograd",
+    "cuda",
+    "data",
+    "func",
+    "linalg",
+    "nn",
+    "optim",
+    "profiler",
+    "static",
+    "utils",
+    "viz",
+)
 _CONSTANTS = {
     "Size": tuple, "double": float64, "e": 2.718281828459045, "float": float32,
     "inf": float("inf"), "int": int32, "long": int64, "nan": float("nan"), "newaxis": None,

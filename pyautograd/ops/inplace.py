@@ -87,6 +87,7 @@ primitive(
     lambda K, g, saved, needs, where: (K.put(g, where, saved[0]),),
     lambda x, where: (where.shape, x.dtype),
     saves=(SHAPE,),
+    picks=True,
 )
 primitive(
     "put",

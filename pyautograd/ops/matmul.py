@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
+from pyautograd.cost import products
 from pyautograd.op import method, primitive
 from pyautograd.ops.shape import reshape, unsqueeze
 from pyautograd.tensor import Tensor, wrap
@@ -54,6 +55,7 @@ _matmul = primitive(
     inputs=2,
     broadcasts=True,
     fresh=True,
+    flops=products(lambda inputs, attrs: inputs[0].shape[-1], of_input=False),
 )
 
 
@@ -173,6 +175,7 @@ _linear = primitive(
     saves=(0, 1),
     inputs=3,
     fresh=True,
+    flops=products(lambda inputs, attrs: inputs[0].shape[-1], of_input=False),
 )
 
 

@@ -190,6 +190,9 @@ class _Reader:
         if not isinstance(node.op, Op) or not operands:
             return None
         for edge, vertex in zip(node.edges, operands, strict=True):
+            if vertex is None and self._has_no_bias(node, len(values)):
+                values.append(None)
+                continue
             if vertex is None or vertex.value is None or not self._unchanged(vertex.value, node):
                 return None
             values.append(vertex.value if edge is not None or vertex.dtype else vertex.value.item())
@@ -199,6 +202,22 @@ class _Reader:
         except Exception:  # an op of which the tape does not hold all that it takes
             return None
         return result[0] if type(result) is tuple else result
+
+    def _has_no_bias(self, node: Node, slot: int) -> bool:
+        """Whether an operand that the tape does not know is a bias that was not given.
+
+        A layer that learns its weight and has a bias learns that too, unless it was frozen.
+        """
+        note = self.notes[node]
+        if note is not None:
+            return slot < len(note.inputs)
+        if node.op.kind != "contraction" or slot != 2 or node.edges[1] is None:
+            return False
+        weight = self.leaves.get(node.edges[1])
+        path, _ = (
+            (None, "") if weight is None else self.names.members.get(id(weight._array), (None, ""))
+        )
+        return (path, "bias") not in self.names.members.values()
 
     def _inferred(self, node: Node, operands: list[int | None]) -> tuple[Any, Any]:
         if isinstance(node.op, Op) and node.op.broadcasts and node.layouts is None:
