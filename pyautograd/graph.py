@@ -39,6 +39,13 @@ class Symbol:
 ARRAYS = (np.ndarray, Symbol)
 
 
+class SymbolicNumber:
+    """A number that is not known while a graph is built: see static/sizes.py."""
+
+    __slots__ = ()
+    sizes: Any  # what answers questions about it
+
+
 class GraphError(RuntimeError):
     """A program that a static graph cannot hold."""
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from pyautograd.viz import text
 from pyautograd.viz.graph import Vertex
 from pyautograd.viz.names import Path
+from pyautograd.viz.nan import Bad
 from pyautograd.viz.scene import Box
 from pyautograd.viz.style import KINDS
 from pyautograd.viz.tree import Name, Size, Tree
 
-_PAD, _LEAST, _MOST = 14.0, 96.0, 256.0
+_PAD, _LEAST, _MOST = 16.0, 96.0, 288.0
 _SNAP = 32.0  # widths are multiples of it, so that columns look even
 _TITLE, _NOTE = 13.0, 11.0
 _TITLE_STEP, _NOTE_STEP = 18.0, 15.0
@@ -28,6 +28,7 @@ class Card:
     title: str
     tag: str = ""
     lines: tuple[str, ...] = ()
+    wrong: tuple[int, ...] = ()  # the lines that tell of what is bad
     hint: str = ""  # shown while the mouse is over the box
 
     def size(self) -> Size:
@@ -43,13 +44,15 @@ class Card:
 class Cards:
     """The cards of all boxes of a tree, made when they are asked for.
 
-    bad: the keys of vertices to be shown as bad.
+    found: the vertices to be shown as bad.
     """
 
-    def __init__(self, tree: Tree, bad: Collection[int] = (), first: Collection[int] = ()) -> None:
+    def __init__(self, tree: Tree, found: Bad | None = None) -> None:
+        found = found or Bad()
         self.tree = tree
-        self.bad = bad
-        self.first = first
+        self.bad = found.keys
+        self.first = found.first
+        self.gradients = found.gradients
         self._cards: dict[Name, Card] = {}
 
     def size(self, name: Name) -> Size:
@@ -58,7 +61,7 @@ class Cards:
         width, height = card.size()
         if isinstance(name, int) and self._vertex(name).kind == "constant" and not card.lines:
             return max(36.0, math.ceil(text.width(card.title, _TITLE, True) + 22.0)), 28.0
-        return (width + 14.0, height) if isinstance(name, tuple) else (width, height)
+        return (width + 14.0, height + 4.0) if isinstance(name, tuple) else (width, height)
 
     def card(self, name: Name) -> Card:
         """The words in a box."""
@@ -79,10 +82,16 @@ class Cards:
         if vertex.kind == "parameter":
             prefix = ".".join(self.tree.paths[vertex.key]) + "."
             title = title.removeprefix(prefix)
-        lines = (text.layout(vertex), text.values(vertex.summary))
+        lines: tuple[str, ...] = (text.layout(vertex), text.values(vertex.summary))
+        wrong: tuple[int, ...] = (
+            (1,) if vertex.summary is not None and vertex.summary.is_bad else ()
+        )
         if vertex.value is None and vertex.shape is None and vertex.kind == "op":
-            lines = ("shape and values not kept",)  # type: ignore[assignment]
-        return Card(title, self.tree.tags.get(vertex.key, ""), lines, _hint(vertex))
+            lines = ("shape and values not kept",)
+        if vertex.key in self.gradients:
+            lines += (f"gradient {text.values(self.gradients[vertex.key])}",)
+            wrong += (len(lines) - 1,)
+        return Card(title, self.tree.tags.get(vertex.key, ""), lines, wrong, _hint(vertex))
 
     def _group(self, path: Path) -> Card:
         inside = list(self.tree.inside(path))
@@ -101,7 +110,8 @@ class Cards:
             lines.append(text.count(len(results), "result"))
         kind = self.tree.graph.groups.get(path, "")
         hint = f"{'.'.join(path)}\n{kind}\n" + "\n".join(lines)
-        return Card(path[-1], kind, tuple(lines), hint)
+        bad = len(results) == 1 and results[0].summary is not None and results[0].summary.is_bad
+        return Card(path[-1], kind, tuple(lines), (2,) if bad else (), hint)
 
     # ---- pictures --------------------------------------------------------------------------------
 
@@ -121,7 +131,8 @@ class Cards:
             if vertex.kind == "op":
                 bar = vertex.op.kind if vertex.op is not None and hasattr(vertex.op, "kind") else ""
                 bar = bar if bar in KINDS else "other"
-                mark = f'<path class="ag-bar-{bar}" d="{_bar(box.height, radius)}"/>'
+                size = f'width="3" height="{box.height - 22:g}" rx="1.5"'
+                mark = f'<rect class="ag-bar-{bar}" x="6" y="11" {size}/>'
             else:
                 radius = min(box.height / 2, 18.0)
         height = box.height - 4 if behind else box.height
@@ -142,7 +153,7 @@ class Cards:
             parts.append(_text("ag-note ag-end", tag, right, y))
         for i, line in enumerate(card.lines):
             y += _NOTE_STEP + (2 if i == 0 else 0)
-            style = "ag-values" if i and i == len(card.lines) - 1 else "ag-note"
+            style = "ag-wrong" if i in card.wrong else "ag-note"
             parts.append(_text(style, text.fitted(line, _NOTE, width - 2 * _PAD + 4), _PAD, y))
         return "".join(parts)
 
@@ -150,39 +161,36 @@ class Cards:
         """What is behind an unfolded group."""
         even = "" if len(box.name) % 2 else " ag-even"  # type: ignore[arg-type]
         size = f'width="{box.width:g}" height="{box.height:g}"'
-        return f'<rect class="ag-frame{even}" {size} rx="12"/>'
+        chevron = f'<path class="ag-chevron" d="M{box.width - 24:g} 19l4-4 4 4"/>'
+        return f'<rect class="ag-frame{even}" {size} rx="12"/>{chevron}'
 
-    def heading(self, box: Box) -> str:
-        """What is written on that, over the wires that come in."""
-        card = self.card(box.name)
-        room = box.width - 44
+    def heading(self, path: Path) -> str:
+        """What is written on that, over the wires that come in; no wider than the folded box."""
+        card = self.card(path)
+        room = self.size(path)[0] - 44
         title = text.fitted(card.title, _TITLE, room, True)
         used = text.width(title, _TITLE, True) + 10
-        parts = [
-            f'<path class="ag-chevron" d="M{box.width - 24:g} 19l4-4 4 4"/>',
-            _text("ag-title ag-halo", title, _PAD, 21),
-        ]
+        heading = _text("ag-title ag-halo", title, _PAD, 21)
         if card.tag and used + 24 < room:
             tag = text.fitted(card.tag, _NOTE, room - used)
-            parts.append(_text("ag-note ag-halo", tag, _PAD + used, 21))
-        return "".join(parts)
+            heading += _text("ag-note ag-halo", tag, _PAD + used, 21)
+        return heading
 
-    def style(self, box: Box) -> str:
-        """The classes of a box."""
-        if isinstance(box.name, int):
-            vertex = self._vertex(box.name)
-            classes = [f"ag-{vertex.kind}"]
-            if vertex.key in self.tree.graph.outputs:
+    def style(self, name: Name, opened: bool = False) -> str:
+        """The classes of a box, or of an unfolded group."""
+        if isinstance(name, int):
+            classes = [f"ag-{self._vertex(name).kind}"]
+            if name in self.tree.graph.outputs:
                 classes.append("ag-result")
-            if vertex.key in self.bad:
-                classes.append("ag-bad")
-            if vertex.key in self.first:
-                classes.append("ag-first")
-            return " ".join(classes)
-        hidden = [] if box.open else list(self.tree.inside(box.name))
-        bad = any(v.key in self.bad for v in hidden)
-        first = any(v.key in self.first for v in hidden)
-        return "ag-group" + (" ag-bad" if bad else "") + (" ag-first" if first else "")
+            inside = [name]
+        else:
+            classes = ["ag-group"]
+            inside = [] if opened else [v.key for v in self.tree.inside(name)]
+        if any(key in self.bad for key in inside):
+            classes.append("ag-bad")
+        if any(key in self.first for key in inside):
+            classes.append("ag-first")
+        return " ".join(classes)
 
 
 def _hint(vertex: Vertex) -> str:
@@ -203,21 +211,14 @@ def _hint(vertex: Vertex) -> str:
 
 
 def clean(words: str) -> str:
-    """Escaped, and without characters that XML does not know."""
-    kept = (c for c in words if c in "\n\t" or (c >= " " and not 0xD800 <= ord(c) < 0xE000))
-    return escape("".join(c for c in kept if c not in "\x7f\ufffe\uffff"), {'"': "&quot;"})
+    """Escaped for XML."""
+    return escape(text.known(words), {'"': "&quot;"})
 
 
 def _card(width: float, height: float, radius: float, x: float, y: float, style: str) -> str:
     return (
         f'<rect class="{style}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" '
         f'rx="{radius:g}"/>'
-    )
-
-
-def _bar(height: float, radius: float) -> str:
-    return f"M{radius:g} 0A{radius:g} {radius:g} 0 0 0 0 {radius:g}V{height - radius:g}" + (
-        f"A{radius:g} {radius:g} 0 0 0 {radius:g} {height:g}H4V0Z"
     )
 
 

@@ -22,7 +22,10 @@ Kind = Literal["op", "input", "parameter", "constant"]
 
 @dataclass(frozen=True)
 class Summary:
-    """Of an array: the range and mean of its finite elements, and how many are not finite."""
+    """Of an array: the range and mean of its finite elements, and how many are not finite.
+
+    Of a single element, low, high and mean are that, whatever it is.
+    """
 
     low: float
     high: float
@@ -31,9 +34,14 @@ class Summary:
     infinite: int
     size: int
 
+    @property
+    def is_bad(self) -> bool:
+        """Whether there is a NaN or an infinity."""
+        return self.nan + self.infinite > 0
+
     @classmethod
     def of(cls, array: Any) -> Summary:
-        """Reads every element once; an array without finite elements has a range of NaN."""
+        """Reads every element; an array without finite elements has a range of NaN."""
         numbers = np.asarray(array)
         finite, nan = numbers, 0
         if numbers.dtype.kind == "f":
@@ -41,6 +49,8 @@ class Summary:
             if not keep.all():
                 finite, nan = numbers[keep], int(np.isnan(numbers).sum())
         infinite = numbers.size - finite.size - nan
+        if numbers.size == 1:
+            finite = numbers
         if not finite.size:
             return cls(np.nan, np.nan, np.nan, nan, infinite, numbers.size)
         mean = float(finite.mean(dtype=np.float64))

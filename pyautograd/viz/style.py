@@ -46,9 +46,9 @@ _RULES = """
 .ag-result .ag-card{stroke:$accent;stroke-width:2}
 .ag-bad .ag-card{fill:$badcard;stroke:$bad}
 .ag-first .ag-card{stroke-width:3}
-.ag-bad .ag-values{fill:$bad}
+.ag-wrong{fill:$bad}
 .ag-title{fill:$ink}
-.ag-note,.ag-shape,.ag-values{fill:$muted}
+.ag-note,.ag-shape,.ag-caption{fill:$muted}
 .ag-halo{stroke:$paper}
 .ag-group .ag-halo{stroke:$frame}
 .ag-wire{stroke:$wire}
@@ -58,9 +58,10 @@ _RULES = """
 .ag-chevron{stroke:$muted}
 """
 _PLAIN = """
-.ag-title,.ag-note,.ag-values,.ag-shape{font-family:%s}
+.ag-title,.ag-note,.ag-wrong,.ag-shape,.ag-caption{font-family:%s}
 .ag-title{font-size:13px;font-weight:600}
-.ag-note,.ag-values{font-size:11px}
+.ag-note,.ag-wrong{font-size:11px}
+.ag-caption{font-size:12px}
 .ag-shape{font-size:10px}
 .ag-halo{stroke-width:4;stroke-linejoin:round;paint-order:stroke}
 .ag-end{text-anchor:end}

@@ -9,6 +9,7 @@ from pyautograd.viz import text
 from pyautograd.viz.boxes import Cards, clean
 from pyautograd.viz.scene import Box, Line, Point, Scene
 from pyautograd.viz.style import style_sheet
+from pyautograd.viz.tree import Name
 
 MARGIN = 24.0
 _TURN = 34.0  # how far a wire goes on before it turns back
@@ -22,9 +23,17 @@ orient="auto"><path class="ag-head ag-bad" d="M0 1L10 5L0 9z"/></marker>
 </defs>"""
 
 
-def svg(scene: Scene, cards: Cards, theme: str = "auto") -> str:
-    """The picture, with its style sheet in it."""
-    width, height = scene.width + 2 * MARGIN, scene.height + 2 * MARGIN
+def svg(scene: Scene, cards: Cards, theme: str = "auto", caption: str = "") -> str:
+    """The picture, with its style sheet in it, and a line above."""
+    above = 28.0 if caption else 0.0
+    least = min(text.width(caption, 12.0), 600.0) if caption else 0.0
+    inner = max(scene.width, least)
+    width, height = inner + 2 * MARGIN, scene.height + 2 * MARGIN + above
+    left = MARGIN + (inner - scene.width) / 2
+    heading = (
+        f'<text class="ag-caption" x="{MARGIN:g}" y="{MARGIN + 6:g}">'
+        f"<title>{clean(caption)}</title>{clean(text.fitted(caption, 12.0, inner))}</text>"
+    )
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
@@ -32,7 +41,8 @@ def svg(scene: Scene, cards: Cards, theme: str = "auto") -> str:
             f"<style>{style_sheet(text.FONT, theme)}</style>",
             DEFS,
             '<rect class="ag-paper" width="100%" height="100%"/>',
-            f'<g transform="translate({MARGIN:g} {MARGIN:g})">',
+            *([heading] if caption else []),
+            f'<g transform="translate({left:g} {MARGIN + above:g})">',
             *body(scene, cards),
             "</g>",
             "</svg>",
@@ -42,11 +52,11 @@ def svg(scene: Scene, cards: Cards, theme: str = "auto") -> str:
 
 def body(scene: Scene, cards: Cards) -> list[str]:
     """Frames, then wires, what is written on frames, boxes, and the shapes on wires."""
-    frames = [box for box in scene.boxes if box.open]
+    frames = [(box, box.name) for box in scene.boxes if isinstance(box.name, tuple) and box.open]
     return [
-        *(placed(box, cards, cards.frame(box)) for box in frames),
+        *(placed(box, cards, cards.frame(box)) for box, _ in frames),
         *(wire(line, cards) for line in scene.lines),
-        *(placed(box, cards, cards.heading(box)) for box in frames),
+        *(placed(box, cards, cards.heading(path)) for box, path in frames),
         *(placed(box, cards, cards.svg(box)) for box in scene.boxes if not box.open),
         *labels(scene.lines, cards),
     ]
@@ -58,34 +68,36 @@ def placed(box: Box, cards: Cards, drawn: str) -> str:
         data = f'data-group="{clean("/".join(box.name))}"'
     else:
         data = f'data-key="{box.name}"'
+    at = f'transform="translate({box.x:.1f} {box.y:.1f})"'
     return (
-        f'<g class="{cards.style(box)}" {data} transform="translate({box.x:.1f} {box.y:.1f})">'
+        f'<g class="{cards.style(box.name, box.open)}" {data} {at}>'
         f"<title>{clean(cards.card(box.name).hint)}</title>{drawn}</g>"
     )
 
 
 def wire(line: Line, cards: Cards) -> str:
     """The way of a value."""
-    bad = " ag-bad" if line.key in cards.bad and _leads_to_bad(line, cards) else ""
-    head = ""
-    if line.ends:
-        head = f' marker-end="url(#ag-head{"-bad" if bad else ""})"'
-    vertex = cards.tree.graph.vertices[line.key]
-    hint = clean(f"{vertex.label}: {text.layout(vertex)}")
+    bad = is_bad(line.key, line.target, cards)
+    head = f' marker-end="url(#ag-head{"-bad" if bad else ""})"' if line.ends else ""
     return (
-        f'<path class="ag-wire{bad}" data-source="{line.key}" d="{path(line.points)}"{head}>'
-        f"<title>{hint}</title></path>"
+        f'<path class="ag-wire{" ag-bad" if bad else ""}" data-source="{line.key}" '
+        f'd="{path(line.points)}"{head}><title>{clean(hint(line.key, cards))}</title></path>'
     )
 
 
-def _leads_to_bad(line: Line, cards: Cards) -> bool:
-    if isinstance(line.target, int):
-        return line.target in cards.bad
-    if line.target is None:
-        return True
-    inside = {v.key for v in cards.tree.inside(line.target)}
-    reads = cards.tree.graph.outputs_of[line.key]
-    return any(e.target in inside and e.target in cards.bad for e in reads)
+def hint(key: int, cards: Cards) -> str:
+    """What is said of a wire while the mouse is over it."""
+    vertex = cards.tree.graph.vertices[key]
+    return f"{vertex.label}: {text.layout(vertex)}"
+
+
+def is_bad(key: int, target: Name | None, cards: Cards) -> bool:
+    """Whether a wire carries bad values to one that is bad; None for the frame around."""
+    if key not in cards.bad or target is None:
+        return key in cards.bad
+    inside = [target] if isinstance(target, int) else [v.key for v in cards.tree.inside(target)]
+    reads = {edge.target for edge in cards.tree.graph.outputs_of[key]}
+    return any(k in reads and k in cards.bad for k in inside)
 
 
 def path(points: Sequence[Point]) -> str:
@@ -104,19 +116,27 @@ def path(points: Sequence[Point]) -> str:
     return "".join(parts)
 
 
+def label(key: int, cards: Cards) -> str:
+    """The shape that a wire carries; not said of leaves that stand right above their reader."""
+    vertex = cards.tree.graph.vertices[key]
+    small = vertex.kind in ("constant", "parameter") or vertex.shape is None
+    return "" if small else text.shape(vertex.shape)
+
+
 def labels(lines: Sequence[Line], cards: Cards) -> list[str]:
-    """The shapes of the values of ops and inputs, each once, below the box that it comes from."""
-    found, seen = [], set()
+    """The shapes on the wires, each once, below the box that it comes from."""
+    found = []
+    leaving: dict[Name, list[Line]] = {}
     for line in lines:
-        vertex = cards.tree.graph.vertices[line.key]
-        small = vertex.kind == "constant" or vertex.kind == "parameter"
-        if line.source is None or line.source in seen or small or vertex.shape is None:
-            continue
-        seen.add(line.source)
-        start, then = line.points[:2]
-        side, anchor = (-5, "end") if then.x > start.x + 1 else (5, "start")
+        if line.source is not None and label(line.key, cards):
+            leaving.setdefault(line.source, []).append(line)
+    for together in leaving.values():
+        start = together[0].points[0]
+        shape = label(together[0].key, cards)
+        right = any(line.points[1].x > line.points[0].x + 1 for line in together)
+        side, anchor = (-5, "end") if right else (5, "start")
         found.append(
             f'<text class="ag-shape ag-halo" x="{start.x + side:.1f}" y="{start.y + 14:.1f}" '
-            f'text-anchor="{anchor}">{clean(text.shape(vertex.shape))}</text>'
+            f'text-anchor="{anchor}">{clean(shape)}</text>'
         )
     return found

@@ -220,6 +220,11 @@ class _Reader:
         return (path, "bias") not in self.names.members.values()
 
     def _inferred(self, node: Node, operands: list[int | None]) -> tuple[Any, Any]:
+        if isinstance(node.op, Op) and node.op.broadcasts and node.layouts is None:
+            # The tape notes layouts only where they differ from that of the result.
+            known = [self.vertices[k] for k in operands if k is not None]
+            found = next((v for v in known if v.node is not None), None)
+            return (None, None) if found is None else (found.shape, found.dtype)
         layouts = [None if k is None else _Layout(self.vertices[k]) for k in operands]
         if not isinstance(node.op, Op) or any(x is None or x.shape is None for x in layouts):
             return None, None

@@ -8,7 +8,10 @@ from typing import Any
 
 from pyautograd.viz.graph import Summary
 
-FONT = "Inter, system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', 'Noto Sans CJK SC', sans-serif"
+FONT = (
+    "Inter, system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', 'Noto Sans', 'Liberation Sans', Ubuntu, "
+    "Arial, Helvetica, 'Noto Sans CJK SC', sans-serif"
+)
 
 # Advances in hundredths of the font size; those of DejaVu Sans, the widest of the usual fonts.
 _ADVANCES = {
@@ -41,7 +44,7 @@ def fitted(text: str, size: float, room: float, bold: bool = False) -> str:
     """The text on one line; what does not fit is left out in the middle, where names differ least.
 
     >>> fitted("a name that is far too long", 10, 80)
-    'a nam…o long'
+    'a name…o long'
     """
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if width(text, size, bold) <= room:
@@ -54,6 +57,12 @@ def fitted(text: str, size: float, room: float, bold: bool = False) -> str:
         else:
             high = keep - 1
     return _shortened(text, low)
+
+
+def known(words: str) -> str:
+    """The words without characters that XML does not know."""
+    kept = (c for c in words if c in "\n\t" or (c >= " " and not 0xD800 <= ord(c) < 0xE000))
+    return "".join(c for c in kept if c not in "\x7f\ufffe\uffff")
 
 
 def _shortened(text: str, keep: int) -> str:
@@ -87,7 +96,7 @@ def values(summary: Summary | None) -> str:
         return "values not kept"
     if not summary.size:
         return "empty"
-    if summary.size == 1 and not summary.nan and not summary.infinite:
+    if summary.size == 1:
         return number(summary.low)
     bad = bad_values(summary)
     if summary.nan + summary.infinite == summary.size:
@@ -95,14 +104,13 @@ def values(summary: Summary | None) -> str:
     if summary.low == summary.high:
         finite = f"all {number(summary.low)}"
     else:
-        finite = f"{number(summary.low)} … {number(summary.high)}, mean {number(summary.mean)}"
+        finite = f"{number(summary.low)} … {number(summary.high)}"
+        finite += "" if bad else f", mean {number(summary.mean)}"
     return f"{bad}, {finite}" if bad else finite
 
 
 def bad_values(summary: Summary) -> str:
     """How many are NaN or infinite; empty where all are finite."""
-    if summary.size == 1:
-        return "NaN" if summary.nan else "∞" if summary.infinite else ""
     parts = [f"{n:,} {what}" for n, what in ((summary.nan, "NaN"), (summary.infinite, "∞")) if n]
     return ", ".join(parts)
 
