@@ -1,7 +1,8 @@
 r"""The formula of each op, and of its gradients, in LaTeX: one table.
 
 In it `<y>` is the result, `<a>`, `<b>`, `<c>`, ... are the operands in their order and `<g>` is the
-gradient that arrives, ∂L/∂y; `<T>` marks a transpose. A row is the value, then for each operand:
+gradient that arrives, ∂L/∂y; `<T>` marks a transpose, `<t>` one in an exponent. A row is the value,
+then for each operand:
 
 - of an element-wise op the local derivative, ∂y/∂a: its gradient is that times `<g>`;
 - of any other op the gradient, ∂L/∂a, itself.
@@ -105,6 +106,26 @@ ELEMENTWISE: dict[str, Row | Callable[..., Row]] = {
     "atan": (r"\arctan <a>", r"\frac{1}{1 + <a>^{2}}"),
     "sinh": (r"\sinh <a>", r"\cosh <a>"),
     "cosh": (r"\cosh <a>", r"\sinh <a>"),
+    "asinh": (r"\operatorname{arsinh} <a>", r"\frac{1}{\sqrt{1 + <a>^{2}}}"),
+    "acosh": (r"\operatorname{arcosh} <a>", r"\frac{1}{\sqrt{<a>^{2} - 1}}"),
+    "atanh": (r"\operatorname{artanh} <a>", r"\frac{1}{1 - <a>^{2}}"),
+    "atan2": (
+        r"\arctan \frac{<a>}{<b>}",
+        r"\frac{<b>}{<a>^{2} + <b>^{2}}",
+        r"-\frac{<a>}{<a>^{2} + <b>^{2}}",
+    ),
+    "hypot": (r"\sqrt{<a>^{2} + <b>^{2}}", r"\frac{<a>}{<y>}", r"\frac{<b>}{<y>}"),
+    "logaddexp": (r"\ln(e^{<a>} + e^{<b>})", "e^{<a> - <y>}", "e^{<b> - <y>}"),
+    "remainder": (
+        r"<a> - <b> \lfloor \frac{<a>}{<b>} \rfloor",
+        "1",
+        r"-\lfloor \frac{<a>}{<b>} \rfloor",
+    ),
+    "fmod": (
+        r"<a> - <b> \operatorname{trunc} \frac{<a>}{<b>}",
+        "1",
+        r"-\operatorname{trunc} \frac{<a>}{<b>}",
+    ),
     "tanh": (r"\tanh <a>", "1 - <y>^{2}"),
     "erf": (r"\operatorname{erf}(<a>)", r"\frac{2}{\sqrt{\pi}} e^{-<a>^{2}}"),
     "sigmoid": (r"\frac{1}{1 + e^{-<a>}}", r"<y> \cdot (1 - <y>)"),
@@ -170,6 +191,15 @@ OTHERS: dict[str, Row | Callable[..., Row]] = {
     ),
     "conv2d_input_grad": (r"<a> \ast <b>", r"<g> \star <b>", r"<g> \star <a>"),
     "conv2d_weight_grad": (r"<b> \star <a>", r"<b> \star <g>", r"<a> \ast <g>"),
+    # factorisations; those of eigenvectors and the like are left to the row of the unknown
+    "inv": ("<a>^{-1}", r"-<y><T>\, <g>\, <y><T>"),
+    "solve": (r"<a>^{-1} <b>", r"-<a>^{-<t>} <g>\, <y><T>", r"<a>^{-<t>} <g>"),
+    "det": (r"\det <a>", r"<g> \cdot <y> \cdot <a>^{-<t>}"),
+    "log_det": (r"\ln \left| \det <a> \right|", r"<g> \cdot <a>^{-<t>}"),
+    "lower_half": (
+        r"\mathrm{tril}(<a>)\ \text{with half the diagonal}",
+        r"\mathrm{tril}\left(<g>\right)\ \text{with half the diagonal}",
+    ),
     # windows
     "unfold": (r"\mathrm{im2col}(<a>)", r"\mathrm{col2im}\left(<g>\right)"),
     "fold": (r"\mathrm{col2im}(<a>)", r"\mathrm{im2col}\left(<g>\right)"),

@@ -10,7 +10,7 @@ from pyautograd.viz.formulas import OPERANDS, Formula
 # gradient that arrives, then the operands.
 RESULT, ARRIVING, FIRST_OPERAND = "\ue000", "\ue001", 0xE002
 
-_PLACES = {"<y>": RESULT, "<g>": ARRIVING, "<T>": r"^{\mathrm{T}}"} | {
+_PLACES = {"<y>": RESULT, "<g>": ARRIVING, "<T>": r"^{\mathrm{T}}", "<t>": r"\mathrm{T}"} | {
     f"<{x}>": chr(FIRST_OPERAND + i) for i, x in enumerate(OPERANDS)
 }
 
