@@ -1,7 +1,5 @@
 """Pictures of graphs: what the model knows, where boxes are, and what the files hold."""
 
-
-
 from __future__ import annotations
 
 import builtins

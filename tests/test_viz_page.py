@@ -13,7 +13,9 @@ import pytest
 import pyautograd as ag
 from pyautograd import nn
 from pyautograd.op import OPS
+from pyautograd.utils.checkpoint import checkpoint
 from pyautograd.viz.formulas import ELEMENTWISE, OTHERS
+from pyautograd.viz.graph import Graph
 
 pytest.importorskip("igraph", reason="needs the extra viz")
 pytest.importorskip("latex2mathml", reason="needs the extra viz")
@@ -372,6 +374,51 @@ def test_large_arrays_are_cut(shown: Open, tmp_path: Path) -> None:
     tab.get_by_role("button", name="input w").click()
     assert "first 64 × 64 of 300 × 500" in text(tab, "#panel")
     assert (tmp_path / "page.html").stat().st_size < 400_000
+
+
+# ---- what else a graph may hold ------------------------------------------------------------------
+
+
+class Both(ag.autograd.Function):
+    """(2 x, x^2)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.save_for_backward(x)
+        return x * 2.0, x * x
+
+    @staticmethod
+    def backward(ctx: Any, a: Any, b: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return a * 2.0 + b * 2.0 * x
+
+
+def test_functions_with_several_outputs(shown: Open) -> None:
+    x = ag.tensor(3.0, requires_grad=True)
+    p, q = Both.apply(x)
+    tab = shown(p * q)  # 2 x^3
+    tab.keyboard.press("End")
+    assert tab.locator(".card.input .grad").inner_text() == "∂ 54"
+
+
+def test_checkpoints_and_second_derivatives(shown: Open) -> None:
+    x = ag.tensor(2.0, requires_grad=True)
+    tab = shown(checkpoint(lambda x: (x * x) * x, x, use_reentrant=False))
+    tab.keyboard.press("End")
+    assert tab.locator(".card.input .grad").inner_text() == "∂ 12"
+    (slope,) = ag.autograd.grad(x**3, x, create_graph=True)
+    tab = shown(slope)
+    tab.keyboard.press("End")
+    assert tab.locator(".card.input .grad").inner_text() == "∂ 12"
+
+
+def test_a_frozen_bias_is_not_taken_for_none() -> None:
+    layer = nn.Conv2d(1, 1, 2)
+    layer.bias.requires_grad = False
+    out = layer(ag.rand(1, 1, 3, 3)).sum()
+    graph = Graph.of(out, {"layer": layer})
+    (conv,) = [v for v in graph.vertices.values() if v.label == "conv2d"]
+    assert conv.value is None
 
 
 # ---- nothing changes -----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautograd.graph import Node
 from pyautograd.modes import refuse_in_graph
 from pyautograd.op import Op, has_values
 from pyautograd.origin import users_frame
@@ -163,7 +164,7 @@ class _Data:
             "grad": self.arrays.add(grad),
             "path": list(vertex.path),
             "origin": _origin(vertex.origin),
-            "hooked": bool(vertex.node is not None and vertex.node.hooks is not None),
+            "hooked": _has_hooks(vertex.node),
             **(self._call(vertex) if vertex.kind == "op" else {}),
         }
 
@@ -204,6 +205,12 @@ def _symbols(graph: Graph, names: Mapping[str, Any], target: Tensor) -> dict[int
             last = vertex.label.rsplit(".", 1)[-1] if vertex.kind == "parameter" else vertex.label
             symbols[key] = last
     return symbols
+
+
+def _has_hooks(node: Node | None) -> bool:
+    """Whether hooks of the user's may change the gradients on their way."""
+    hooks = None if node is None else node.hooks
+    return hooks is not None and bool(hooks.tensor or hooks.pre or hooks.post)
 
 
 def _origin(origin: str | None) -> dict[str, str] | None:

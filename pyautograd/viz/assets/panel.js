@@ -11,7 +11,7 @@ function details(key, step, brief = false) {
   }
   if (step >= SEED && !brief) parts.push(...gradPart(key, step, brief));
   if (op && node.windows && !brief && computedAt[key] <= step) {
-    parts.push(el("h3", {}, { conv: "The window, and im2col", unfold: "im2col" }[node.windows.type] ?? "The windows"), windowsView(key));
+    parts.push(el("h3", {}, { conv: "The window, and im2col", unfold: "im2col" }[node.windows.type] ?? "The windows"), windowsView(key, step));
   }
   parts.push(...valuePart(key, step, brief));
   if (step < SEED || brief) parts.push(...gradPart(key, step, brief));

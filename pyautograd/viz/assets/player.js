@@ -12,6 +12,7 @@ function go(step, { follow = true } = {}) {
   pinned = false;
   hoverEnd();
   paint();
+  $("panel").scrollTop = 0;
   if (follow && key !== undefined) showCard(key, true);
 }
 
@@ -49,6 +50,7 @@ function choose(key, move = false) {
   if (move) {
     reveal(key);
     showCard(key);
+    if (viewport.contains(document.activeElement)) cards.get(shownAs[key]).element.focus({ preventScroll: true });
   }
 }
 
@@ -77,7 +79,8 @@ function caption() {
 function givenCaption() {
   const count = (kind) => NODES.filter((node) => node.kind === kind).length;
   const parts = ["input", "parameter", "constant"].map((kind) => [count(kind), kind]).filter(([n]) => n).map(([n, kind]) => plural(n, kind));
-  const next = STEPS.length > 1 ? ["Press ", el("kbd", {}, "→"), " to compute."] : [];
+  const touch = matchMedia("(hover: none)").matches;
+  const next = STEPS.length > 1 ? [touch ? "Tap " : "Press ", el("kbd", {}, touch ? "▶" : "→"), " to compute."] : [];
   return [el("span", { class: "phase forward" }, "given"), el("span", {}, `${parts.join(", ")}. `, ...next)];
 }
 
@@ -218,6 +221,7 @@ document.addEventListener("keydown", (event) => {
   const control = event.target.closest("button, select, input, [role=button]"), inPanel = event.target.closest("#panel");
   if (control && control.id !== "slider" && [" ", "Enter"].includes(event.key)) {
     if (control.matches(".card")) {
+      travelled = 0;
       control.click();
       event.preventDefault();
     }

@@ -12,13 +12,14 @@ function paddedPlane(x, n, c, [top, left], extra = [0, 0]) {
   };
 }
 
-function windowsView(key) {
+function windowsView(key, step) {
   const node = NODES[key], spec = node.windows;
   const x = values(NODES[node.slots[0]]?.value), y = values(node.value);
   const w = spec.type === "conv" ? values(NODES[node.slots[1]]?.value) : null;
   if (!x || !y || (spec.type === "conv" && !w)) return el("p", { class: "note" }, "The windows cannot be shown: the input was not kept. Compute it under with ag.viz.record(): to see them.");
   if (!y.size || !x.size) return null;
-  return spec.type === "conv" || spec.type === "unfold" ? convolutionView(node, spec, x, w, y) : poolingView(node, spec, x, y);
+  const grad = visitedAt[key] <= step ? values(node.grad) : null;
+  return spec.type === "conv" || spec.type === "unfold" ? convolutionView(node, spec, x, w, y, grad) : poolingView(node, spec, x, y, grad);
 }
 
 // ---- shared -------------------------------------------------------------------------------------
@@ -56,12 +57,15 @@ function figure(caption, ...inside) {
   return el("figure", {}, el("figcaption", {}, caption), ...inside);
 }
 
+// What becomes of the gradient of one output.
+const wayBack = (x, text) => el("span", { class: "back" }, "backward: ", el("b", {}, format(x, 5)), text);
+
 const chooseImage = (box, held, choose) => el("div", { class: "picks" },
   [["image", held[0], "n"], ...box].filter(([, count]) => count > 1).map(([label, count, field]) => picker(label, count, (i) => choose({ [field]: i }))));
 
 // ---- convolution, and im2col alone --------------------------------------------------------------
 
-function convolutionView(node, spec, x, w, y) {
+function convolutionView(node, spec, x, w, y, grad) {
   const kernel = w ? w.shape.slice(2) : spec.kernel;
   const [H, W] = x.shape.slice(2);
   const reach = kernel.map((k, d) => spec.dilation[d] * (k - 1) + 1);
@@ -104,8 +108,10 @@ function convolutionView(node, spec, x, w, y) {
     }, { room: [392, 230], most: 34, least: 3, label: "im2col matrix", pick: (_, column) => bar.to(Math.floor(column / columns), column % columns) });
     marks.column = matrix.mark("mark line");
     marks.scroll = matrix.firstChild;
+    const row = w && { rows: 1, columns: shownChannels * taps, largest: w.largest, get: (_, i) => w.at(chosen.o, ...tap(i)), where: (_, i) => `[${[chosen.o, ...tap(i)].join(", ")}]` };
     body.replaceChildren(
       el("div", { class: "row" }, parts),
+      row ? figure(`the kernel as a row: times the matrix it gives the output`, el("div", { class: "scroll" }, heatMap(row, { room: [392, 24], most: 24, least: 3, label: "kernel as a row", read: false }))) : "",
       figure(`im2col: each window is a column (${inputs * taps} × ${count[0] * count[1]}${shownChannels * taps < inputs * taps || rows * columns < count[0] * count[1] ? `, of which ${shownChannels * taps} × ${rows * columns} here` : ""})`, el("div", { class: "scroll" }, matrix)),
     );
     move(chosen.i, chosen.j);
@@ -117,6 +123,7 @@ function convolutionView(node, spec, x, w, y) {
     marks.output?.move(i, j, 1, 1);
     marks.column?.move(0, i * columns + j, shownChannels * taps, 1);
     sum.replaceChildren(...(w ? productText(i, j) : [`window (${i}, ${j}) is column ${i * columns + j}`]));
+    if (grad && w) sum.append(wayBack(grad.at(chosen.n, chosen.o, i, j), ": times the kernel it is added to the gradient of the window, times the window to that of the kernel"));
   };
   const productText = (i, j) => {
     const b = values(NODES[node.slots[2]]?.value), bias = b ? b.at(chosen.o) : 0;
@@ -138,7 +145,7 @@ function convolutionView(node, spec, x, w, y) {
 
 // ---- pooling ------------------------------------------------------------------------------------
 
-function poolingView(node, spec, x, y) {
+function poolingView(node, spec, x, y, grad) {
   const largest = spec.type === "max", chosen = { n: 0, c: 0, i: 0, j: 0 };
   const padding = largest ? spec.padding : [0, 0];
   const [H, W] = x.shape.slice(2);
@@ -200,11 +207,15 @@ function poolingView(node, spec, x, y) {
     const numbers = inside(i, j).map((cell) => format(value(cell), 4));
     const listed = numbers.length > 12 ? `${numbers.slice(0, 12).join(", ")}, …` : numbers.join(", ");
     sum.replaceChildren(`window (${i}, ${j}): ${largest ? "max" : "mean"} of ${listed} = `, el("b", {}, format(y.at(chosen.n, chosen.c, i, j), 5)));
-    if (!largest) return;
+    if (!largest) {
+      if (grad) sum.append(wayBack(grad.at(chosen.n, chosen.c, i, j), ": an equal share goes to each of the window"));
+      return;
+    }
     const [p, q] = winner(i, j);
     box.dataset.winner = `${p},${q}`;
     marks.won.move(p + padding[0], q + padding[1], 1, 1);
     sum.append(` at row ${p}, column ${q}`);
+    if (grad) sum.append(wayBack(grad.at(chosen.n, chosen.c, i, j), ` goes to row ${p}, column ${q}`));
   };
   const bar = mover(rows, columns, move);
   box.append(chooseImage([["channel", x.held[1], "c"]], [Math.min(x.held[0], y.held[0])], (change) => {
