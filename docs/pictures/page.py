@@ -16,14 +16,13 @@ import pyautograd as ag
 STEPS = 8  # forward whole, then two nodes backward
 
 
-def total() -> ag.Tensor:
+def bill() -> ag.viz.Page:
     """Two apples at 100 and three oranges at 150, with tax."""
     names = {"apples": 2.0, "apple": 100.0, "oranges": 3.0, "orange": 150.0, "tax": 1.1}
     named = {name: ag.tensor(value, requires_grad=True) for name, value in names.items()}
     price = named["apples"] * named["apple"] + named["oranges"] * named["orange"]
     cost = price * named["tax"]
-    page = ag.viz.page(cost, names={**named, "price": price, "cost": cost})
-    return page
+    return ag.viz.page(cost, names={**named, "price": price, "cost": cost})
 
 
 def main() -> None:
@@ -31,7 +30,7 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         file = Path(folder) / "page.html"
-        total().save(file)
+        bill().save(file)
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         tab = browser.new_page(
             viewport={"width": 1280, "height": 800}, color_scheme="light", reduced_motion="reduce"

@@ -22,7 +22,7 @@ function details(key, step, brief = false) {
 function formulaPart(key, step) {
   const node = NODES[key], made = DATA.formulas[node.formula];
   const parts = [math(equals(name(node.symbol), inNames(made.value, key)))];
-  const numbers = computedAt[key] <= step && inNumbers(made.value, key);
+  const numbers = computedAt[key] <= step && values(node.value) && inNumbers(made.value, key);
   if (numbers) parts.push(math(equals(name(node.symbol), numbers, number(values(node.value).data[0], true)), "formula numbers"));
   return parts;
 }
