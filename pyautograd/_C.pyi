@@ -214,7 +214,13 @@ class Plan:
     def set_slots(self, sources: list[Any], /) -> None: ...
     def run(self, inputs: list[Array], /) -> list[Array]: ...
     def run_part(
-        self, begin: int, end: int, inputs: list[Array], results: list[Array], /
+        self,
+        begin: int,
+        end: int,
+        inputs: list[Array],
+        results: list[Array],
+        seconds: Array | None,
+        /,
     ) -> None: ...
     def arena(self) -> Array: ...
 

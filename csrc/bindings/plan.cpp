@@ -4,6 +4,8 @@
 
 #include <pybind11/stl.h>
 
+#include <optional>
+
 #include "bindings/optim.h"
 
 namespace pag {
@@ -89,10 +91,12 @@ class BoundPlan {
     py::list results;
     for (const Result& r : results_)
       results.append(new_array(r.typenum, static_cast<int>(r.shape.size()), r.shape.data()));
-    run_part(0, plan_.size(), inputs, results);
+    run_part(0, plan_.size(), inputs, results, nullptr);
     return results;
   }
-  void run_part(int64_t begin, int64_t end, const py::list& inputs, const py::list& results) {
+  // `seconds`: null, or float64, an element a step of the plan, to which its time is added.
+  void run_part(int64_t begin, int64_t end, const py::list& inputs, const py::list& results,
+                double* seconds) {
     if (begin < 0 || end > plan_.size() ||
         static_cast<size_t>(PyList_GET_SIZE(results.ptr())) != results_.size())
       throw py::value_error("plan: no such part");
@@ -101,7 +105,7 @@ class BoundPlan {
       set_base(results_[i].slot, results, static_cast<Py_ssize_t>(i));
     try {
       const py::gil_scoped_release released;
-      plan_.run(begin, end, base_.data());
+      plan_.run(begin, end, base_.data(), seconds);
     } catch (const IndexError& e) {
       throw py::index_error(e.message);
     }
@@ -201,7 +205,15 @@ void bind_plan(py::module_& m) {
       .def("add_optimizer", &BoundPlan::add_optimizer)
       .def("set_slots", &BoundPlan::set_slots)
       .def("run", &BoundPlan::run)
-      .def("run_part", &BoundPlan::run_part)
+      .def("run_part",
+           [](BoundPlan& self, int64_t begin, int64_t end, const py::list& inputs,
+              const py::list& results, const std::optional<Array>& seconds) {
+             if (seconds && (seconds->typenum() != NPY_DOUBLE || !seconds->contiguous() ||
+                             seconds->size() != self.size()))
+               throw py::value_error("plan: expected a float64 for each step");
+             self.run_part(begin, end, inputs, results,
+                           seconds ? seconds->data<double>() : nullptr);
+           })
       .def("arena", [](const py::object& self) { return BoundPlan::arena(self); })
       .def("__len__", &BoundPlan::size);
   m.def("plan_takes", &takes);

@@ -1,5 +1,6 @@
 #include "exec/plan.h"
 
+#include <chrono>
 #include <new>
 
 #include "kernels/memory.h"
@@ -73,5 +74,20 @@ Plan::Plan(int64_t arena_bytes) : arena_(static_cast<char*>(acquire_memory(arena
 }
 
 Plan::~Plan() { release_memory(arena_); }
+
+void Plan::run(int64_t begin, int64_t end, Slots slots, double* seconds) const {
+  if (!seconds) {
+    for (int64_t i = begin; i < end; ++i) steps_[static_cast<size_t>(i)](slots);
+    return;
+  }
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start = Clock::now();
+  for (int64_t i = begin; i < end; ++i) {
+    steps_[static_cast<size_t>(i)](slots);
+    const Clock::time_point stop = Clock::now();
+    seconds[i] += std::chrono::duration<double>(stop - start).count();
+    start = stop;
+  }
+}
 
 }  // namespace pag

@@ -61,7 +61,7 @@ def _address(array: Any) -> int:
 class Step:
     """One step, native or Python's, before memory is laid out."""
 
-    __slots__ = ("call", "inputs", "ints", "name", "numbers", "outputs")
+    __slots__ = ("call", "inputs", "ints", "name", "numbers", "outputs", "title")
 
     def __init__(
         self,
@@ -78,6 +78,7 @@ class Step:
         self.ints = ints
         self.numbers = numbers
         self.call = call  # what Python calls; None for a native step
+        self.title = name  # for readers
 
     def native_call(self) -> tuple[Any, ...]:
         inputs = [None if x is None else x.operand() for x in self.inputs]
@@ -113,6 +114,7 @@ class _Lowering:
         native = _C.Plan(size, len(self.slots) + 1)
         parts: list[tuple[int, int] | PythonStep] = []
         optimizers: list[OptimizerStep] = []
+        names = []
         for step in self.steps:
             if step.call is not None and step.name != "optimizer":
                 parts.append(PythonStep(step.call, step.inputs, step.outputs))
@@ -122,13 +124,14 @@ class _Lowering:
                 native.add_optimizer(optimizers[-1].bound)
             else:
                 native.add(*step.native_call())
+            names.append(step.title)
             end = len(native)
             if parts and isinstance(parts[-1], tuple):
                 parts[-1] = (parts[-1][0], end)
             else:
                 parts.append((end - 1, end))
         results = [self._results[y] for y in self.graph.results]
-        return Plan(native, parts, optimizers, self.slots, results, size)
+        return Plan(native, parts, optimizers, self.slots, results, size, names)
 
     # ---- where values lie ------------------------------------------------------------------------
 
@@ -180,12 +183,13 @@ class _Lowering:
         elif call.name == "optimizer":
             self._python(call, [self.home(x) for x in call.values()], [])
         elif call.name == "program":
-            _, code, constants = call.attrs
+            names, code, constants = call.attrs
             shape = call.outputs[0].shape
             inputs: list[Home | None] = [_broadcast(self.home(x), shape) for x in call.values()]
             ints = [n for instruction in code for n in instruction]
             outputs = [self._out(y) for y in call.outputs]
             self.steps.append(Step("program", inputs, outputs, ints, list(constants)))
+            self.steps[-1].title = "+".join(names)
         elif not (self._alias(call) or self._moved(call) or self._native(call)):
             self._fallback(call)
 

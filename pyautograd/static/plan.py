@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -117,8 +119,10 @@ class Plan:
         slots: list[Slot],
         results: list[int],
         arena_bytes: int,
+        names: list[str],
     ) -> None:
         self._native = native
+        self.names = names  # of the native steps
         self.parts = parts
         self.optimizers = optimizers
         self.arena_bytes = arena_bytes
@@ -155,20 +159,40 @@ class Plan:
 
     def run(self, inputs: list[Any]) -> list[Any]:
         """The arrays of the graph's results, new ones; inputs are C-contiguous arrays."""
+        return self._run(inputs, None)
+
+    def run_timed(self, inputs: list[Any]) -> tuple[list[Any], list[tuple[str, float]]]:
+        """As `run`, and the name and the seconds of each step, in their order."""
+        times: list[float] = []
+        results = self._run(inputs, times)
+        rest = iter(self.names)
+        names = [
+            name
+            for part in self.parts
+            for name in (
+                [part.call.name]
+                if isinstance(part, PythonStep)
+                else itertools.islice(rest, part[1] - part[0])
+            )
+        ]
+        return results, list(zip(names, times, strict=True))
+
+    def _run(self, inputs: list[Any], times: list[float] | None) -> list[Any]:
         with self._lock:
             if self._draws:
                 inputs = inputs[: self._input_count] + [draw() for draw in self._draws]
             for step in self.optimizers:
                 step.prepare()
-            if self._has_python:
-                made = self._run_parts(inputs)
+            if self._has_python or times is not None:
+                made = self._run_parts(inputs, times)
             else:
                 made = self._native.run(inputs)
             for step in self.optimizers:
                 step.done()
         return made if self._in_order else [made[i] for i in self._results]
 
-    def _run_parts(self, inputs: list[Any]) -> list[Any]:
+    def _run_parts(self, inputs: list[Any], times: list[float] | None) -> list[Any]:
+        seconds = None if times is None else np.zeros(len(self._native))
         made = [np.empty(shape, dtype) for shape, dtype in self._made]
         new = iter(made)
         arrays = [
@@ -181,7 +205,12 @@ class Plan:
         ]
         for part in self.parts:
             if isinstance(part, PythonStep):
+                start = time.perf_counter()
                 part.run(arrays)
+                if times is not None:
+                    times.append(time.perf_counter() - start)
             else:
-                self._native.run_part(part[0], part[1], inputs, made)
+                self._native.run_part(part[0], part[1], inputs, made, seconds)
+                if times is not None and seconds is not None:
+                    times += seconds[part[0] : part[1]].tolist()
         return made
