@@ -32,14 +32,21 @@ Operand read_operand(const py::handle& h) {
   return o;
 }
 
+// tail: None, or the first four arguments for the program that it is.
 Call read_call(const py::list& in, const py::list& out, std::vector<int64_t> ints,
-               std::vector<double> numbers) {
+               std::vector<double> numbers, const py::object& tail) {
   Call call;
   for (const py::handle h : in) call.in.push_back(read_operand(h));
   for (const py::handle h : out) call.out.push_back(read_operand(h));
   if (call.out.empty()) throw py::value_error("plan: a call without outputs");
   call.ints = std::move(ints);
   call.numbers = std::move(numbers);
+  if (tail.is_none()) return call;
+  const py::tuple t = tail.cast<py::tuple>();
+  if (t.size() != 4) throw py::value_error("plan: expected a program of 4 parts");
+  call.tail = std::make_shared<Call>(
+      read_call(t[0].cast<py::list>(), t[1].cast<py::list>(), t[2].cast<std::vector<int64_t>>(),
+                t[3].cast<std::vector<double>>(), py::none()));
   return call;
 }
 
@@ -50,12 +57,15 @@ class BoundPlan {
         slots_(static_cast<int>(checked(slots))),
         bytes_(arena_bytes) {}
   void add(const std::string& op, const py::list& in, const py::list& out,
-           std::vector<int64_t> ints, std::vector<double> numbers) {
-    const Call call = read_call(in, out, std::move(ints), std::move(numbers));
-    for (const std::vector<Operand>* side : {&call.in, &call.out})
-      for (const Operand& o : *side)
-        if (!o.missing() && (o.slot < 0 || o.slot >= slots_))
-          throw py::index_error("plan: no slot " + std::to_string(o.slot));
+           std::vector<int64_t> ints, std::vector<double> numbers, const py::object& tail) {
+    const Call call = read_call(in, out, std::move(ints), std::move(numbers), tail);
+    for (const Call* c : {&call, call.tail.get()}) {
+      if (!c) continue;
+      for (const std::vector<Operand>* side : {&c->in, &c->out})
+        for (const Operand& o : *side)
+          if (!o.missing() && (o.slot < 0 || o.slot >= slots_))
+            throw py::index_error("plan: no slot " + std::to_string(o.slot));
+    }
     Step step = make_step(op, call);
     if (!step) throw py::value_error("plan: no native step for this call of " + op);
     plan_.add(std::move(step));
@@ -192,8 +202,9 @@ PyMethodDef matching = {
     nullptr};
 
 bool takes(const std::string& op, const py::list& in, const py::list& out,
-           std::vector<int64_t> ints, std::vector<double> numbers) {
-  return static_cast<bool>(make_step(op, read_call(in, out, std::move(ints), std::move(numbers))));
+           std::vector<int64_t> ints, std::vector<double> numbers, const py::object& tail) {
+  return static_cast<bool>(
+      make_step(op, read_call(in, out, std::move(ints), std::move(numbers), tail)));
 }
 
 }  // namespace

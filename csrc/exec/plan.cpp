@@ -42,11 +42,12 @@ Step make_step(const std::string& op, const Call& call) {
   static const struct {
     const char* op;
     Make make;
+    bool takes_tail = false;
   } kSteps[] = {
       {"program", program_step},
       {"copy", copy_step},
-      {"matmul", matmul_step},
-      {"linear", linear_step},
+      {"matmul", matmul_step, true},
+      {"linear", linear_step, true},
       {"sum", sum_step},
       {"softmax", softmax_step},
       {"log_softmax", log_softmax_step},
@@ -56,8 +57,8 @@ Step make_step(const std::string& op, const Call& call) {
       {"cross_entropy_grad", cross_entropy_grad_step},
       {"normalize", normalize_step},
       {"normalize_grad", normalize_grad_step},
-      {"conv2d", conv2d_step},
-      {"conv2d_input_grad", conv2d_input_grad_step},
+      {"conv2d", conv2d_step, true},
+      {"conv2d_input_grad", conv2d_input_grad_step, true},
       {"conv2d_weight_grad", conv2d_weight_grad_step},
       {"max_pool2d", max_pool2d_step},
       {"max_pool2d_scatter", max_pool2d_scatter_step},
@@ -65,7 +66,7 @@ Step make_step(const std::string& op, const Call& call) {
       {"avg_pool2d_grad", avg_pool2d_grad_step},
   };
   for (const auto& entry : kSteps)
-    if (op == entry.op) return entry.make(call);
+    if (op == entry.op) return call.tail && !entry.takes_tail ? Step() : entry.make(call);
   return {};
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,8 @@ struct Call {
   std::vector<Operand> in, out;
   std::vector<int64_t> ints;
   std::vector<double> numbers;
+  // A fused program of results of out[0], which is among its operands; only some ops take one.
+  std::shared_ptr<const Call> tail;
 
   // Whether all operands are C-contiguous, and the floats among them of one dtype, that of the
   // first output.

@@ -132,6 +132,15 @@ class Call:
         """Whether it changes memory of the program, and so must run, in its place."""
         return self.name in ("write", "optimizer")
 
+    @property
+    def title(self) -> str:
+        """Its name; of fused calls, the names of their ops."""
+        if self.name == "program":
+            return "+".join(self.attrs[0])
+        if self.name == "epilogue":
+            return "+".join(call.title for call in self.attrs if not is_view(call))
+        return self.name
+
     def values(self) -> Iterator[Value]:
         return (x for x in self.operands if isinstance(x, Value))
 
@@ -198,7 +207,7 @@ class Graph:
             operands = ", ".join(map(name, call.operands))
             attrs = "".join(f", {a!r}" for a in call.attrs) if call.op is not None else ""
             results = ", ".join(f"{name(y)}: {y.dtype}{list(y.shape)}" for y in call.outputs)
-            line = f"{call.name}({operands}{attrs})"
+            line = f"{call.title}({operands}{attrs})"
             lines.append(f"{results} = {line}" if results else line)
         if self.results:
             lines.append("return " + ", ".join(map(name, self.results)))
