@@ -44,9 +44,9 @@ Call read_call(const py::list& in, const py::list& out, std::vector<int64_t> int
   if (tail.is_none()) return call;
   const py::tuple t = tail.cast<py::tuple>();
   if (t.size() != 4) throw py::value_error("plan: expected a program of 4 parts");
-  call.tail = std::make_shared<Call>(
-      read_call(t[0].cast<py::list>(), t[1].cast<py::list>(), t[2].cast<std::vector<int64_t>>(),
-                t[3].cast<std::vector<double>>(), py::none()));
+  call.tail = std::make_shared<Call>(read_call(t[0].cast<py::list>(), t[1].cast<py::list>(),
+                                               t[2].cast<std::vector<int64_t>>(),
+                                               t[3].cast<std::vector<double>>(), py::none()));
   return call;
 }
 

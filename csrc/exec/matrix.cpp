@@ -58,7 +58,8 @@ Step matmul_step(const Call& call) {
   const Operand &a = call.in[0], &b = call.in[1], &c = call.out[0];
   const Tail tail(call);
   Layout la, lb;
-  if (!tail.valid() || !same_dtypes(call) || !matrix_layout(a, &la) || !matrix_layout(b, &lb)) return {};
+  if (!tail.valid() || !same_dtypes(call) || !matrix_layout(a, &la) || !matrix_layout(b, &lb))
+    return {};
   if (c.ndim - 2 > kMaxBatchDims) return {};
   GemmBatch batch;
   batch.ndim = c.ndim - 2;
@@ -96,7 +97,8 @@ Step linear_step(const Call& call) {
   const Operand &x = call.in[0], &w = call.in[1], &bias = call.in[2];
   const Tail tail(call);
   Layout lx, lw;
-  if (!tail.valid() || !same_dtypes(call) || !matrix_layout(x, &lx) || !matrix_layout(w, &lw)) return {};
+  if (!tail.valid() || !same_dtypes(call) || !matrix_layout(x, &lx) || !matrix_layout(w, &lw))
+    return {};
   if (!bias.missing() && !bias.contiguous()) return {};
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);

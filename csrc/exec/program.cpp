@@ -6,6 +6,7 @@
 // floats takes 0.5-0.6 ns an element, a loop fused by hand 0.4 (AVX-512).
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "exec/program.h"
 #include "kernels/parallel.h"
@@ -20,6 +21,12 @@ constexpr int kMaxInputs = 16, kMaxOutputs = 8;
 struct Instruction {
   ElementwiseLoop loop;
   int out, in[kMaxOperands];
+};
+
+// Registers of a program that is relu(x * scale + shift + more), or a part of it; -1: not there.
+struct Affine {
+  int x = -1, scale = -1, shift = -1, more = -1;
+  bool relu = false;
 };
 
 }  // namespace
@@ -37,6 +44,7 @@ struct Program {
   int64_t strides[kMaxInputs][kMaxDims];  // bytes
   Pointer<char> in[kMaxInputs], out[kMaxOutputs];
   std::vector<double> numbers;
+  Affine affine;  // without x: it is no such program
 
   int first_output() const { return inputs + constants; }
   int64_t row_length() const { return shape[ndim - 1]; }
@@ -68,6 +76,47 @@ void collapse(const Call& call, Program* p) {
   for (int k = 0; k < p->inputs; ++k) p->strides[k][0] = p->itemsize;
 }
 
+// Finds the form above, whose loop is twice to four times as fast as its instructions.
+Affine find_affine(const Program& p) {
+  if ((p.dtype != kF32 && p.dtype != kF64) || p.outputs != 1) return {};
+  const auto step = [&](int r) {  // along a row; -1 for what is no input
+    return r < p.inputs ? p.strides[r][p.ndim - 1] : -1;
+  };
+  const auto is = [&](size_t i, Opcode op) {
+    return i < p.code.size() && p.code[i].loop == isa().elementwise[op][p.dtype];
+  };
+  // The other operand of instruction i, of which one is `r`, if it is as far apart as that.
+  const auto other = [&](size_t i, int r, int64_t apart) {
+    const int a = p.code[i].in[0], b = p.code[i].in[1];
+    return a == r && step(b) == apart ? b : b == r && step(a) == apart ? a : -1;
+  };
+  Affine found;
+  size_t i = 0;
+  int last = p.code[0].in[0];
+  if (is(0, kOp_mul) && is(1, kOp_add)) {
+    last = step(last) == p.itemsize ? last : p.code[0].in[1];
+    found.scale = other(0, last, 0);
+    found.shift = other(1, p.code[0].out, 0);
+    if (found.scale < 0 || found.shift < 0) return {};
+    i = 2;
+  } else if (is(0, kOp_add) && step(last) != p.itemsize) {
+    return {};
+  }
+  found.x = last;
+  if (step(last) != p.itemsize) return {};
+  if (i) last = p.code[i - 1].out;
+  if (is(i, kOp_add)) {
+    found.more = other(i, last, p.itemsize);
+    if (found.more < 0) return {};
+    last = p.code[i++].out;
+  }
+  if (is(i, kOp_relu) && p.code[i].in[0] == last) {
+    found.relu = true;
+    ++i;
+  }
+  return i == p.code.size() ? found : Affine();
+}
+
 template <class T>
 void gather(T* to, const char* from, int64_t stride, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = *reinterpret_cast<const T*>(from + i * stride);
@@ -84,6 +133,14 @@ class Runner {
 
   // n elements of one row, from the addresses `in` on.
   void row(char* const* in, char* const* out, int64_t n) {
+    if (p_.affine.x >= 0) {
+      const auto at = [in](int r) { return r < 0 ? nullptr : reinterpret_cast<const T*>(in[r]); };
+      const Affine& a = p_.affine;
+      if constexpr (std::is_floating_point_v<T>)
+        isa().affine.of<T>().row(reinterpret_cast<T*>(out[0]), at(a.x), at(a.scale), at(a.shift),
+                                 at(a.more), a.relu, n);
+      return;
+    }
     const int inner = p_.ndim - 1;
     for (int k = 0; k < p_.inputs; ++k)
       if (p_.strides[k][inner] == 0)
@@ -196,6 +253,7 @@ std::shared_ptr<const Program> make_program(const Call& call) {
   for (int k = 0; k < p.inputs; ++k) p.in[k] = Pointer<char>(call.in[static_cast<size_t>(k)]);
   for (int k = 0; k < p.outputs; ++k) p.out[k] = Pointer<char>(call.out[static_cast<size_t>(k)]);
   collapse(call, &p);
+  p.affine = find_affine(p);
   return std::make_shared<Program>(p);
 }
 

@@ -120,10 +120,22 @@ std::vector<T> reversed_weights(const Conv2d& g, const GradPhase& rows, const Gr
 bool try_winograd(const Conv2d& g, const float* x, const float* weights, const float* bias,
                   float* y) {
   if (!g.small_steps_3x3()) return false;
-  const WinogradConv p{
-      g.n, g.groups, g.c,           g.o,     {g.h, g.w}, {g.oh, g.ow}, {g.padding[0], g.padding[1]},
-      x,   weights,  g.o * g.c * 9, g.c * 9, 9,          false,        bias,
-      y,   g.epilogue};
+  const WinogradConv p{g.n,
+                       g.groups,
+                       g.c,
+                       g.o,
+                       {g.h, g.w},
+                       {g.oh, g.ow},
+                       {g.padding[0], g.padding[1]},
+                       x,
+                       weights,
+                       g.o * g.c * 9,
+                       g.c * 9,
+                       9,
+                       false,
+                       bias,
+                       y,
+                       g.epilogue};
   if (!winograd_wins(p)) return false;
   winograd(p);
   return true;
