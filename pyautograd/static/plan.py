@@ -206,10 +206,10 @@ class Plan:
                 if stamps is not None:
                     stamps.append((start, perf_counter_ns()))
             elif stamps is None:
-                self._native.run_part(part[0], part[1], inputs, made)
+                self._native.run_part(part[0], part[1], inputs, made, None)
             else:
                 for i in range(*part):
                     start = perf_counter_ns()
-                    self._native.run_part(i, i + 1, inputs, made)
+                    self._native.run_part(i, i + 1, inputs, made, None)
                     stamps.append((start, perf_counter_ns()))
         return made
