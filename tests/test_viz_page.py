@@ -16,6 +16,7 @@ from pyautograd.op import OPS
 from pyautograd.utils.checkpoint import checkpoint
 from pyautograd.viz.formulas import ELEMENTWISE, OTHERS
 from pyautograd.viz.graph import Graph
+from pyautograd.viz.math import mathml
 
 pytest.importorskip("igraph", reason="needs the extra viz")
 pytest.importorskip("latex2mathml", reason="needs the extra viz")
@@ -452,6 +453,13 @@ def test_errors_say_what_came() -> None:
         ag.viz.page(3)  # type: ignore[arg-type]
     with pytest.raises(FileNotFoundError):
         ag.viz.page(x.sum(), "no/such/folder/page.html")
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "latex2mathml.converter", None)
+    mathml.cache_clear()
+    with pytest.raises(ImportError, match=r"needs latex2mathml.*pyautograd\[viz\]"):
+        ag.viz.page(ag.ones(2, requires_grad=True).sum())
 
 
 def test_notebooks_show_it() -> None:

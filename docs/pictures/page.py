@@ -9,8 +9,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
 import pyautograd as ag
 
 STEPS = 8  # forward whole, then two nodes backward
@@ -26,6 +24,8 @@ def bill() -> ag.viz.Page:
 
 
 def main() -> None:
+    from playwright.sync_api import sync_playwright
+
     picture = Path(__file__).with_name("page.png")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
