@@ -36,7 +36,7 @@ def shown(browser: Any, tmp_path: Path) -> Iterator[Open]:
         ag.viz.page(target, file, **options)
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="light",
-            reduced_motion="reduce", offline=True,
+            reduced_motion="reduce", offline=True, has_touch=width < 760,
         )  # fmt: skip
         contexts.append(context)
         tab = context.new_page()
@@ -298,6 +298,9 @@ def test_phone(shown: Open, total: Any) -> None:
         assert box["y"] + box["height"] <= 844
         assert box["height"] >= 40
     assert tab.locator("#panel").bounding_box()["height"] > 200
+    tab.get_by_role("button", name="Fit the whole graph").tap()
+    card(tab, 2).tap()
+    assert "v1" in text(tab, "#panel h2").replace(" ", "")
 
 
 # ---- odd graphs ----------------------------------------------------------------------------------

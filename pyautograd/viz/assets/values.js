@@ -141,8 +141,7 @@ function inNumbers(template, key) {
 
 function math(inside, kind = "formula") {
   const box = el("div", { class: kind });
-  box.innerHTML = `<math display="block" style="text-align:left">${inside}</math>`;
-  box.firstChild.style.display = "inline math";
+  box.innerHTML = `<math displaystyle="true">${inside}</math>`;
   return box;
 }
 
