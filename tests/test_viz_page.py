@@ -262,10 +262,10 @@ def test_pan_zoom_and_fit(shown: Open, total: Any) -> None:
 def test_hover_and_click_tell_of_a_value(shown: Open, total: Any) -> None:
     tab = shown(total)
     tab.keyboard.press("End")
-    card(tab, 2).hover()
+    card(tab, 5).hover()
     tab.locator("#hover").wait_for()
-    assert "200" in text(tab, "#hover")
-    card(tab, 2).click()
+    assert "450" in text(tab, "#hover")
+    card(tab, 5).click()
     assert "sent on" in text(tab, "#panel").lower()
 
 

@@ -157,7 +157,7 @@ let hoverTimer = null;
 function hoverSoon(card) {
   clearTimeout(hoverTimer);
   hoverTimer = setTimeout(() => {
-    if (pointers.size) return;
+    if (pointers.size || shownAs[chosen] === card.name && !isGroup(card.name) && (current || pinned)) return;
     const box = $("hover"), group = isGroup(card.name) ? groupOf(card.name) : null;
     box.replaceChildren(...(group
       ? [el("h2", {}, `${group.path.join(".")}  ${group.class}`), el("p", { class: "meta" }, `${group.members.filter((k) => NODES[k].kind === "op").length} ops inside. Click to unfold.`)]

@@ -93,8 +93,7 @@ function name(text) {
   if (/^[−-]?[\d.]+(e[−-]?\d+)?$/.test(text)) return `<mn>${escaped(text.replaceAll("-", "−"))}</mn>`;
   const numbered = NUMBERED.exec(text);
   if (numbered) return `<msub><mi class="name">${numbered[1]}</mi><mn>${numbered[2]}</mn></msub>`;
-  if ([...text].length === 1) return `<mi class="name">${escaped(text)}</mi>`;
-  return `<mtext class="name">${escaped(short(text, 20))}</mtext>`;
+  return `<mi class="name">${escaped(short(text, 20))}</mi>`; // a <mtext> would count as space
 }
 
 function number(x, bare = false) {
