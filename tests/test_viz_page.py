@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyautograd as ag
 from pyautograd import nn
 from pyautograd.op import OPS
 from pyautograd.utils.checkpoint import checkpoint
-from pyautograd.viz.formulas import ELEMENTWISE, OTHERS
+from pyautograd.viz.formulas import ELEMENTWISE, OTHERS, formula
 from pyautograd.viz.graph import Graph
 from pyautograd.viz.math import mathml
 
@@ -486,3 +487,37 @@ def test_every_op_has_a_formula() -> None:
     ]
     assert missing == []
     assert not [name for name in {**ELEMENTWISE, **OTHERS} if name not in OPS]
+
+
+@pytest.mark.parametrize("name", [*ELEMENTWISE, *OTHERS])
+def test_formulas_fit_their_ops(name: str) -> None:
+    """A row takes the attributes of the op's calls, has one gradient an operand, and is LaTeX."""
+    op, row = OPS[name], {**ELEMENTWISE, **OTHERS}[name]
+    attrs: tuple[Any, ...] = ()
+    if callable(row):
+        rule = inspect.signature(op.rule).parameters  # K, g, saved, needs, and the attributes
+        taken = inspect.signature(row).parameters
+        if not any(p.kind is p.VAR_POSITIONAL for p in rule.values()):
+            assert len(taken) == len(rule) - 4
+        attrs = tuple((1, 0) if key == "dims" else 1 for key in taken)
+    made = formula(name, attrs, op.inputs, frozenset())
+    assert len(made.grads) == op.inputs
+    for latex in (made.value, *made.local, *made.grads):
+        if latex is not None:
+            assert "<merror" not in mathml(latex)
+            assert "\\" not in mathml(latex)
+
+
+def test_functions_of_the_user_s_keep_their_names_to_themselves(shown: Open) -> None:
+    class sum(ag.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 2.0
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 2.0
+
+    tab = shown(sum.apply(ag.tensor(3.0, requires_grad=True)))
+    tab.keyboard.press("End")
+    assert "sum" in text(tab, "#panel h2")
