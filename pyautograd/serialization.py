@@ -234,9 +234,7 @@ def _in_order(array: Any) -> Any:
     return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
 
 
-def write_npz(
-    file: Any, structure: str, arrays: dict[str, Any], entry: str = _STRUCTURE
-) -> None:
+def write_npz(file: Any, structure: str, arrays: dict[str, Any], entry: str = _STRUCTURE) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(entry, structure)
         for name, array in arrays.items():

@@ -128,7 +128,9 @@ def test_what_depends_on_the_batch_is_derived_anew(name: str) -> None:
             except ZeroDivisionError:
                 continue
         got = compiled(x)
-        for a, b in zip(*[r if isinstance(r, tuple) else (r,) for r in (got, expected)], strict=True):
+        for a, b in zip(
+            *[r if isinstance(r, tuple) else (r,) for r in (got, expected)], strict=True
+        ):
             assert_equal(a, b)
     assert sum(p.one_batch is None for p in programs(compiled)) <= 4
     assert any(len(p.variants) > 3 for p in programs(compiled))
@@ -202,7 +204,9 @@ def test_the_note_tells_why() -> None:
 
 def test_errors_are_those_of_eager_code() -> None:
     model = perceptron()
-    compiled = ag.compile(training_step(model, OPTIMIZERS["adam"](model.parameters())), dynamic_batch=True)
+    compiled = ag.compile(
+        training_step(model, OPTIMIZERS["adam"](model.parameters())), dynamic_batch=True
+    )
     compiled(*rows(5))
     before = [p.detach().clone() for p in model.parameters()]
     with pytest.raises(IndexError, match="class 99"):

@@ -191,6 +191,8 @@ def load(path: Path) -> GraphFunction:
                         f"load: {name} is of version {table['version']} of the format, this "
                         f"package reads up to {_VERSION}"
                     )
+                if table["version"] != _VERSION or type(table["version"]) is not int:
+                    raise ValueError(f"version {table['version']!r}")
                 graph = _Reader(table, archive).graph
             function = LoadedFunction(graph, graph.sizes, [])
             function.validate(graph.sizes.now)
@@ -387,7 +389,11 @@ _ENCODED: dict[str, tuple[Any, Callable[..., Any], Callable[..., Any]]] = {
     "ratio": (Ratio, lambda w, x: [x.name, *map(w.encoded, x.args)], lambda r, x: r.ratio(x)),
     "result": (Place, lambda w, x: x.number, lambda r, x: Place(_integer(x))),
     "float": ((), None, lambda r, x: float(_text(x))),  # type: ignore[dict-item]
-    "slice": (slice, lambda w, x: w.many((x.start, x.stop, x.step)), lambda r, x: slice(*r.many(x))),
+    "slice": (
+        slice,
+        lambda w, x: w.many((x.start, x.stop, x.step)),
+        lambda r, x: slice(*r.many(x)),
+    ),
     "ellipsis": (type(...), lambda w, x: None, lambda r, x: ...),
     "place": (type(PLACE), lambda w, x: None, lambda r, x: PLACE),
     "dtype": (np.dtype, lambda w, x: x.name, lambda r, x: {d.name: d for d in SUPPORTED}[x]),

@@ -49,7 +49,7 @@ class Planned:
         self.written = modes.changed_together(written, "compile") if written else None
 
     def _return(self, result: Any, outputs: list[Tensor]) -> None:
-        """Notes the structure of what is returned: `outputs` are the tensors that a run computes."""
+        """Notes the structure of what is returned; a run computes the tensors `outputs`."""
         places = {id(y): i for i, y in reversed(list(enumerate(outputs)))}
         self._result = result
         # The place of each tensor among the results, or what is returned as it is.
@@ -193,7 +193,7 @@ class Variant:
     """A plan of a program, for given shapes of the inputs."""
 
     def __init__(self, program: Planned, graphs: list[Graph], sizes: Values | None) -> None:
-        self.program = program
+        self.program: Any = program  # a Planned
         self.joint, self.on_tape = program.joint, program.on_tape
         self.grad_enabled = is_grad_enabled()
         self._graphs, self._sizes = graphs, sizes

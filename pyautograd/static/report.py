@@ -21,7 +21,8 @@ def report(variant: Any, verbose: bool) -> str:
     plan = variant.plan
     native = sum(b - a for a, b in (p for p in plan.parts if isinstance(p, tuple)))
     python = [p.call.name for p in plan.parts if not isinstance(p, tuple)]
-    traced, names = variant.source(), {}
+    traced = variant.source()
+    names: dict[Value, str] = {}
     lines = ["as traced:", _indented(traced[0].text(names)), ""]
     for i, graph in enumerate(traced):
         lines += ["passes over the gradients' graph:" if i else "passes:"]

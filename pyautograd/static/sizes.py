@@ -11,14 +11,12 @@ nothing that a program does with a size goes unnoticed. `Sizes`, which holds the
   making them equal (static/unify.py);
 - the question for the integer itself always with an error.
 
-Shape rules stay as they are: they are run on a few examples of the sizes ("probes"), and what comes
-out is found again among the sizes that went in, or by the rule itself, run on sizes. A graph is
-made concrete for each choice of sizes (static/template.py), where the rules have the last word.
+A graph is made concrete for each choice of sizes (static/template.py), where the shape rules of the
+ops have the last word.
 """
 
 from __future__ import annotations
 
-import functools
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -43,6 +41,27 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
+def _compared(name: str) -> Any:
+    def compare(self: Any, other: Any) -> Any:
+        if not isinstance(other, (int, float, np.integer, np.floating, _Number)):
+            return NotImplemented
+        return self.sizes.ask(name, self, other)
+
+    return compare
+
+
+def _computed(name: str, swap: bool = False) -> Any:
+    def compute(self: Any, other: Any) -> Any:
+        if not isinstance(other, (int, float, np.integer, np.floating, _Number)):
+            return NotImplemented
+        other = other.item() if isinstance(other, np.generic) else other
+        a, b = (other, self) if swap else (self, other)
+        terms = _terms_of(name, a, b)
+        return Ratio(self.sizes, name, (a, b)) if terms is None else _size(self.sizes, terms)
+
+    return compute
+
+
 class _Number(SymbolicNumber):
     """What sizes, and numbers computed from them, share: Python asks `sizes` what they are."""
 
@@ -65,40 +84,21 @@ class _Number(SymbolicNumber):
         return self // 1
 
     def __ceil__(self) -> Any:
-        return -(-self // 1)
+        return -1 * (-1 * self // 1)
 
     def __round__(self, digits: int | None = None) -> Any:
         return round(self.sizes.value(self), digits)
 
-
-def _compared(name: str) -> Any:
-    def compare(self: Any, other: Any) -> Any:
-        if not isinstance(other, (int, float, np.integer, np.floating, _Number)):
-            return NotImplemented
-        return self.sizes.ask(name, self, other)
-
-    return compare
-
-
-def _computed(name: str, swap: bool = False) -> Any:
-    def compute(self: Any, other: Any) -> Any:
-        if not isinstance(other, (int, float, np.integer, np.floating, _Number)):
-            return NotImplemented
-        other = other.item() if isinstance(other, np.generic) else other
-        a, b = (other, self) if swap else (self, other)
-        terms = _terms_of(name, a, b)
-        return Ratio(self.sizes, name, (a, b)) if terms is None else _size(self.sizes, terms)
-
-    return compute
-
-
-for _name, _word in (("==", "eq"), ("!=", "ne"), ("<", "lt"), ("<=", "le"), (">", "gt"),
-                     (">=", "ge")):  # fmt: skip
-    setattr(_Number, f"__{_word}__", _compared(_name))
-for _name, _word in (("+", "add"), ("-", "sub"), ("*", "mul"), ("/", "truediv"),
-                     ("//", "floordiv"), ("%", "mod"), ("**", "pow")):  # fmt: skip
-    setattr(_Number, f"__{_word}__", _computed(_name))
-    setattr(_Number, f"__r{_word}__", _computed(_name, swap=True))
+    __eq__, __ne__ = _compared("=="), _compared("!=")
+    __lt__, __le__ = _compared("<"), _compared("<=")
+    __gt__, __ge__ = _compared(">"), _compared(">=")
+    __add__, __radd__ = _computed("+"), _computed("+", swap=True)
+    __sub__, __rsub__ = _computed("-"), _computed("-", swap=True)
+    __mul__, __rmul__ = _computed("*"), _computed("*", swap=True)
+    __truediv__, __rtruediv__ = _computed("/"), _computed("/", swap=True)
+    __floordiv__, __rfloordiv__ = _computed("//"), _computed("//", swap=True)
+    __mod__, __rmod__ = _computed("%"), _computed("%", swap=True)
+    __pow__, __rpow__ = _computed("**"), _computed("**", swap=True)
 
 
 class Size(_Number):
@@ -321,7 +321,7 @@ class Sizes:
         self.now: Values = {}  # for which questions are answered
         self.probes: list[Values] = [{}, {}, {}]  # for which shape rules are run
         self.guards: dict[str, Guard] = {}
-        self._asking = True
+        self.asking = True  # else questions leave no guard
 
     def unknown(self, name: str, now: int, probes: tuple[int, int, int]) -> Size:
         self.now[name] = now
@@ -354,7 +354,7 @@ class Sizes:
 
     def _answer(self, name: str, a: Any, b: Any) -> bool:
         answer = COMPARE[name](evaluate(a, self.now), evaluate(b, self.now))
-        if self._asking:  # a shape rule that only tries itself on sizes leaves no guard
+        if self.asking:  # a shape rule that only tries itself on sizes leaves no guard
             self._note(Guard(name, a, b, answer))
         return answer
 
@@ -387,116 +387,16 @@ class Sizes:
                     low, high = -np.inf, high + bound
         return low, high
 
+    # ---- what graphs of placeholders do otherwise ------------------------------------------------
+
     def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """A call of a function that makes tensors of these sizes."""
         return function(*args)
 
-    # ---- shape rules -----------------------------------------------------------------------------
+    def made_equal(self, operands: list[Any]) -> Iterator[None]:
+        """After each step other sizes of the operands are equal; at the end all is as before."""
+        return iter(())
 
-    def layouts(
-        self, op: Any, operands: list[Any], attrs: tuple[Any, ...], rule: Callable[..., Any]
-    ) -> list[tuple[Any, Any]]:
-        """What `rule(op, operands, attrs)` gives, (shape, dtype) of each output, in sizes.
-
-        A rule may have several pieces (x[:32] of 10 rows, of 100): if the small probes do not lead
-        to what it gives for the sizes of now, ones about those do.
-        """
-        try:
-            found = _Fit(self, self.probes, op, operands, attrs).layouts(rule)
-            args = [_example(x, self.now) for x in operands]
-            first = op.infer(*([args] if op.inputs < 0 else args), *evaluate(attrs, self.now))[0]
-            if evaluate(found[0][0], self.now) == tuple(first):
-                return found
-        except (ValueError, IndexError, ArithmeticError):
-            pass
-        near = [{name: n + more for name, n in self.now.items()} for more in (0, 1, 5)]
-        return _Fit(self, near, op, operands, attrs).layouts(rule)
-
-    def inferred(self, op: Any, operands: Any, attrs: Any) -> Any:
-        """The op's shape rule run on sizes; () where it needs integers."""
-        self._asking = False
-        try:
-            return op.infer(*([list(operands)] if op.inputs < 0 else operands), *attrs)[0]
-        except (GraphError, TypeError, ValueError):
-            return ()
-        finally:
-            self._asking = True
-
-
-class _Fit:
-    """Finds what the sizes of a call's results are, from examples."""
-
-    def __init__(
-        self, sizes: Sizes, probes: list[Values], op: Any, operands: Any, attrs: Any
-    ) -> None:
-        self.probes = probes
-        self.call = op, operands, attrs
-        self.given = list(sizes_in([getattr(x, "shape", x) for x in operands] + [attrs]))
-        if op.name == "slice":
-            self.given += _lengths(attrs[0], operands[0].shape)
-        self._inferred = functools.partial(sizes.inferred, op, operands, attrs)
-
-    def layouts(self, rule: Callable[..., Any]) -> list[tuple[Any, Any]]:
-        op, operands, attrs = self.call
-        found = [
-            rule(op, [_example(x, values) for x in operands], evaluate(attrs, values))
-            for values in self.probes
-        ]
-        layouts = []
-        for i, (_, dtype) in enumerate(found[0]):
-            layouts.append((self._shape(i, [f[i][0] for f in found]), dtype))
-            self.given += sizes_in(layouts[-1][0])  # further outputs have sizes like the first
-        return layouts
-
-    def _shape(self, output: int, shapes: list[Any]) -> tuple[Any, ...]:
-        fitted: list[Any] = []
-        for d, examples in enumerate(zip(*shapes, strict=True)):
-            known: Any = examples[0] if examples.count(examples[0]) == len(examples) else None
-            if known is None:
-                known = next((s for s in self.given if self._is(s, examples)), None)
-            if known is None and output == 0:
-                inferred = self._inferred()
-                if len(inferred) == len(shapes[0]) and self._is(inferred[d], examples):
-                    known = inferred[d]
-            known = self._scaled(examples) if known is None else known
-            if known is None:
-                raise GraphError(
-                    f"{self.call[0].name}: how a size of its result follows from sizes that are "
-                    f"not known yet cannot be told, at {users_line()}"
-                )
-            fitted.append(known)
-        return tuple(fitted)
-
-    def _is(self, x: Any, examples: Any) -> bool:
-        return all(evaluate(x, v) == n for v, n in zip(self.probes, examples, strict=True))
-
-    def _scaled(self, examples: Any) -> Any:
-        """a n + b of one of the sizes n."""
-        for size in self.given:
-            n = [evaluate(size, values) for values in self.probes]
-            if n[0] == n[1] or (examples[1] - examples[0]) % (n[1] - n[0]):
-                continue
-            a = (examples[1] - examples[0]) // (n[1] - n[0])
-            found = size * a + (examples[0] - a * n[0])
-            if self._is(found, examples):
-                return found
-        return None
-
-
-def _lengths(key: Any, shape: tuple[Any, ...]) -> Iterator[Size]:
-    """How long slices may be, as sizes: ceil((stop - start) / step)."""
-    for part in key:
-        step = part.step or 1 if isinstance(part, slice) else 0
-        if not isinstance(step, int) or step < 1:
-            continue
-        for n in shape:
-            ends = [0 if part.start is None else part.start, n if part.stop is None else part.stop]
-            start, stop = (e + n if isinstance(e, int) and e < 0 else e for e in ends)
-            yield from sizes_in(-((start - stop) // step))
-
-
-def _example(x: Any, values: Values) -> Any:
-    """An operand with the sizes of a probe."""
-    if hasattr(x, "shape"):
-        return type(x)(evaluate(x.shape, values), x.dtype)
-    return evaluate(x, values)
+    def explained(self, error: Exception, operands: list[Any]) -> Exception:
+        """An error of an op's shape rule, in sizes."""
+        return error

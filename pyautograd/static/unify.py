@@ -63,7 +63,7 @@ class OpenSizes(Sizes):
         )
 
     def add(self, name: str, named: bool, first: bool) -> Size:
-        """A new size; `first`: of dimension 0, where a batch is likely, so that examples are few."""
+        """A new size. `first`: of dimension 0, likely a batch, so that examples are small."""
         k = len(self.now)
         probes = (
             (5 + 2 * k, 8 + 3 * k, 13 + 5 * k) if first else (67 + 4 * k, 80 + 6 * k, 97 + 10 * k)
@@ -101,7 +101,7 @@ class OpenSizes(Sizes):
     # ---- questions -------------------------------------------------------------------------------
 
     def _answer(self, name: str, a: Any, b: Any) -> bool:
-        if not self._asking:
+        if not self.asking:
             return super()._answer(name, a, b)
         asker = _asker()
         if not asker.startswith(_PACKAGE):
@@ -135,23 +135,16 @@ class OpenSizes(Sizes):
 
     # ---- shape rules -----------------------------------------------------------------------------
 
-    def layouts(
-        self, op: Any, operands: list[Any], attrs: tuple[Any, ...], rule: Callable[..., Any]
-    ) -> list[tuple[Any, Any]]:
-        """As for all sizes; where the rule refuses, it is tried with sizes made equal."""
-        try:
-            return super().layouts(op, operands, attrs, rule)
-        except (ValueError, TypeError, IndexError, GraphError) as error:
-            before = dict(self.bound)
-            for pairs in self._candidates(operands):
-                self.bound = dict(before)
-                if all([self.make_equal(a, b) for a, b in pairs]):
-                    try:
-                        return super().layouts(op, operands, attrs, rule)
-                    except (ValueError, TypeError, IndexError, GraphError):
-                        pass
-            self.bound = before
-            raise type(error)(self._in_sizes(str(error), operands)) from None
+    def made_equal(self, operands: list[Any]) -> Iterator[None]:
+        before = dict(self.bound)
+        for pairs in self._candidates(operands):
+            self.bound = dict(before)
+            if all(map(self.make_equal, *zip(*pairs, strict=True))):
+                yield
+        self.bound = before
+
+    def explained(self, error: Exception, operands: list[Any]) -> Exception:
+        return type(error)(self._in_sizes(str(error), operands))
 
     def _candidates(self, operands: list[Any]) -> Iterator[tuple[tuple[Any, Any], ...]]:
         shapes = [getattr(x, "shape", ()) for x in operands]
