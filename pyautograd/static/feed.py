@@ -11,7 +11,7 @@ import numpy as np
 from pyautograd.graph import GraphError
 from pyautograd.static.graph import Graph
 from pyautograd.static.program import Place, Planned, Variant
-from pyautograd.static.sizes import Values
+from pyautograd.static.symbolic import Values
 from pyautograd.static.trace import Leaf
 from pyautograd.static.unify import OpenSizes
 from pyautograd.tensor import as_tensor

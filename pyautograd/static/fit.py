@@ -12,7 +12,8 @@ from typing import Any
 
 from pyautograd.graph import GraphError
 from pyautograd.origin import users_line
-from pyautograd.static.sizes import Size, Sizes, Values, evaluate, sizes_in
+from pyautograd.static.sizes import Sizes
+from pyautograd.static.symbolic import Size, Values, evaluate, sizes_in
 
 
 def layouts(

@@ -16,7 +16,8 @@ from pyautograd.static.graph import Graph, Value
 from pyautograd.static.joint import Joint, PlannedFunction, leads_back
 from pyautograd.static.lower import lower
 from pyautograd.static.passes import PASSES
-from pyautograd.static.sizes import Guard, Sizes, Values
+from pyautograd.static.sizes import Guard, Sizes
+from pyautograd.static.symbolic import Values
 from pyautograd.static.template import concrete
 from pyautograd.static.trace import Leaf, Tracer
 from pyautograd.tensor import Tensor, wrap

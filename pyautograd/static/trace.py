@@ -15,7 +15,8 @@ from pyautograd.ops.random import Generator
 from pyautograd.origin import users_line
 from pyautograd.static.fit import layouts
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value
-from pyautograd.static.sizes import Sizes, evaluate, sizes_in
+from pyautograd.static.sizes import Sizes
+from pyautograd.static.symbolic import evaluate, sizes_in
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor, wrap
 from pyautograd.watch import watch_ops

@@ -16,21 +16,21 @@ from typing import Any
 from pyautograd.graph import GraphError
 from pyautograd.modes import tracer
 from pyautograd.origin import users_line
-from pyautograd.static.sizes import (
+from pyautograd.static.sizes import Sizes
+from pyautograd.static.symbolic import (
     Size,
-    Sizes,
     Terms,
     Values,
-    _product,
-    _size,
-    _terms_of,
     atoms_in,
     evaluate,
     frozen,
+    product,
+    size_of,
+    terms_of,
 )
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
-_HERE = {__file__, sys.modules[Sizes.__module__].__file__}
+_HERE = {__file__, *[sys.modules[kind.__module__].__file__ for kind in (Sizes, Size)]}
 # Where sizes are compared because they have to be equal: anything else is an error there. Elsewhere
 # the question is which way to go (whether to broadcast, say), and sizes that may differ do.
 _CHECKS = {
@@ -82,10 +82,10 @@ class OpenSizes(Sizes):
             return terms
         found: Terms = {}
         for atoms, factor in terms.items():
-            product: Terms = {(): factor}
+            part: Terms = {(): factor}
             for atom in atoms:
-                product = _product(product, self._atom(atom))
-            for key, value in product.items():
+                part = product(part, self._atom(atom))
+            for key, value in part.items():
                 found[key] = found.get(key, 0) + value
         return {key: value for key, value in found.items() if value}
 
@@ -93,8 +93,8 @@ class OpenSizes(Sizes):
         if isinstance(atom, str):
             return self.resolved(self.bound[atom]) if atom in self.bound else {(atom,): 1}
         name, x, y = atom
-        a, b = (_size(self, self.resolved(dict(t))) for t in (x, y))
-        terms = _terms_of(name, a, b)
+        a, b = (size_of(self, self.resolved(dict(t))) for t in (x, y))
+        terms = terms_of(name, a, b)
         assert terms is not None
         return terms
 
@@ -116,7 +116,7 @@ class OpenSizes(Sizes):
 
     def make_equal(self, a: Any, b: Any) -> bool:
         """Whether two sizes are equal, or could be made so: an unnamed size is replaced."""
-        difference = _terms_of("-", a, b)
+        difference = terms_of("-", a, b)
         if difference is None:  # not integers
             return super()._answer("==", a, b)
         difference = {atoms: factor for atoms, factor in difference.items() if factor}
