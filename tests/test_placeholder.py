@@ -347,6 +347,12 @@ def test_a_second_dtype_and_what_stays_outside() -> None:
     assert f(np.ones(3)).tolist() == [2.0, 4.0, 6.0]
 
 
+def test_compiled_functions_of_symbols() -> None:
+    inner = ag.compile(lambda x: x * 2.0)
+    x = placeholder((None, 2), name="x")
+    assert static.compile(x, inner(x) + 1.0)(ag.ones(1, 2)).tolist() == [[3.0, 3.0]]
+
+
 def test_a_graph_ends_with_its_symbols() -> None:
     gc.collect()
     before = modes.state.building

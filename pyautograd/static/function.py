@@ -13,6 +13,7 @@ from pyautograd import modes
 from pyautograd.func.pytree import is_leaf
 from pyautograd.modes import is_grad_enabled, state
 from pyautograd.nn.module import Module
+from pyautograd.op import graph_of
 from pyautograd.static.program import Program, Variant, is_input
 from pyautograd.tensor import Tensor
 
@@ -73,6 +74,8 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.tracing and modes.tracer() is not None:
             return self.function(*args, **kwargs)  # part of a larger graph
+        if state.building and graph_of((args, kwargs)) is not None:
+            return self.function(*args, **kwargs)  # of symbols
         last = self._last
         if last is not None and not kwargs and last.program.fits():
             arrays = last.arrays(args)
@@ -120,9 +123,10 @@ class Compiled:
     def explain(self, verbose: bool = False) -> str:
         """What the function became for the arguments that were last new to it.
 
-        The graph as traced and after the passes, what was fused and why not, the memory of the plan
-        against that of eager code, and the time it took. With `verbose` also what each pass
-        changed, and the map of the arena: which value lies where, from which step to which.
+        What the passes did, the graph after them, what was fused and why not, the memory of the
+        plan against that of eager code, and the time it took. With `verbose` also the graph as it
+        was traced, what each pass changed in it, and the map of the arena: what lies where, from
+        which step to which.
         """
         return self._latest.explain(verbose) if self._latest else "not traced yet: call it once"
 

@@ -200,7 +200,7 @@ class Variant:
         self._graphs, self._sizes = graphs, sizes
         own = self.source()
         # Arrays of the inputs' layouts, which take no memory.
-        self._like = tuple([np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in own[0].inputs])
+        self.like = tuple([np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in own[0].inputs])
         for graph in own:
             for improve in PASSES:
                 improve(graph)
@@ -216,7 +216,7 @@ class Variant:
         """The arrays of plain arguments, if they are what the plan was made for."""
         if is_grad_enabled() is not self.grad_enabled:
             return None
-        return _C.matching_arrays(args, self._like, Tensor)
+        return _C.matching_arrays(args, self.like, Tensor)
 
     def run(self, arrays: list[Any]) -> Any:
         """Runs the plan on the arrays of the inputs, C-contiguous."""

@@ -23,7 +23,8 @@ def report(variant: Any, verbose: bool) -> str:
     python = [p.call.name for p in plan.parts if not isinstance(p, tuple)]
     traced = variant.source()
     names: dict[Value, str] = {}
-    lines = ["as traced:", _indented(traced[0].text(names)), ""]
+    before = traced[0].text(names)
+    lines = ["as traced:", _indented(before), ""] if verbose else []
     for i, graph in enumerate(traced):
         lines += ["passes over the gradients' graph:" if i else "passes:"]
         lines += _changes(graph, names, verbose)
@@ -65,7 +66,7 @@ def _fused(graph: Graph) -> list[str]:
     """The programs, and why neighbours of them are not part of them."""
     programs = [call for call in graph.calls if call.name == "program"]
     lines = [
-        f"fused: {', '.join(call.attrs[0])}, at {call.where}"
+        f"fused: {', '.join(call.attrs[0])}, at {call.where.split(': ')[0]}"
         for call in programs
         if len(call.attrs[0]) > 1
     ]
