@@ -10,11 +10,17 @@ from types import FrameType
 _PACKAGE = os.path.dirname(__file__) + os.sep
 
 
-def users_line() -> str:
-    """The innermost line outside this package, as `file:line: source`."""
+def users_frame() -> FrameType:
+    """The innermost frame outside this package."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
+    return frame
+
+
+def users_line() -> str:
+    """The innermost line outside this package, as `file:line: source`."""
+    frame = users_frame()
     return _line(frame, frame.f_lineno)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautograd.device import on_cpu
 from pyautograd.dtypes import SUPPORTED
 from pyautograd.nn.module import Parameter
 from pyautograd.tensor import Tensor, wrap
@@ -195,12 +196,16 @@ def save(obj: Any, path: Path) -> None:
         write_whole(target, lambda file: write_npz(file, structure, arrays))
 
 
-def load(path: Path) -> Any:
+def load(path: Path, map_location: Any = None, *, weights_only: bool = True) -> Any:
     """What `save` has written to the file.
 
-    A safetensors file of other origin gives a flat dict of tensors. Raises ValueError, with the
-    path, for a file that is damaged or that `save` has not written.
+    Files hold data alone, no code: so `weights_only` is always true, and may be said. The only
+    place to map to is "cpu". A safetensors file of other origin gives a flat dict of tensors.
+    Raises ValueError, with the path, for a file that is damaged or that `save` has not written.
     """
+    if not weights_only:
+        raise ValueError("load: files hold data alone; weights_only=False is not supported")
+    on_cpu(map_location)
     name = os.fspath(path)
     with open(name, "rb") as file:
         try:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
+from pyautograd.cost import Cost
 from pyautograd.modes import Changes, changed_together, enable_grad, state, tracer
 from pyautograd.nn.module import zero_grads
 from pyautograd.op import graph_of
@@ -143,6 +144,16 @@ class Optimizer:
         for params, done in zip(chosen, work, strict=True):
             self._changes_of(done[0]).mark()
             self._keep(params, done)
+
+    def update_cost(self, params: list[Tensor]) -> Cost:
+        """The bytes of an update of these: of them and their state read and written, of gradients
+        read. Its arithmetic is not counted.
+        """
+        moved = 0
+        for p in params:
+            kept = sum([isinstance(x, Tensor) for x in self.state.get(p, {}).values()])
+            moved += p._array.nbytes * (3 + 2 * kept)
+        return Cost(0, moved)
 
     def _changes_of(self, arrays: list[Any]) -> Changes:
         """The account of changes of these parameters, by the group's last step."""

@@ -35,6 +35,7 @@ import numpy as np
 
 from pyautograd.graph import GraphError
 from pyautograd.ops.index import PLACE
+from pyautograd.ops.inplace import Region
 from pyautograd.serialization import write_npz, write_whole
 from pyautograd.static.feed import GraphFunction
 from pyautograd.static.file_reader import LoadedFunction, Reader
@@ -134,7 +135,7 @@ class _Writer:
         if isinstance(x, list):
             return list(map(self.encoded, x))
         for kind, (what, take) in _ENCODED.items():
-            if isinstance(x, what):
+            if isinstance(x, what) and not isinstance(x, Region):
                 return {kind: take(self, x)}
         raise GraphError(f"save: an attribute of type {type(x).__name__} cannot be in a file")
 

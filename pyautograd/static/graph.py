@@ -12,6 +12,7 @@ from pyautograd import modes
 from pyautograd.graph import GraphError, Symbol
 from pyautograd.op import Op
 from pyautograd.origin import users_line
+from pyautograd.watch import node_in_backward
 
 
 class _Flags:
@@ -119,7 +120,7 @@ class Draw:
 class Call:
     """A call of an op. Operands are Values, Python numbers or None."""
 
-    __slots__ = ("attrs", "name", "op", "operands", "outputs", "where")
+    __slots__ = ("attrs", "backward", "name", "op", "operands", "outputs", "where")
 
     def __init__(
         self, name: str, op: Op | None, operands: list[Any], attrs: tuple[Any, ...] = ()
@@ -130,11 +131,13 @@ class Call:
         self.attrs = attrs
         self.outputs: list[Value] = []
         self.where = users_line()
+        self.backward = node_in_backward() is not None  # whether a gradient rule made it
 
     def copy(self, operands: list[Any], attrs: tuple[Any, ...]) -> Call:
         """The same call of other operands, without outputs yet."""
         again = Call.__new__(Call)
-        again.name, again.op, again.where = self.name, self.op, self.where
+        again.name, again.op = self.name, self.op
+        again.where, again.backward = self.where, self.backward
         again.operands, again.attrs, again.outputs = operands, attrs, []
         return again
 

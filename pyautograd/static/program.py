@@ -33,6 +33,7 @@ def is_input(x: Any) -> bool:
 class Planned:
     """What a graph does around its plans: gradients that it leaves, and the results' structure."""
 
+    name = "plan"  # for the profiler
     joint: Joint | None = None
     on_tape: tuple[int, ...] | list[int] = ()
 
@@ -83,6 +84,7 @@ class Program(Planned):
         batch: int | None = None,
     ) -> None:
         start = time.perf_counter()
+        self.name = getattr(function, "__name__", type(function).__name__)
         self.variants: dict[int | None, Variant] = {}  # by batch
         self.one_batch: int | None = None  # that it serves, though others were hoped for
         self.sizes: Sizes | None = None
@@ -205,6 +207,9 @@ class Variant:
             for improve in PASSES:
                 improve(graph)
         self.plan, *others = map(lower, own)
+        self.plan.name = program.name
+        for plan in others:
+            plan.name = f"{program.name}, gradients"
         self.gradients = others[0] if others else None
         self.seconds = 0.0
 
