@@ -60,7 +60,7 @@ def test_evaluation_and_training_of_one_graph() -> None:
     predict = static.compile(x, {"class": logits.argmax(1), "p": [F.softmax(logits, 1)]})
     evaluate = static.compile([x, y], loss)
     optimizers[1].zero_grad()
-    loss.backward()
+    ag.autograd.backward(loss)
     assert re.search(r"symbol of shape \(8, 4\)", repr(models[1][0].weight.grad))
     nn.utils.clip_grad_norm_(models[1].parameters(), 100.0)
     optimizers[1].step()
@@ -168,6 +168,23 @@ def test_shapes_follow_through_layers() -> None:
         assert mean.shape == (shape[0], 4)
     with pytest.raises(ValueError, match=r"built for .*H.*; got N = 1, H = 2, W = 2"):
         f(ag.randn(1, 3, 2, 2))
+
+
+def test_positions_and_causal_masks() -> None:
+    x = placeholder(("N", "T", 6), name="x")
+
+    def program(x: ag.Tensor) -> tuple[ag.Tensor, ...]:
+        n, t = x.shape[:2]
+        return (
+            F.scaled_dot_product_attention(x, x, x, is_causal=True),
+            ag.arange(t), ag.arange(3, t + 3, 2), ag.arange(n, dtype=np.float32),
+        )  # fmt: skip
+
+    f = static.compile(x, program(x))
+    for shape in ((2, 5, 6), (3, 4, 6), (1, 1, 6)):
+        value = ag.randn(*shape)
+        for a, b in zip(f(value), program(value), strict=True):
+            assert_equal(a, b)
 
 
 NAMED = r"\(N, 3\).*\(M, 4\)"
@@ -281,6 +298,10 @@ def test_what_cannot_be_compiled() -> None:
         static.compile(x, x + y)
     with pytest.raises(TypeError, match="input 0 is no placeholder"):
         static.compile(x + 1.0, x)
+    with pytest.raises(TypeError, match=r"pyautograd\.compile takes a function"):
+        static.compile(lambda x: x, x)
+    with pytest.raises(TypeError, match="x is a symbol"):
+        static.compile(x, x * 2.0)(x)
     with pytest.raises(TypeError, match="output 0 is no symbol"):
         static.compile(x, ag.ones(2))
     with pytest.raises(ValueError, match="two inputs are called 'x'"):

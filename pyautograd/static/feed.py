@@ -10,6 +10,7 @@ import numpy as np
 
 from pyautograd import _C
 from pyautograd.graph import GraphError
+from pyautograd.op import Stand
 from pyautograd.static.graph import Graph
 from pyautograd.static.program import Place, Planned, Variant
 from pyautograd.static.symbolic import Values
@@ -79,12 +80,14 @@ class GraphFunction(Planned):
     def _array(self, x: Any, value: Any) -> Any:
         """A value of the feed as a plan takes it."""
         name = x.source.name
+        if isinstance(value, Stand):
+            raise TypeError(f"feed: {name} is a symbol of a graph, expected values")
         try:
             array = as_tensor(value)._array
         except (TypeError, ValueError) as error:
             raise TypeError(f"feed: {name} is {type(value).__name__}: {error}") from None
         if not isinstance(array, np.ndarray):
-            raise TypeError(f"feed: {name} is part of a graph, not a tensor with values")
+            raise TypeError(f"feed: {name} is part of a graph under construction, expected values")
         if array.dtype != x.dtype:
             raise TypeError(f"feed: expected {name} of {x.dtype}, got {array.dtype}")
         return np.ascontiguousarray(array).reshape(array.shape)

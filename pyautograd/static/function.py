@@ -123,10 +123,9 @@ class Compiled:
     def explain(self, verbose: bool = False) -> str:
         """What the function became for the arguments that were last new to it.
 
-        What the passes did, the graph after them, what was fused and why not, the memory of the
-        plan against that of eager code, and the time it took. With `verbose` also the graph as it
-        was traced, what each pass changed in it, and the map of the arena: what lies where, from
-        which step to which.
+        The graph as traced and after the passes, what was fused and why not, the memory of the plan
+        against that of eager code, and the time it took. With `verbose` also what each pass
+        changed, and the map of the arena: what lies where, from which step to which.
         """
         return self._latest.explain(verbose) if self._latest else "not traced yet: call it once"
 

@@ -250,6 +250,10 @@ def compile(inputs: Any, outputs: Any) -> GraphFunction:
     >>> bool(evaluate(feed)["loss"] < before)
     True
     """
+    if callable(inputs) and not isinstance(inputs, Tensor):
+        raise TypeError(
+            "compile: expected placeholders and outputs; pyautograd.compile takes a function"
+        )
     given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     for i, x in enumerate(given):
         if not isinstance(x, Symbolic) or not isinstance(x.inner._array.source, Input):

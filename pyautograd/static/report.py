@@ -23,8 +23,7 @@ def report(variant: Any, verbose: bool) -> str:
     python = [p.call.name for p in plan.parts if not isinstance(p, tuple)]
     traced = variant.source()
     names: dict[Value, str] = {}
-    before = traced[0].text(names)
-    lines = ["as traced:", _indented(before), ""] if verbose else []
+    lines = ["as traced:", _indented(traced[0].text(names)), ""]
     for i, graph in enumerate(traced):
         lines += ["passes over the gradients' graph:" if i else "passes:"]
         lines += _changes(graph, names, verbose)
