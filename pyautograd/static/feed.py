@@ -98,10 +98,9 @@ class GraphFunction(Planned):
         pairs = list(zip(self.graph.inputs, arrays, strict=True))
         for x, array in [*pairs, *pairs]:  # twice: a size may be told by a later input
             if not self._sizes.read(x.shape, array.shape, values):
-                known = ", ".join(f"{k} = {v}" for k, v in values.items())
                 raise ValueError(
                     f"feed: expected {x.source.name} of shape {x.shape}, got {array.shape}"
-                    + (f" ({known})" if known else "")
+                    + (f" ({_told(values)})" if values else "")
                 )
         for name, n in values.items():
             if n < self._sizes.least:
@@ -122,12 +121,13 @@ class GraphFunction(Planned):
     def _made(self, values: Values) -> Variant:
         start = time.perf_counter()
         for guard in self._sizes.broken({**self._sizes.now, **values}):
-            sizes = ", ".join(f"{k} = {v}" for k, v in values.items())
-            raise ValueError(f"feed: the graph was built for {guard}; got {sizes}")
+            raise ValueError(f"feed: the graph was built for {guard}; got {_told(values)}")
         try:
             found = Variant(self, [self.graph], {**self._sizes.now, **values})
-        except GraphError as error:
-            raise ValueError(f"feed: {error}") from None
+        except (GraphError, ValueError, IndexError, ArithmeticError) as error:
+            raise ValueError(
+                f"feed: the graph does not work for {_told(values)}: {error}"
+            ) from None
         found.seconds = time.perf_counter() - start
         return found
 
@@ -137,3 +137,7 @@ class GraphFunction(Planned):
 
     def __repr__(self) -> str:
         return f"<graph function of {self._expected()}>"
+
+
+def _told(values: Values) -> str:
+    return ", ".join(f"{name} = {n}" for name, n in values.items()) or "these shapes"

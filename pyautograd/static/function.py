@@ -185,18 +185,16 @@ class Compiled:
 
     def _make_room(self, kept: Program) -> None:
         """Drops the oldest plans above the limit, those of other programs first."""
-        programs = [(p, key) for key, found in self._programs.items() for p in found]
-        plans = sum(len(p.variants) for p, _ in programs)
-        for program, key in programs[::-1] if len(self._programs) == 1 else programs:
-            if plans <= LARGEST_CACHE:
-                return
-            if program is not kept:
-                plans -= len(program.variants)
+        programs = [(p, key) for key, found in self._programs.items() for p in reversed(found)]
+        excess = sum(len(p.variants) for p, _ in programs) - LARGEST_CACHE
+        for program, key in sorted(programs, key=lambda entry: entry[0] is kept):
+            while excess > 0 and program.variants:
+                del program.variants[next(iter(program.variants))]
+                excess -= 1
+            if not program.variants:
                 self._programs[key].remove(program)
                 if not self._programs[key]:
                     del self._programs[key]
-        while len(kept.variants) > LARGEST_CACHE:
-            del kept.variants[next(iter(kept.variants))]
 
 
 def _batch(inputs: list[Tensor]) -> int | None:

@@ -18,27 +18,31 @@ def report(variant: Any, verbose: bool) -> str:
 
     verbose: also what each pass changed, and which value lies where in the arena, and when.
     """
-    plan = variant.plan
-    native = sum(b - a for a, b in (p for p in plan.parts if isinstance(p, tuple)))
-    python = [p.call.name for p in plan.parts if not isinstance(p, tuple)]
     traced = variant.source()
     names: dict[Value, str] = {}
-    lines = ["as traced:", _indented(traced[0].text(names)), ""]
+    lines: list[str] = []
     for i, graph in enumerate(traced):
-        lines += ["passes over the gradients' graph:" if i else "passes:"]
+        eager = peak_bytes(graph)
+        lines += ["", "the gradients' plan", ""] if i else []
+        lines += ["as traced:", _indented(graph.text(names)), "", "passes:"]
         lines += _changes(graph, names, verbose)
-    lines += [
-        "", "after the passes:", _indented(traced[0].text(names)), "",
+        lines += ["", "after the passes:", _indented(graph.text(names)), ""]
+        lines += _plan(variant.gradients if i else variant.plan, graph, eager, verbose)
+    return "\n".join([*lines, "", f"traced and compiled in {variant.seconds * 1e3:.1f} ms"])
+
+
+def _plan(plan: Any, graph: Graph, eager: int, verbose: bool) -> list[str]:
+    """The steps of a plan, what was fused, and the memory, `eager` being that of eager code."""
+    native = sum(b - a for a, b in (p for p in plan.parts if isinstance(p, tuple)))
+    python = [p.call.name for p in plan.parts if not isinstance(p, tuple)]
+    return [
         f"plan: {native} native steps" + (
             f", {len(python)} calls of Python: {', '.join(python)}" if python else ""
         ),
-        *_fused(traced[0]),
-        _memory(variant),
-        f"traced and compiled in {variant.seconds * 1e3:.1f} ms",
+        *_fused(graph),
+        f"arena: {plan.arena_bytes:,} bytes; eager holds up to {eager:,} bytes of results",
+        *(["", "arena, by steps:", *_arena(plan.places)] if verbose else []),
     ]  # fmt: skip
-    if verbose:
-        lines += ["", "arena, by steps:", *_arena(plan.places)]
-    return "\n".join(lines)
 
 
 def _indented(text: str) -> str:
@@ -104,13 +108,6 @@ def _why_not(first: Call, second: Call) -> str:
 
 
 # ---- memory --------------------------------------------------------------------------------------
-
-
-def _memory(variant: Any) -> str:
-    eager = sum(map(peak_bytes, variant.source()[:1]))
-    return (
-        f"arena: {variant.plan.arena_bytes:,} bytes; eager holds up to {eager:,} bytes of results"
-    )
 
 
 def peak_bytes(graph: Graph) -> int:

@@ -109,7 +109,7 @@ class OpenSizes(Sizes):
                 f"whether {a!r} {name} {b!r} is not known while a graph is built, but Python asks "
                 f"for it at {users_line()}"
             )
-        if name not in ("==", "!="):
+        if name not in ("==", "!=") or (isinstance(b, int) and b == 0):
             return super()._answer(name, a, b)
         equal = asker[len(_PACKAGE) :] in _CHECKS and self.make_equal(a, b)
         return equal is (name == "==")
