@@ -13,13 +13,30 @@ from typing import Any
 
 import numpy as np
 import pytest
+from case import Case
+from cases import CASES
 from static_networks import Encoder, assert_equal, convolutional, images, perceptron, rows, words
+from test_ops import cast, draw
+from test_ops import rows as cases
+from test_static import depends_on_values, program
 
 import pyautograd as ag
 from pyautograd import nn, static
 from pyautograd.static import GraphError, placeholder
+from pyautograd.static.file_reader import ATTRIBUTES, is_like
+from pyautograd.static.program import Program
 
 F = nn.functional
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@cases([case for case in CASES if not depends_on_values(case)])
+def test_attributes_are_what_the_reader_expects(case: Case, dtype: Any) -> None:
+    tensors = [ag.from_numpy(a) for a in cast(draw(case, np.random.default_rng(7)), dtype)]
+    traced = Program(program(case, min(case.order, 1)), tuple(tensors), {}, tensors, ())
+    for call in [call for graph in traced.graphs for call in graph.calls]:
+        if call.name in ATTRIBUTES:
+            assert is_like(call.attrs, ATTRIBUTES[call.name]), (call.name, call.attrs)
 
 
 def saved(path: Path, like: ag.Tensor, model: Any) -> Any:
@@ -202,6 +219,19 @@ def _renamed(table: Any, name: str) -> None:
     again = json.loads(json.dumps(table).replace(json.dumps(name), '"x[0]"'))
     table.clear()
     table.update(again)
+
+
+@pytest.mark.parametrize(
+    "attributes", [[{"tuple": [2, 4, 1]}, 1, 8, True], [{"tuple": [2, 4]}, 1, 0.5, True], [1, 2]]
+)
+def test_attributes_of_another_kind_are_refused(attributes: Any, tmp_path: Path) -> None:
+    path = tmp_path / "graph.npz"
+    x = placeholder((2, 4), name="x")
+    static.compile(x, F.layer_norm(x, (4,))).graph.save(path)
+    static.load(path)
+    _rewrite(path, lambda table: table["calls"][0].__setitem__(2, attributes))
+    with pytest.raises(ValueError, match="normalize with the attributes"):
+        static.load(path)
 
 
 def test_lies_that_show_at_other_sizes_are_refused_then(tmp_path: Path) -> None:

@@ -26,6 +26,41 @@ _RATIOS = ("+", "-", "*", "/", "//", "%")
 _DTYPES = {dtype.name: dtype for dtype in SUPPORTED}
 
 
+# What the attributes of ops look like whose native steps read them without a check of their own;
+# other ops with attributes are run by their forward, which checks. [int]: any number of integers.
+_PAIR = (int, int)
+_WINDOWS = (np.dtype(np.int64), np.dtype(np.int64), np.dtype(np.float64))  # 1-D arrays
+ATTRIBUTES: dict[str, Any] = {
+    "sum": ([int], bool, float),
+    "softmax": (int,),
+    "log_softmax": (int,),
+    "softmax_grad": (int,),
+    "log_softmax_grad": (int,),
+    "cross_entropy": (int, str, float),
+    "normalize": ((int, int, int), int, float, bool),
+    "normalize_grad": ((int, int, int), int, float, bool),
+    "conv2d": (_PAIR, _PAIR, _PAIR, int),
+    "conv2d_input_grad": (_PAIR, _PAIR, _PAIR, _PAIR, int),
+    "conv2d_weight_grad": (_PAIR, _PAIR, _PAIR, _PAIR, int),
+    "max_pool2d": (_PAIR, _PAIR, _PAIR, _PAIR, bool),
+    "max_pool2d_scatter": (_PAIR, _PAIR, _PAIR, _PAIR, _PAIR),
+    "avg_pool2d": (_WINDOWS, _WINDOWS),
+    "avg_pool2d_grad": (_WINDOWS, _WINDOWS, _PAIR),
+}
+
+
+def is_like(x: Any, pattern: Any) -> bool:
+    """Whether attributes are of the kinds that a pattern of `ATTRIBUTES` says, and in its order."""
+    if isinstance(pattern, np.dtype):
+        return isinstance(x, np.ndarray) and x.dtype == pattern and x.ndim == 1
+    if isinstance(pattern, type):
+        return type(x) is pattern
+    if type(x) is not tuple:
+        return False
+    kinds = pattern * len(x) if isinstance(pattern, list) else pattern
+    return len(x) == len(kinds) and all(map(is_like, x, kinds))
+
+
 class LoadedFunction(GraphFunction):
     """A function of a file: nothing in it is believed."""
 
@@ -42,6 +77,8 @@ class LoadedFunction(GraphFunction):
             op = OPS[call.name]
             operands = [_zeros(x, values) for x in call.operands]
             attrs = evaluate(call.attrs, values)
+            if call.name in ATTRIBUTES and not is_like(attrs, ATTRIBUTES[call.name]):
+                raise ValueError(f"{call.name} with the attributes {attrs}")
             for y in call.outputs:
                 _check_size(y, values)
             given = op.forward(operands, *attrs) if op.inputs < 0 else op.forward(*operands, *attrs)
@@ -109,6 +146,7 @@ class Reader:
         if not all(isinstance(x, plain) for x in given):
             raise ValueError(f"operands of {name}")
         call = Call(name, op, given, tuple(self.decoded(attrs)))
+        call.by_python = bool(call.attrs) and name not in ATTRIBUTES
         call.where = _text(where)
         call.outputs = [self._value(*layout) for layout in outputs]
         for y in call.outputs:

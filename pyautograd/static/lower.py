@@ -235,7 +235,7 @@ class _Lowering:
     def _native(self, call: Call) -> bool:
         ints: list[int] = []
         numbers: list[float] = []
-        if not _flatten(call.attrs, ints, numbers):
+        if call.by_python or not _flatten(call.attrs, ints, numbers):
             return False
         if any(not isinstance(x, Value) and x is not None for x in call.operands):
             return False
