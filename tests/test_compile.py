@@ -572,7 +572,7 @@ def test_explain_tells_what_was_made() -> None:
     text = compiled.explain()
     assert "4 calls in 1 programs" in text
     assert "1 native steps" in text
-    fused = "t5: float32[3] = program[mul, add, tanh, mul](input0, input1)"
+    fused = "t5: float32[3] = mul+add+tanh+mul(input0, input1)"
     assert f"after the passes:\n  {fused}" in text
     assert "by steps" not in text
     text = compiled.explain(verbose=True)
@@ -590,4 +590,4 @@ def test_explain_tells_why_not_and_where() -> None:
     assert re.search(r"\d+ bytes +0-1 +\|##\.*\| float32\[5, 3\]", text)
     wider = ag.compile(lambda x, y: x.exp().tanh() + y)
     wider(ag.ones(3), ag.ones(2, 3))
-    assert "not fused: exp, tanh with add: shapes (3,) and (2, 3) differ" in wider.explain()
+    assert "not fused: exp+tanh with add: shapes (3,) and (2, 3) differ" in wider.explain()

@@ -394,4 +394,4 @@ def test_the_graph_is_printed(capsys: Any) -> None:
     assert "t1: float32[N, 2] = mul(x, 2.0)" in capsys.readouterr().out
     assert "not run yet" in f.explain()
     f(ag.ones(3, 2))
-    assert "program[mul, add, tanh](x)" in f.explain()
+    assert "mul+add+tanh(x)" in f.explain()

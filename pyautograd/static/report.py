@@ -67,23 +67,19 @@ def _changes(graph: Graph, names: dict[Value, str], verbose: bool) -> list[str]:
 
 def _fused(graph: Graph) -> list[str]:
     """The programs, and why neighbours of them are not part of them."""
-    programs = [call for call in graph.calls if call.name == "program"]
+    programs = [call for call in graph.calls if call.name in ("program", "epilogue")]
     lines = [
-        f"fused: {', '.join(call.attrs[0])}, at {call.where.split(': ')[0]}"
+        f"fused: {call.title}, at {call.where.split(': ')[0]}"
         for call in programs
-        if len(call.attrs[0]) > 1
+        if "+" in call.title
     ]
     for call in graph.calls:
         for x in call.values():
             if x.call is not None and x.call.name == "program" and x.call is not call:
                 why = _why_not(x.call, call)
                 if why:
-                    lines.append(f"not fused: {_named(x.call)} with {_named(call)}: {why}")
+                    lines.append(f"not fused: {x.call.title} with {call.title}: {why}")
     return list(dict.fromkeys(lines))
-
-
-def _named(call: Call) -> str:
-    return ", ".join(call.attrs[0]) if call.name == "program" else call.name
 
 
 def _why_not(first: Call, second: Call) -> str:
