@@ -26,7 +26,7 @@ import numpy as np
 
 from pyautograd import _C, tape
 from pyautograd.cost import BY_KIND, Cost, Flops, moved
-from pyautograd.graph import ARRAYS, OUT, SHAPE, Node, Symbol, record
+from pyautograd.graph import ARRAYS, OUT, SHAPE, Node, Symbol, SymbolicNumber, record
 from pyautograd.modes import is_grad_enabled, state
 from pyautograd.tensor import Tensor, link_view, wrap
 
@@ -38,7 +38,7 @@ operators: dict[str, Callable[[Any, Any], Any]] = {}
 reflected_operators: dict[str, Callable[[Any, Any], Any]] = {}  # of the right operand: (b, a)
 
 _same_layout = _C.same_layout
-_OPERANDS = (int, float, np.generic, *ARRAYS)
+_OPERANDS = (int, float, np.generic, SymbolicNumber, *ARRAYS)
 
 
 def _linear_inputs(kind: str, inputs: int) -> tuple[int, ...]:
@@ -51,7 +51,8 @@ class Op:
     """The record of an op.
 
     name: as in error messages, in `grad_fn` and in the spaces.
-    kind: "elementwise", "reduction", "movement", "contraction", "window" or "normalisation".
+    kind: "elementwise", "reduction", "movement", "contraction", "window",
+        "normalisation" or "factorisation".
     forward: arrays (and attributes) to an array, or to a tuple of them of which only the first has
         a gradient. For an element-wise op this is the kernel of the opcode of the same name.
     rule: the gradient rule; None where there is no gradient.
@@ -193,6 +194,7 @@ class Stand(Tensor):
 
     __slots__ = ()
     level = 0
+    graph: Any = None  # of which it is a symbol: see `graph_of`
 
     @property
     def ndim(self) -> int:
@@ -239,6 +241,21 @@ class Stand(Tensor):
 
 class NoArrayError(AttributeError):
     """The values of a `Stand` were asked for."""
+
+
+def graph_of(values: Any) -> Any:
+    """The graph of the first symbol among nested values, None where there is none.
+
+    What is no op, but has to be part of the graph as a whole (a module, dropout, an optimiser's
+    step), asks this where `state.building`, and runs itself by the graph's `run`.
+    """
+    if isinstance(values, Stand):
+        return values.graph
+    if isinstance(values, dict):
+        values = values.values()
+    elif not isinstance(values, (tuple, list)):
+        return None
+    return next((g for x in values if (g := graph_of(x)) is not None), None)
 
 
 def has_values(x: Tensor) -> bool:

@@ -65,7 +65,11 @@ def _report(op: Op, what: str, operands: Any, result: Any) -> str:
             f"recorded at {getattr(node, 'where', 'a line outside of detect_anomaly')}",
         ]
     lines += [f"input {i}: {_described(x)}" for i, x in enumerate(operands) if x is not None]
-    return "\n  ".join([*lines, f"result: {_described(result)}"])
+    lines.append(f"result: {_described(result)}")
+    lines.append(
+        'to see its way: ag.viz.draw(loss, highlight="nan") before backward, out of this mode'
+    )
+    return "\n  ".join(lines)
 
 
 class _NoteLines(RecordWatcher):

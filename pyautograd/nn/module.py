@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from pyautograd.device import to_arguments
 from pyautograd.dtypes import as_dtype, float32, float64
 from pyautograd.modes import mark_modified, state, tracer
+from pyautograd.op import graph_of
 from pyautograd.tensor import Tensor, as_tensor, wrap
 
 if TYPE_CHECKING:
@@ -48,6 +50,15 @@ class LoadResult(NamedTuple):
         if not self.missing_keys and not self.unexpected_keys:
             return "<All keys matched successfully>"
         return f"LoadResult({self.missing_keys=}, {self.unexpected_keys=})".replace("self.", "")
+
+
+def _mark(outputs: tuple[Any, ...], mark: Any) -> None:
+    """Notes on the nodes of several outputs of one call which module made them."""
+    for x in outputs:
+        if type(x) is tuple:
+            _mark(x, mark)
+        elif isinstance(x, Tensor) and x._node is not None:
+            x._node.module = mark
 
 
 def _join(prefix: str, name: str) -> str:
@@ -100,9 +111,20 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.tracing and (trace := tracer()) is not None:
             trace.entered(self)
+        elif state.building and (graph := graph_of((args, kwargs))) is not None:
+            return graph.run(self, *args, **kwargs)
         if self._hooks is None:
-            return self.forward(*args, **kwargs)
-        return self._hooks.call(self, args, kwargs)
+            output = self.forward(*args, **kwargs)
+        else:
+            output = self._hooks.call(self, args, kwargs)
+        if type(output) is Tensor:
+            node = output._node
+            if node is not None and (not args or output is not args[0]):
+                # For pictures of the graph.
+                node.module = (getattr(node, "module", None), self) if self._modules else self
+        elif type(output) is tuple:
+            _mark(output, (None, self))
+        return output
 
     # ---- hooks -----------------------------------------------------------------------------------
 
@@ -453,8 +475,16 @@ class Module:
             parameter.requires_grad_(requires_grad)
         return self
 
-    def to(self: M, dtype: Any) -> M:
-        """Casts floating-point parameters (with their gradients) and buffers to a float dtype."""
+    def to(
+        self: M, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False
+    ) -> M:
+        """Casts floating-point parameters (with their gradients) and buffers to a float dtype.
+
+        `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(tensor)`; the only device is "cpu".
+        """
+        dtype = to_arguments("to", args, dtype, device)
+        if dtype is None:
+            return self
         wanted = as_dtype(dtype)
         if wanted.kind != "f":
             raise TypeError(f"to: modules are float32 or float64, not {wanted}")
@@ -465,6 +495,14 @@ class Module:
                 if tensor.grad is not None:
                     tensor.grad = wrap(tensor.grad._array.astype(wanted, copy=False))
         return self
+
+    def cpu(self: M) -> M:
+        """The module itself: its parameters are on the CPU."""
+        return self
+
+    def cuda(self: M, device: Any = "cuda") -> M:
+        """RuntimeError: there is no graphics card."""
+        return self.to(device="cuda")
 
     def float(self: M) -> M:
         """Casts to float32."""

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-def _transposed(K: Any, x: Any) -> Any:
+def transposed(K: Any, x: Any) -> Any:
     n = len(x.shape)
     return K.permute(x, (*range(n - 2), n - 1, n - 2))
 
@@ -29,8 +29,8 @@ def _transposed(K: Any, x: Any) -> Any:
 def _matmul_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
     a, b = saved  # (..., m, k), (..., k, n)
     return (
-        needs[0] and K.matmul(g, _transposed(K, b)),
-        needs[1] and K.matmul(_transposed(K, a), g),
+        needs[0] and K.matmul(g, transposed(K, b)),
+        needs[1] and K.matmul(transposed(K, a), g),
     )
 
 

@@ -14,6 +14,7 @@ from pyautograd import _C
 from pyautograd.cost import Cost
 from pyautograd.modes import Changes, changed_together, enable_grad, state, tracer
 from pyautograd.nn.module import zero_grads
+from pyautograd.op import graph_of
 from pyautograd.tensor import Tensor, wrap
 
 _same_layout = _C.same_layout
@@ -35,6 +36,7 @@ class Optimizer:
             )
         self.defaults = defaults
         self._where = f"{type(self).__name__}.step"
+        self.stepped_by: Any = None  # the plan that made the last step, None for this class
         self._changes: list[tuple[list[Any], Changes]] = []  # for the latest choices of parameters
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
@@ -122,6 +124,8 @@ class Optimizer:
         chosen = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
         if state.tracing and (trace := tracer()) is not None:
             trace.step(self, chosen)
+        elif state.building and (graph := graph_of([p.grad for p in sum(chosen, [])])) is not None:
+            graph.run(self.step)
         else:
             self._update(chosen)
         return loss
@@ -129,6 +133,7 @@ class Optimizer:
     def _update(self, chosen: list[list[Tensor]]) -> None:
         """The step itself, over parameters chosen from each group."""
         work = list(map(self._prepare, self.param_groups, chosen))
+        self.stepped_by = None
         try:
             self._kernel(work)
         except (TypeError, ValueError) as error:

@@ -113,7 +113,8 @@ class _Lowering:
         for i, step in enumerate(self.steps):
             if step.name == "program":
                 _work_in_place(i, step)
-        size = _lay_out([b for b in self._buffers if b.shared is None])
+        own = [b for b in self._buffers if b.shared is None]
+        size = _lay_out(own)
         native = _C.Plan(size, len(self.slots) + 1)
         parts: list[tuple[int, int] | PythonStep] = []
         optimizers: list[OptimizerStep] = []
@@ -132,7 +133,13 @@ class _Lowering:
             else:
                 parts.append((end - 1, end))
         results = [self._results[y] for y in self.graph.results]
-        return Plan(native, parts, optimizers, self.slots, results, size, self.notes)
+        plan = Plan(native, parts, optimizers, self.slots, results, size, self.notes)
+        plan.places = [
+            (b.at, b.memory.nbytes, f"{b.memory.dtype}{list(b.memory.shape)}", b.first, b.last)
+            for b in own
+            if b.first >= 0
+        ]
+        return plan
 
     def _note(self, call: Call | None) -> None:
         """Notes that the steps made since the last note are part of this call."""

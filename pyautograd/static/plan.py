@@ -36,14 +36,16 @@ class OptimizerStep:
         self.params = [p for group in chosen for p in group]
         self._groups: Any = None  # settings that the step is bound with
         self._state: Any = None
+        self._token = object()
         self._work: Any = None  # what it was bound to, until the optimiser has kept its state
 
     def prepare(self) -> None:
         """Before a run: sees to it that the step has the settings and the state of now."""
         optimizer = self.optimizer
         groups = [[*group.values()] for group in optimizer.param_groups]
-        if groups == self._groups and optimizer.state is self._state:
-            return
+        current = optimizer.state is self._state and optimizer.stepped_by is self._token
+        if groups == self._groups and current:
+            return  # else the numbers of steps that it was bound with are not those of now
         self._groups = None
         work = list(map(optimizer._prepare, optimizer.param_groups, self._chosen))
         self.bound.bind(optimizer._kernel.__name__, work)
@@ -52,6 +54,7 @@ class OptimizerStep:
     def done(self) -> None:
         """After a run: the optimiser's account of it."""
         optimizer = self.optimizer
+        optimizer.stepped_by = self._token
         if self._work is not None:
             for params, work in zip(self._chosen, self._work, strict=True):
                 optimizer._keep(params, work)
@@ -125,6 +128,8 @@ class Plan:
         self.parts = parts
         self.optimizers = optimizers
         self.arena_bytes = arena_bytes
+        # What lies in the arena: (offset, bytes, layout, first and last step that needs it).
+        self.places: list[tuple[int, int, str, int, int]] = []
         self.notes = notes  # of the steps, in the order of `parts`
         self.name = "plan"
         arena = native.arena()
