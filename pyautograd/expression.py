@@ -43,6 +43,7 @@ _TOKEN = re.compile(
     r"|(?P<name>[^\W\d]\w*)|(?P<sign>\*\*|[-+*/^(),×·÷−])|(?P<end>$))"
 )
 _SHOWN = 7  # items of a stack that a step remembers
+_DIGITS = 6  # of each
 
 
 class ExpressionError(ValueError):
@@ -118,7 +119,7 @@ def evaluate(text: str, variables: Mapping[str, float] | None = None) -> Evaluat
         stacks.read(token)
     (result,) = stacks.operands
     if result.tensor.requires_grad:
-        result.tensor.backward()
+        result.tensor.backward(retain_graph=True)  # so that the graph can still be shown
     return Evaluation(result, stacks.leaves, stacks.steps)
 
 
@@ -258,13 +259,13 @@ class _Stacks:
 
     def _told(self, form: str) -> str:
         part = self.operands[-1]
-        values = [shown(x.value) for x in part.parts]
+        values = [shown(x.value, _DIGITS) for x in part.parts]
         inside = ", ".join(values) if form.count("{}") < len(values) else None
         applied = form.format(inside) if inside else form.format(*values)
         return f"apply: {applied} = {shown(part.value)}"
 
     def _note(self, read: str, action: str) -> None:
-        operands = tuple([shown(x.value) for x in self.operands[-_SHOWN:]])
+        operands = tuple([shown(x.value, _DIGITS) for x in self.operands[-_SHOWN:]])
         operators = tuple([x.text for x in self.operators[-_SHOWN:]])
         hidden = (len(self.operands) - len(operands), len(self.operators) - len(operators))
         self.steps.append(Step(read, action, operands, operators, hidden))
@@ -277,10 +278,10 @@ def _leaf(value: float) -> Tensor:
     return ag.tensor(value, ag.float64, requires_grad=True)
 
 
-def shown(value: float) -> str:
-    """A number as people write it.
+def shown(value: float, digits: int = 10) -> str:
+    """A number as people write it, with at most that many digits.
 
     >>> shown(715.0000000000001), shown(-0.5), shown(float("inf"))
     ('715', '-0.5', 'inf')
     """
-    return f"{value:.10g}"
+    return f"{value:.{digits}g}"

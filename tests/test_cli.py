@@ -330,6 +330,19 @@ def test_values_that_are_none(capsys):
     assert "The result is nan" in out
 
 
+def test_html_writes_the_page(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("igraph")
+    monkeypatch.chdir(tmp_path)
+    status, out, err = explain(capsys, "2*x + 2", "--let", "x=3", "--html", "page.html")
+    assert (status, err) == (0, "")
+    assert out.endswith("page.html steps through it in a browser.\n")
+    page = (tmp_path / "page.html").read_text()
+    assert "2*x + 2" in page
+    assert '"2 (2)"' in page
+    status, out, err = explain(capsys, "2", "--html", "absent/page.html")
+    assert "No such file" in status
+
+
 def test_a_name_is_one_number_however_often_it_stands(capsys):
     status, out, _ = explain(capsys, "x*x + 3*x", "--let", "x=5", "--let", "人=1")
     assert status == 0

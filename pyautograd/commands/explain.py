@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 
@@ -10,7 +11,8 @@ from rich.console import Console
 
 import pyautograd as ag
 from pyautograd.commands.report import pointed, print_report
-from pyautograd.expression import CONSTANTS, FUNCTIONS, ExpressionError, evaluate
+from pyautograd.expression import CONSTANTS, FUNCTIONS, ExpressionError, Part, evaluate
+from pyautograd.tensor import Tensor
 
 _NAME = re.compile(r"[^\W\d]\w*")
 _STARTS_WITH_MINUS = re.compile(r"-{3,}|--?[^-\w]|-[^-h]|--?\d|-h.")
@@ -47,18 +49,38 @@ def explain(
     text = " ".join(expression).strip()
     variables = dict(map(_variable, let))
     try:
-        found = evaluate(text, variables)
+        with ag.viz.record() if html else contextlib.nullcontext():
+            found = evaluate(text, variables)
     except ExpressionError as error:
         print(pointed(error, Console(stderr=True).width), file=sys.stderr)
         return 2
     print_report(Console(), text, found, all)
     if html:
-        ag.viz.page(found.result.tensor, html)
+        ag.viz.page(
+            found.result.tensor, html, title=_title(text), names=_names(found.result, found.leaves)
+        )
         print(f"\n{html} steps through it in a browser.")
     return 0
 
 
 explain.__doc__ = f"{explain.__doc__}\n    Functions: {', '.join(FUNCTIONS)}. Names: pi, e.\n"
+
+
+def _title(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _names(result: Part, leaves: list[Part]) -> dict[str, Tensor]:
+    """The tensors of numbers and variables by what was written; equal ones are counted."""
+    names: dict[str, Tensor] = {"result": result.tensor}
+    for leaf in leaves:
+        name, count = leaf.label, 1
+        while name in names:
+            count += 1
+            name = f"{leaf.label} ({count})"
+        names[name] = leaf.tensor
+    return names
 
 
 def _variable(text: str) -> tuple[str, float]:

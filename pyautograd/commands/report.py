@@ -106,7 +106,8 @@ def _tree(root: Part, deepest: int) -> Iterator[Text]:
     while stack:
         part, before, below, depth = stack.pop()
         value = shown(part.value)
-        line = Text(before, style="dim")
+        line = Text()
+        line.append(before, style="dim")
         line.append(part.label, style="bold cyan" if part.parts else "")
         if part.label != value:
             line.append(f" = {value}", style="default")

@@ -11,6 +11,8 @@ import numpy as np
 from pyautograd import _C
 from pyautograd.graph import RecordWatcher
 from pyautograd.memory import in_use_and_peak
+from pyautograd.modes import in_graph
+from pyautograd.nn.watch import watch_modules
 from pyautograd.op import Op
 from pyautograd.profiler.events import BACKWARD, FORWARD, Event, OpCall, Scope
 from pyautograd.watch import node_in_backward, watch_ops
@@ -38,11 +40,12 @@ class Recorder(RecordWatcher):
         self._modules: dict[Scope, Any] = {}
         self._node: tuple[Any, Event] | None = None  # the node of the last op in backward
         self._calls: dict[Any, OpCall] = {}
-        self._watch = watch_ops(self.timed)
+        self._watches = watch_ops(self.timed), watch_modules(self._module)
 
     def __enter__(self) -> None:
         super().__enter__()
-        self._watch.__enter__()
+        for watch in self._watches:
+            watch.__enter__()
         _thread.recorders = (*recorders(), self)
         in_use_and_peak()
         self.root.start = perf_counter_ns()
@@ -50,7 +53,8 @@ class Recorder(RecordWatcher):
     def __exit__(self, *exc: object) -> None:
         self.end(self.root)
         _thread.recorders = tuple([r for r in recorders() if r is not self])
-        self._watch.__exit__(*exc)
+        for watch in self._watches:
+            watch.__exit__(*exc)
         super().__exit__(*exc)
         self._scope_of.clear()
         self._modules.clear()
@@ -87,6 +91,16 @@ class Recorder(RecordWatcher):
         event.memory, peak = in_use_and_peak()
         if peak > event.peak:
             event.peak = peak
+
+    def _module(self, module: Any, run: Any) -> Any:
+        """Runs a call of a module: handler of `watch_modules`."""
+        if in_graph():
+            return run()
+        event = self.begin_module(module)
+        try:
+            return run()
+        finally:
+            self.end(event)
 
     def begin_module(self, module: Any) -> Event:
         """Opens a call of a module."""
