@@ -13,8 +13,8 @@ from pyautograd.optim.optimizer import Optimizer
 from pyautograd.profiler.events import BACKWARD, DATA, UPDATE, Event
 from pyautograd.profiler.recorder import ADD_INTO, Recorder, recorders
 from pyautograd.profiler.steps import run_plan
-from pyautograd.static.function import Program
 from pyautograd.static.plan import Plan
+from pyautograd.static.program import Program
 
 Begin = Callable[..., Event]  # begin(recorder, *args of the call)
 
