@@ -26,11 +26,12 @@ from case import (
     positive,
 )
 from cases_activation import ACTIVATIONS
+from cases_layers import LAYERS
 from cases_more import MORE
 
 from pyautograd import tape
 
-CASES: list[Case] = [*ACTIVATIONS, *MORE]
+CASES: list[Case] = [*ACTIVATIONS, *MORE, *LAYERS]
 
 # ---- element-wise --------------------------------------------------------------------------------
 
