@@ -32,7 +32,13 @@ from pyautograd.nn.activation import (
     Threshold,
 )
 from pyautograd.nn.attention import MultiheadAttention
-from pyautograd.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
+from pyautograd.nn.containers import (
+    ModuleDict,
+    ModuleList,
+    ParameterDict,
+    ParameterList,
+    Sequential,
+)
 from pyautograd.nn.conv import Conv1d, Conv2d, Conv3d
 from pyautograd.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from pyautograd.nn.distance import Bilinear, CosineSimilarity, PairwiseDistance
@@ -71,7 +77,7 @@ from pyautograd.nn.margin_loss import (
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
-from pyautograd.nn.module import Module, Parameter
+from pyautograd.nn.module import Buffer, Module, Parameter
 from pyautograd.nn.norm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -134,6 +140,11 @@ from pyautograd.nn.resample import (
 )
 from pyautograd.nn.shape import Flatten, Unflatten
 from pyautograd.nn.transformer import TransformerEncoder, TransformerEncoderLayer
+from pyautograd.nn.transformer_decoder import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+)
 
 __all__ = [
     "functional",
@@ -141,10 +152,12 @@ __all__ = [
     "utils",
     "Module",
     "Parameter",
+    "Buffer",
     "Sequential",
     "ModuleList",
     "ModuleDict",
     "ParameterList",
+    "ParameterDict",
     "Identity",
     "Linear",
     "Bilinear",
@@ -175,6 +188,9 @@ __all__ = [
     "MultiheadAttention",
     "TransformerEncoderLayer",
     "TransformerEncoder",
+    "TransformerDecoderLayer",
+    "TransformerDecoder",
+    "Transformer",
     "RNNBase",
     "RNN",
     "LSTM",
