@@ -77,7 +77,7 @@ from pyautograd.nn.margin_loss import (
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
-from pyautograd.nn.module import Buffer, Module, Parameter
+from pyautograd.nn.module import Buffer, Module, Parameter, summary
 from pyautograd.nn.norm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -153,6 +153,7 @@ __all__ = [
     "Module",
     "Parameter",
     "Buffer",
+    "summary",
     "Sequential",
     "ModuleList",
     "ModuleDict",

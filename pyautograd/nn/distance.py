@@ -8,8 +8,8 @@ from typing import Any
 from pyautograd.nn import init
 from pyautograd.nn.linear import new_parameter
 from pyautograd.nn.module import Module, Parameter
+from pyautograd.ops.bilinear import bilinear
 from pyautograd.ops.distance import cosine_similarity, pairwise_distance
-from pyautograd.ops.products import bilinear
 from pyautograd.tensor import Tensor
 
 

@@ -34,6 +34,7 @@ from pyautograd.ops.attention import scaled_dot_product_attention
 from pyautograd.ops.bag import (
     embedding_bag,
 )
+from pyautograd.ops.bilinear import bilinear
 from pyautograd.ops.conv import conv2d, fold, unfold
 from pyautograd.ops.conv_nd import (
     conv1d,
@@ -106,11 +107,8 @@ from pyautograd.ops.pool_nd import (
     max_pool1d,
     max_pool3d,
 )
-from pyautograd.ops.products import (
-    bilinear,
-    local_response_norm,
-)
 from pyautograd.ops.random import dropout, dropout1d, dropout2d, dropout3d
+from pyautograd.ops.response_norm import local_response_norm
 from pyautograd.ops.shape import pad
 from pyautograd.ops.softmax import log_softmax, softmax
 from pyautograd.ops.unpool import max_unpool1d, max_unpool2d, max_unpool3d

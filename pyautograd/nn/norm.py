@@ -12,7 +12,7 @@ from pyautograd.nn import init
 from pyautograd.nn.linear import new_parameter
 from pyautograd.nn.module import Module, Parameter
 from pyautograd.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
-from pyautograd.ops.products import local_response_norm
+from pyautograd.ops.response_norm import local_response_norm
 from pyautograd.tensor import Tensor, wrap
 
 

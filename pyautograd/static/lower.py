@@ -13,6 +13,7 @@ import numpy as np
 
 from pyautograd import _C, modes
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value, is_view
+from pyautograd.static.notes import StepNote, note_of
 from pyautograd.static.plan import OptimizerStep, Plan, PythonStep, Slot
 
 _ALIGNMENT = 64
@@ -94,6 +95,7 @@ class _Lowering:
         self.graph = graph
         self.homes: dict[Value, Home] = {}
         self.steps: list[Step] = []
+        self.notes: list[StepNote] = []
         self.slots: list[Slot] = []
         self._buffers: list[Buffer] = []
         self._slot_of: dict[Any, Buffer] = {}
@@ -103,13 +105,16 @@ class _Lowering:
     def plan(self) -> Plan:
         for call in self.graph.calls:
             self._lower(call)
+            self._note(call)
         for y in dict.fromkeys(self.graph.results):
             self._result(y)
+        self._note(None)
         self._mark_lifetimes()
         for i, step in enumerate(self.steps):
             if step.name == "program":
                 _work_in_place(i, step)
-        size = _lay_out([b for b in self._buffers if b.shared is None])
+        own = [b for b in self._buffers if b.shared is None]
+        size = _lay_out(own)
         native = _C.Plan(size, len(self.slots) + 1)
         parts: list[tuple[int, int] | PythonStep] = []
         optimizers: list[OptimizerStep] = []
@@ -128,7 +133,17 @@ class _Lowering:
             else:
                 parts.append((end - 1, end))
         results = [self._results[y] for y in self.graph.results]
-        return Plan(native, parts, optimizers, self.slots, results, size)
+        plan = Plan(native, parts, optimizers, self.slots, results, size, self.notes)
+        plan.places = [
+            (b.at, b.memory.nbytes, f"{b.memory.dtype}{list(b.memory.shape)}", b.first, b.last)
+            for b in own
+            if b.first >= 0
+        ]
+        return plan
+
+    def _note(self, call: Call | None) -> None:
+        """Notes that the steps made since the last note are part of this call."""
+        self.notes += [note_of(step, call) for step in self.steps[len(self.notes) :]]
 
     # ---- where values lie ------------------------------------------------------------------------
 
