@@ -13,6 +13,7 @@ from pyautograd.optim.running import Maker, RunningOptimizer
 class ArrayOptimizer(RunningOptimizer):
     """Derived classes define `_step_one`. Entries in `_scalars` are float64 numbers, not arrays."""
 
+    has_kernel = False
     _starts: Mapping[str, float] = {}  # of entries that do not start from 0
 
     def _start(self, name: str, group: Mapping[str, Any]) -> float:

@@ -63,6 +63,7 @@ class Optimizer:
 
     # The kernel that takes what was prepared for all groups, checks it, and runs.
     _kernel: Callable[[list[Any]], None]
+    has_kernel = True  # whether that is native: then plans call it without Python
 
     def _keep(self, params: list[Tensor], work: Any) -> None:
         """Takes over the state after a step: called with what was prepared for a group."""
