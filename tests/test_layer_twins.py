@@ -298,3 +298,25 @@ def test_errors() -> None:
         F.gaussian_nll_loss(ag.zeros(2), ag.zeros(2), ag.tensor([1.0, -1.0]))
     with pytest.raises(ValueError, match="TripletMarginLoss: reduction is mean, sum or none"):
         nn.TripletMarginLoss(reduction="max")
+
+
+def test_in_place_activations() -> None:
+    torch = pytest.importorskip("torch")
+    data = normal(3, 4)
+    for name, args in (
+        ("relu_", ()), ("celu_", (0.5,)), ("elu_", ()), ("hardtanh_", (-0.3, 0.4)),
+        ("leaky_relu_", (0.2,)), ("rrelu_", ()), ("selu_", ()), ("threshold_", (0.1, -2.0)),
+    ):  # fmt: skip
+        x, y = ag.tensor(data, requires_grad=True), torch.tensor(data, requires_grad=True)
+        changed, wanted = x * 1.5, y * 1.5
+        assert getattr(nn.functional, name)(changed, *args) is changed
+        getattr(torch.nn.functional, name)(wanted, *args)
+        np.testing.assert_allclose(changed.detach().numpy(), wanted.detach().numpy(), atol=1e-12)
+        changed.square().sum().backward()
+        wanted.square().sum().backward()
+        np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), atol=1e-12)
+    z = ag.tensor(data)
+    assert nn.functional.relu(z, inplace=True) is z
+    assert z.min() == 0
+    for function in ("dropout", "dropout1d", "alpha_dropout", "rrelu", "leaky_relu", "selu"):
+        getattr(nn.functional, function)(ag.tensor(data), inplace=True)

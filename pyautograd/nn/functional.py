@@ -44,12 +44,14 @@ from pyautograd.ops.conv_nd import (
     conv_transpose3d,
 )
 from pyautograd.ops.distance import cosine_similarity, normalize, pairwise_distance
-from pyautograd.ops.elementwise import relu, sigmoid, tanh
+from pyautograd.ops.elementwise import relu as _relu
+from pyautograd.ops.elementwise import sigmoid, tanh
 from pyautograd.ops.embedding import embedding
 from pyautograd.ops.grid import (
     affine_grid,
     grid_sample,
 )
+from pyautograd.ops.inplace import in_place
 from pyautograd.ops.interpolate import (
     channel_shuffle,
     interpolate,
@@ -113,6 +115,23 @@ from pyautograd.ops.shape import pad
 from pyautograd.ops.softmax import log_softmax, softmax
 from pyautograd.ops.unpool import max_unpool1d, max_unpool2d, max_unpool3d
 from pyautograd.tensor import Tensor, wrap
+
+relu_ = in_place(_relu)
+celu_, elu_, hardtanh_, leaky_relu_, rrelu_, selu_, threshold_ = map(
+    in_place, (celu, elu, hardtanh, leaky_relu, rrelu, selu, threshold)
+)
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(input, 0), element by element; with `inplace`, in the memory of the input.
+
+    The gradient at 0 is 0; NaN stays NaN.
+
+    >>> import pyautograd as ag
+    >>> ag.nn.functional.relu(ag.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return relu_(input) if inplace else _relu(input)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
@@ -204,22 +223,28 @@ __all__ = [
     "pairwise_distance",
     "bilinear",
     "relu",
+    "relu_",
     "sigmoid",
     "tanh",
     "celu",
+    "celu_",
     "elu",
+    "elu_",
     "gelu",
     "glu",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hardtanh_",
     "leaky_relu",
+    "leaky_relu_",
     "logsigmoid",
     "mish",
     "prelu",
     "relu6",
     "selu",
+    "selu_",
     "silu",
     "softmin",
     "softplus",
@@ -227,7 +252,9 @@ __all__ = [
     "softsign",
     "tanhshrink",
     "threshold",
+    "threshold_",
     "rrelu",
+    "rrelu_",
     "gumbel_softmax",
     "softmax",
     "log_softmax",

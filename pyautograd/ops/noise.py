@@ -1,4 +1,7 @@
-"""Activations with random parts: dropout for self-normalising networks, RReLU, Gumbel softmax."""
+"""Activations with random parts: dropout for self-normalising networks, RReLU, Gumbel softmax.
+
+`inplace` is taken so that programs written for PyTorch run; the input never changes.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,9 @@ def _alpha_dropout(
     return ew.add(ew.mul(input, ew.mul(keep, a)), ew.add(ew.mul(keep, shift), shift * (p - 1.0)))
 
 
-def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False) -> Tensor:
+def alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
     """Sets elements to selu's lower bound with probability p, in training.
 
     Then scales and shifts all such that mean 0 and variance 1 stay. Klambauer et al., 2017.
@@ -53,7 +58,9 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False) -> Tens
     return _alpha_dropout("alpha_dropout", input, p, training, input.shape)
 
 
-def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False) -> Tensor:
+def feature_alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
     """As `alpha_dropout`, for whole channels of (N, C, ...)."""
     if input.ndim < 2:
         raise ValueError(f"feature_alpha_dropout: expected (N, C, ...), got shape {input.shape}")
@@ -62,7 +69,11 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False)
 
 
 def rrelu(
-    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False
+    input: Tensor,
+    lower: float = 1.0 / 8,
+    upper: float = 1.0 / 3,
+    training: bool = False,
+    inplace: bool = False,
 ) -> Tensor:
     """x where x >= 0, a x elsewhere, a uniform in [lower, upper); their mean outside training.
 
