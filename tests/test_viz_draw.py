@@ -298,7 +298,7 @@ def check_scene(scene: Scene) -> None:
     shut = {box.name: box for box in scene.boxes if not box.open}
     for line in scene.lines:
         for name, point in ((line.source, line.points[0]), (line.target, line.points[-1])):
-            if name is not None:
+            if name is not None and not (line.branch and point is line.points[0]):
                 box = shut.get(name) or frames[name]
                 assert box.x <= point.x <= box.x + box.width, "wires end at boxes"
                 edge = box.y + box.height if point is line.points[0] else box.y

@@ -43,6 +43,12 @@ class Part {
       if (item.group !== undefined && opened.has(item.group))
         this.parts.set(i, new Part(item.group, item.width));
     });
+    this.rows = new Map();  // of each layer the height
+    this.group.items.forEach((item, i) => {
+      if (item.bend) return;
+      const height = this.parts.has(i) ? this.parts.get(i).height : item.height;
+      this.rows.set(item.layer, Math.max(this.rows.get(item.layer) || 0, height));
+    });
     const grown = [...this.parts].map(([i, part]) => [this.group.items[i], part]);
     this.across = stretch(grown.map(([x, part]) => [x.x, x.width, part.width]));
     this.down = stretch(grown.map(([x, part]) => [x.y, x.height, part.height]));
@@ -68,43 +74,52 @@ class Part {
       }
     });
     const labelled = new Map();
-    for (const wire of this.group.wires)
+    for (const wire of this.group.wires) {
+      const drawn = new Set();  // bends
       for (const way of wire.ways) {
-        const line = this.line(wire, way, x, y, corners);
+        const line = this.line(wire, way, x, y, corners, drawn);
         scene.lines.push(line);
-        if (!wire.shape || this.group.items[wire.source].style === undefined) continue;
-        const right = line.points[1][0] > line.points[0][0] + 1;
+        if (line.branch || !wire.shape || this.group.items[wire.source].style === undefined) continue;
+        const right = line.points.find((p) => Math.abs(p[0] - line.points[0][0]) > 1)?.[0]
+          > line.points[0][0];
         const label = labelled.get(wire.source);
         if (label) label.right ||= right;
         else labelled.set(wire.source, { words: wire.shape, start: line.points[0], right });
       }
+    }
     scene.labels.push(...labelled.values());
   }
 
-  line(wire, [target, end, bends, bad], x, y, corners) {
+  line(wire, [target, end, bends, bad], x, y, corners, drawn) {
     const items = this.group.items;
-    const points = [this.end(wire, wire.source, 1, wire.start, x, y, corners)];
-    for (const i of bends) {
+    const shared = bends.filter((i) => drawn.has(i)).length;  // the first ones
+    for (const i of bends) drawn.add(i);
+    const points = [];
+    if (!shared) points.push(...this.end(wire, wire.source, 1, wire.start, x, y, corners));
+    for (const i of bends.slice(Math.max(shared - 1, 0))) {
       const bend = items[i], at = x + this.across(bend.x);
       const ends = [-1, 1].map((side) => y + this.down(bend.y + side * bend.height / 2));
       if (bend.bend < 0) ends.reverse();
       for (const end of ends) points.push([at, end, bend.bend]);
     }
-    points.push(this.end(wire, target, -1, end, x, y, corners));
+    if (shared) points.shift();  // it starts at the end of the last shared bend
+    points.push(...this.end(wire, target, -1, end, x, y, corners).reverse());
     const ends = items[target].style !== undefined && !this.parts.has(target);
-    return { wire, points, bad, ends, target: items[target] };
+    return { wire, points, bad, ends, target: items[target], branch: shared > 0 };
   }
 
   end(wire, i, side, offset, x, y, corners) {
     const item = this.group.items[i], part = this.parts.get(i);
     if (item.port) {
       const edge = item.port === "top" ? -graph.header : this.innerHeight + graph.padding;
-      return [x + this.across(item.x), y + edge, 1];
+      return [[x + this.across(item.x), y + edge, 1]];
     }
     const middle = y + this.down(item.y);
-    if (!part) return [x + this.across(item.x) + offset, middle + side * item.height / 2, 1];
-    const port = part.port(wire.key, side > 0 ? "bottom" : "top");
-    return [corners.get(i)[0] + port, middle + side * part.height / 2, 1];
+    const across = part
+      ? corners.get(i)[0] + part.port(wire.key, side > 0 ? "bottom" : "top")
+      : x + this.across(item.x) + offset;
+    const heights = new Set([part ? part.height : item.height, this.rows.get(item.layer)]);
+    return [...heights].map((height) => [across, middle + side * height / 2, 1]);
   }
 
   port(key, side) {

@@ -86,9 +86,10 @@ def _group(stage: Stage, cards: Cards, path: Path, numbers: dict[Path, int]) -> 
         if i >= sheet.size:
             items.append({**place, "bend": -1 if item.upward else 1})
         elif item.port:
-            items.append({**place, "port": item.port, "key": item.name})
+            items.append({**place, "layer": item.layer, "port": item.port, "key": item.name})
         else:
-            items.append({**place, **_box(cards, item.name, item, numbers)})
+            box = _box(cards, item.name, item, numbers)
+            items.append({**place, "layer": item.layer, **box})
     wires = [
         {
             "key": wire.name,

@@ -47,6 +47,7 @@ class Line:
 
     source, target: names of the boxes; None for the frame. sheet: the group in which it is drawn.
     ends: whether the value is read where the line ends; it goes on inside of an unfolded group.
+    branch: whether it starts on the way of another line of the same value, not at the source.
     """
 
     key: int
@@ -55,6 +56,7 @@ class Line:
     sheet: Path
     points: tuple[Point, ...]
     ends: bool = True
+    branch: bool = False
 
 
 @dataclass
@@ -103,6 +105,10 @@ class _Part:
         for i, item in enumerate(sheet.items[: sheet.size]):
             if isinstance(item.name, tuple) and item.name in opened:
                 self.parts[i] = _Part(stage, item.name, opened)
+        self.rows: dict[int, float] = {}  # of each layer the height
+        for i, item in enumerate(sheet.items[: sheet.size]):
+            height = self.parts[i].outer[1] if i in self.parts else item.height
+            self.rows[item.layer] = max(self.rows.get(item.layer, 0.0), height)
         grown = [(sheet.items[i], part) for i, part in self.parts.items()]
         self.across = _Stretch([(x.x, x.width, part.outer[0]) for x, part in grown])
         self.down = _Stretch([(x.y, x.height, part.outer[1]) for x, part in grown])
@@ -129,40 +135,52 @@ class _Part:
                 corners[i] = left + part.margin, top + HEADER
                 part.draw(scene, *corners[i])
         for wire in self.sheet.wires:
+            drawn: set[int] = set()  # bends
             for k in range(len(wire.targets)):
-                scene.lines.append(self._line(wire, k, x, y, corners))
+                scene.lines.append(self._line(wire, k, x, y, corners, drawn))
 
     def _line(
-        self, wire: Wire, k: int, x: float, y: float, corners: dict[int, tuple[float, float]]
-    ) -> Line:
-        items, target = self.sheet.items, wire.targets[k]
-        points = [self._end(wire, wire.source, 1, wire.start, x, y, corners)]
-        for i in wire.bends[k]:
+        self, wire: Wire, k: int, x: float, y: float, corners: dict[int, tuple[float, float]],
+        drawn: set[int],
+    ) -> Line:  # fmt: skip
+        """The way to the k-th target, from where it leaves the ways to those before."""
+        items, target, bends = self.sheet.items, wire.targets[k], wire.bends[k]
+        shared = sum(i in drawn for i in bends)  # the first ones
+        drawn.update(bends)
+        points: list[Point] = []
+        if not shared:
+            points += self._end(wire, wire.source, 1, wire.start, x, y, corners)
+        for i in bends[max(shared - 1, 0) :]:
             bend = items[i]
             top, bottom = (y + self.down(bend.y + side * bend.height / 2) for side in (-1, 1))
             way = -1 if bend.upward else 1
             ends = (bottom, top) if bend.upward else (top, bottom)
             points += [Point(x + self.across(bend.x), end, way) for end in ends]
-        points.append(self._end(wire, target, -1, wire.ends[k], x, y, corners))
+        if shared:
+            del points[0]  # it starts at the end of the last shared bend
+        points += self._end(wire, target, -1, wire.ends[k], x, y, corners)[::-1]
         names = [None if items[i].port else items[i].name for i in (wire.source, target)]
         reads = names[1] is not None and target not in self.parts
-        return Line(wire.name, names[0], names[1], self.path, tuple(points), reads)
+        return Line(wire.name, names[0], names[1], self.path, tuple(points), reads, shared > 0)
 
     def _end(
         self, wire: Wire, i: int, side: int, offset: float, x: float, y: float,
         corners: dict[int, tuple[float, float]],
-    ) -> Point:  # fmt: skip
-        """Where a wire meets an item: side 1 is its bottom, -1 its top."""
+    ) -> list[Point]:  # fmt: skip
+        """Where a wire meets an item (side 1 is its bottom, -1 its top), and leaves its row."""
         item = self.sheet.items[i]
         at = self.middle(item)
         part = self.parts.get(i)
         if item.port:
             edge = -HEADER if item.port == "top" else self.inner[1] + PADDING
-            return Point(x + at[0], y + edge)
+            return [Point(x + at[0], y + edge)]
         if part is None:
-            return Point(x + at[0] + offset, y + at[1] + side * item.height / 2)
-        port = part.port(wire.name, "bottom" if side > 0 else "top")
-        return Point(corners[i][0] + port, y + at[1] + side * part.outer[1] / 2)
+            across, height = x + at[0] + offset, item.height
+        else:
+            port = part.port(wire.name, "bottom" if side > 0 else "top")
+            across, height = corners[i][0] + port, part.outer[1]
+        heights = dict.fromkeys((height, self.rows[item.layer]))
+        return [Point(across, y + at[1] + side * h / 2) for h in heights]
 
     def port(self, key: int, side: str) -> float:
         """Where across the value of a vertex comes in or leaves."""

@@ -145,10 +145,16 @@ def _bend(sheet: Sheet) -> list[tuple[int, int]]:
 
 def _line_up(sheet: Sheet, edges: Sequence[tuple[int, int]]) -> None:
     igraph = needs("igraph")
-    down = [(a, b) if sheet.items[a].layer < sheet.items[b].layer else (b, a) for a, b in edges]
-    graph = igraph.Graph(n=len(sheet.items), edges=down, directed=True)
-    placed = graph.layout_sugiyama(layers=[x.layer for x in sheet.items])
-    columns = np.round([placed[i][0] for i in range(len(sheet.items))], 6)
+    beside = _beside(sheet, edges)
+    kept = [i for i in range(len(sheet.items)) if i not in beside]
+    number = {i: n for n, i in enumerate(kept)}
+    ordered = [(a, b) if sheet.items[a].layer < sheet.items[b].layer else (b, a) for a, b in edges]
+    down = [(number[a], number[b]) for a, b in ordered if a in number]
+    graph = igraph.Graph(n=len(kept), edges=down, directed=True)
+    placed = graph.layout_sugiyama(layers=[sheet.items[i].layer for i in kept])
+    columns = np.zeros(len(sheet.items))
+    columns[kept] = np.round([placed[n][0] for n in range(len(kept))], 6)
+    _put_beside(sheet, columns, kept, beside)
     layers: dict[int, list[int]] = {}
     for i in np.argsort(columns, kind="stable"):
         layers.setdefault(sheet.items[i].layer, []).append(int(i))
@@ -156,6 +162,38 @@ def _line_up(sheet: Sheet, edges: Sequence[tuple[int, int]]) -> None:
     apart = [(sheet.items[a].width + sheet.items[b].width) / 2 + GAP for a, b in neighbours]
     for item, x in zip(sheet.items, _tightened(columns, neighbours, apart), strict=True):
         item.x = float(x)
+
+
+def _beside(sheet: Sheet, edges: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """Leaves read by one call that reads other things too, by leaf; they leave its way straight."""
+    readers: dict[int, list[int]] = {}
+    reads: dict[int, set[int]] = {}
+    for a, b in edges:
+        readers.setdefault(a, []).append(b)
+        reads.setdefault(b, set()).add(a)
+    alone = {
+        i: readers[i][0]
+        for i, item in enumerate(sheet.items[: sheet.size])
+        if item.leaf and len(readers.get(i, ())) == 1 and readers[i][0] < sheet.size
+    }
+    return {i: j for i, j in alone.items() if any(k not in alone for k in reads[j])}
+
+
+def _put_beside(sheet: Sheet, columns: Any, kept: Sequence[int], beside: dict[int, int]) -> None:
+    """Gives leaves columns next to that of the call that reads them, half a column apart."""
+    taken = {(sheet.items[i].layer, columns[i]) for i in kept}
+    leaves: dict[int, list[int]] = {}
+    for leaf, reader in beside.items():
+        leaves.setdefault(reader, []).append(leaf)
+    for leaf, reader in beside.items():
+        together = leaves[reader]
+        n = together.index(leaf) + (len(together) == 1)  # left, right, left, ...; one alone right
+        side = 1 if n % 2 else -1
+        column = columns[reader] + side * 0.5 * (n // 2 + 1)
+        while (sheet.items[leaf].layer, column) in taken:
+            column = round(column + side * 0.125, 6)
+        taken.add((sheet.items[leaf].layer, column))
+        columns[leaf] = column
 
 
 def _tightened(columns: Any, neighbours: Sequence[tuple[int, int]], apart: Any) -> Any:

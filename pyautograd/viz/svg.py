@@ -123,17 +123,22 @@ def label(key: int, cards: Cards) -> str:
     return "" if small else text.shape(vertex.shape)
 
 
+def _turn(points: Sequence[Point]) -> float:
+    """Where a wire goes first: negative for left, positive for right."""
+    return next((p.x - points[0].x for p in points if abs(p.x - points[0].x) > 1), 0.0)
+
+
 def labels(lines: Sequence[Line], cards: Cards) -> list[str]:
     """The shapes on the wires, each once, below the box that it comes from."""
     found = []
     leaving: dict[Name, list[Line]] = {}
     for line in lines:
-        if line.source is not None and label(line.key, cards):
+        if line.source is not None and not line.branch and label(line.key, cards):
             leaving.setdefault(line.source, []).append(line)
     for together in leaving.values():
         start = together[0].points[0]
         shape = label(together[0].key, cards)
-        right = any(line.points[1].x > line.points[0].x + 1 for line in together)
+        right = any(_turn(line.points) > 0 for line in together)
         side, anchor = (-5, "end") if right else (5, "start")
         found.append(
             f'<text class="ag-shape ag-halo" x="{start.x + side:.1f}" y="{start.y + 14:.1f}" '

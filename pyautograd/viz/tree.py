@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -30,10 +30,12 @@ class Tree:
     """The groups of a graph by path; () is the whole.
 
     tags: the name of the module of a vertex that is all of it, and so needs no group.
+    marked: vertices whose wires are drawn first, where several wires of a value share a way.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, marked: Collection[int] = ()) -> None:
         self.graph = graph
+        self.marked = marked
         self.paths, self.tags = _without_trifles(graph)
         self.groups: dict[Path, Group] = {(): Group(())}
         for vertex in graph.vertices.values():
@@ -125,6 +127,7 @@ class _Builder:
         sources: dict[int, int] = {}
         edges = [(e.source, e.target) for e in self.tree.graph.edges]
         edges += [(key, -1) for key in self.tree.graph.outputs if self.path]
+        edges.sort(key=lambda edge: edge[1] not in self.tree.marked)
         for source, target in edges:
             a = self._place(source)
             b = self._place(target) if target >= 0 else None
