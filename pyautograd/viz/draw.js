@@ -73,11 +73,13 @@ class Part {
         part.draw(scene, ...corners.get(i));
       }
     });
-    const labelled = new Map();
+    const labelled = new Map(), there = new Set();
     for (const wire of this.group.wires) {
       const drawn = new Set();  // bends
       for (const way of wire.ways) {
         const line = this.line(wire, way, x, y, corners, drawn);
+        if (there.has(String(line.points))) continue;
+        there.add(String(line.points));
         scene.lines.push(line);
         if (line.branch || !wire.shape || this.group.items[wire.source].style === undefined) continue;
         const right = line.points.find((p) => Math.abs(p[0] - line.points[0][0]) > 1)?.[0]

@@ -134,10 +134,14 @@ class _Part:
             if part is not None:
                 corners[i] = left + part.margin, top + HEADER
                 part.draw(scene, *corners[i])
+        there: set[tuple[Point, ...]] = set()
         for wire in self.sheet.wires:
             drawn: set[int] = set()  # bends
             for k in range(len(wire.targets)):
-                scene.lines.append(self._line(wire, k, x, y, corners, drawn))
+                line = self._line(wire, k, x, y, corners, drawn)
+                if line.points not in there:
+                    there.add(line.points)
+                    scene.lines.append(line)
 
     def _line(
         self, wire: Wire, k: int, x: float, y: float, corners: dict[int, tuple[float, float]],

@@ -9,7 +9,7 @@ each the room that it needs. What is unfolded later makes room for itself: see s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -320,29 +320,31 @@ def _lead_up(sheet: Sheet, wire: Wire, column: dict[int, int], across: float) ->
 
 
 def _spread(sheet: Sheet) -> None:
-    """Puts several wires at one side of a box side by side, in the order of their other ends."""
-    leaving: dict[int, list[tuple[float, int]]] = {}
-    coming: dict[int, list[tuple[float, int, int]]] = {}
+    """Puts wires at one side of a box side by side, in the order of their other ends.
+
+    Those from one box to another come together: they are one line.
+    """
+    leaving: dict[int, dict[int, list[int]]] = {}  # by source and next item: wires
+    coming: dict[int, dict[int, list[tuple[int, int]]]] = {}  # by target and item before
     for i, wire in enumerate(sheet.wires):
         wire.ends = [0.0] * len(wire.targets)
-        first = [
-            bends[0] if bends else t for t, bends in zip(wire.targets, wire.bends, strict=True)
-        ]
-        leaving.setdefault(wire.source, []).append((sheet.items[first[0]].x, i))
+        following = wire.bends[0][0] if wire.bends[0] else wire.targets[0]
+        leaving.setdefault(wire.source, {}).setdefault(following, []).append(i)
         for k, target in enumerate(wire.targets):
             before = wire.bends[k][-1] if wire.bends[k] else wire.source
-            coming.setdefault(target, []).append((sheet.items[before].x, i, k))
-    for source, found in leaving.items():
-        for (_, i), at in zip(
-            sorted(found), _offsets(sheet.items[source], len(found)), strict=True
-        ):
-            sheet.wires[i].start = at
+            coming.setdefault(target, {}).setdefault(before, []).append((i, k))
+    for source, bundles in leaving.items():
+        for other, at in _offsets(sheet, source, bundles):
+            for i in bundles[other]:
+                sheet.wires[i].start = at
     for target, arrived in coming.items():
-        offsets = _offsets(sheet.items[target], len(arrived))
-        for (_, i, k), at in zip(sorted(arrived), offsets, strict=True):
-            sheet.wires[i].ends[k] = at
+        for other, at in _offsets(sheet, target, arrived):
+            for i, k in arrived[other]:
+                sheet.wires[i].ends[k] = at
 
 
-def _offsets(item: Item, n: int) -> list[float]:
-    step = min(22.0, item.width / (n + 1))
-    return [(i - (n - 1) / 2) * step for i in range(n)]
+def _offsets(sheet: Sheet, i: int, others: Iterable[int]) -> list[tuple[int, float]]:
+    """Where wires to or from each of the others meet an item, from its middle to the right."""
+    ordered = sorted(others, key=lambda other: sheet.items[other].x)
+    step = min(22.0, sheet.items[i].width / (len(ordered) + 1))
+    return [(other, (n - (len(ordered) - 1) / 2) * step) for n, other in enumerate(ordered)]

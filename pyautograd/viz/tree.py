@@ -126,11 +126,10 @@ class _Builder:
         found: dict[int, dict[int, None]] = {}  # by vertex: the items that its value goes to
         sources: dict[int, int] = {}
         edges = [(e.source, e.target) for e in self.tree.graph.edges]
-        edges += [(key, -1) for key in self.tree.graph.outputs if self.path]
         edges.sort(key=lambda edge: edge[1] not in self.tree.marked)
         for source, target in edges:
             a = self._place(source)
-            b = self._place(target) if target >= 0 else None
+            b = self._place(target)
             if a is None and b is None:
                 continue
             if a is None:
