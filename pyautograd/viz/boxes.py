@@ -201,11 +201,8 @@ class Cards:
 
 def _hint(vertex: Vertex) -> str:
     lines = [vertex.label, text.layout(vertex)]
-    summary = vertex.summary
-    if summary is None:
-        lines.append("values not kept")
-    else:
-        lines.append(text.values(summary))
+    if vertex.value is not None or vertex.node is not None:
+        lines.append(text.values(vertex.summary))
     if vertex.path:
         lines.append("in " + ".".join(vertex.path))
     if vertex.attrs:

@@ -125,7 +125,7 @@ class Part {
   }
 
   port(key, side) {
-    const found = this.group.items.find((item) => item.port === side && item.key === key);
+    const found = this.group.items.find((item) => item.port === side && item.keys.includes(key));
     return found ? this.across(found.x) : this.innerWidth / 2;
   }
 }

@@ -165,7 +165,7 @@ class _Part:
         points += self._end(wire, target, -1, wire.ends[k], x, y, corners)[::-1]
         names = [None if items[i].port else items[i].name for i in (wire.source, target)]
         reads = names[1] is not None and target not in self.parts
-        return Line(wire.name, names[0], names[1], self.path, tuple(points), reads, shared > 0)
+        return Line(wire.keys[0], names[0], names[1], self.path, tuple(points), reads, shared > 0)
 
     def _end(
         self, wire: Wire, i: int, side: int, offset: float, x: float, y: float,
@@ -181,7 +181,7 @@ class _Part:
         if part is None:
             across, height = x + at[0] + offset, item.height
         else:
-            port = part.port(wire.name, "bottom" if side > 0 else "top")
+            port = part.port(wire.keys[0], "bottom" if side > 0 else "top")
             across, height = corners[i][0] + port, part.outer[1]
         heights = dict.fromkeys((height, self.rows[item.layer]))
         return [Point(across, y + at[1] + side * h / 2) for h in heights]
@@ -189,7 +189,7 @@ class _Part:
     def port(self, key: int, side: str) -> float:
         """Where across the value of a vertex comes in or leaves."""
         for item in self.sheet.items[: self.sheet.size]:
-            if item.port == side and item.name == key:
+            if item.port == side and key in item.name:
                 return self.across(item.x)
         return self.inner[0] / 2
 

@@ -28,7 +28,7 @@ TALL = 2400.0  # a sheet that is taller, and as narrow as a chain, goes on in an
 class Item:
     """What a sheet holds: a box, or where a wire comes in (`top`) or leaves (`bottom`).
 
-    name: whatever its maker calls it. x, y: its middle.
+    name: whatever its maker calls it; of a port, the values that pass it. x, y: its middle.
     """
 
     name: Any
@@ -44,9 +44,12 @@ class Item:
 
 @dataclass
 class Wire:
-    """One value on its way: from an item to others. Numbers are places in the sheet's items."""
+    """A value on its way from an item to others, or several together that come from outside.
 
-    name: Any
+    keys: of the vertices whose values they are. Numbers are places in the sheet's items.
+    """
+
+    keys: Sequence[int]
     source: int
     targets: list[int]
     bends: list[list[int]] = field(default_factory=list)  # for each target, those on the way to it

@@ -100,7 +100,7 @@ class _Builder:
         self.tree = tree
         self.path = path
         self.items: list[Item] = []
-        self.places: dict[Name | str, int] = {}
+        self.places: dict[Name, int] = {}
         reads = tree.graph.outputs_of
         for vertex in tree.groups[path].vertices:
             leaf = vertex.kind != "op" and len(reads[vertex.key]) > 0
@@ -108,11 +108,9 @@ class _Builder:
         for child in tree.groups[path].groups:
             self._add(child, Item(child, *size(child)))
 
-    def _add(self, name: Name | str, item: Item) -> int:
-        if name not in self.places:
-            self.places[name] = len(self.items)
-            self.items.append(item)
-        return self.places[name]
+    def _add(self, name: Name, item: Item) -> None:
+        self.places[name] = len(self.items)
+        self.items.append(item)
 
     def _place(self, key: int) -> int | None:
         """The item that is or holds a vertex; None for one outside."""
@@ -123,24 +121,41 @@ class _Builder:
         return self.places[key if len(path) == depth else path[: depth + 1]]
 
     def parts(self) -> tuple[list[Item], list[Wire]]:
-        found: dict[int, dict[int, None]] = {}  # by vertex: the items that its value goes to
-        sources: dict[int, int] = {}
+        """Values from outside for the same items come together, as do an item's that leave."""
+        coming: dict[int, dict[int, None]] = {}  # by vertex: the items that its value goes to
+        going: dict[int, dict[int, None]] = {}  # the same, of one that is here
+        leaving: dict[int, dict[int, None]] = {}  # by item: its vertices that are read outside
         edges = [(e.source, e.target) for e in self.tree.graph.edges]
         edges.sort(key=lambda edge: edge[1] not in self.tree.marked)
         for source, target in edges:
-            a = self._place(source)
-            b = self._place(target)
-            if a is None and b is None:
-                continue
-            if a is None:
-                a = self._add(f"in {source}", Item(source, port="top"))
-            if b is None:
-                b = self._add(f"out {source}", Item(source, port="bottom"))
-            if a != b:
-                sources[source] = a
-                found.setdefault(source, {})[b] = None
-        wires = [Wire(key, sources[key], list(targets)) for key, targets in found.items()]
+            a, b = self._place(source), self._place(target)
+            if a is None and b is not None:
+                coming.setdefault(source, {})[b] = None
+            elif a is not None and b is None:
+                leaving.setdefault(a, {})[source] = None
+                going.setdefault(source, {})
+            elif a is not None and b is not None and a != b:
+                going.setdefault(source, {})[b] = None
+        together: dict[frozenset[int], list[int]] = {}
+        for key, targets in coming.items():
+            together.setdefault(frozenset(targets), []).append(key)
+        wires = []
+        for keys in together.values():
+            port = self._port("top", keys)
+            wires.append(Wire(keys, port, list(coming[keys[0]])))
+        ports = {a: self._port("bottom", list(keys)) for a, keys in leaving.items()}
+        for key, targets in going.items():
+            a = self._place(key)
+            assert a is not None
+            if key in leaving.get(a, ()):
+                targets[ports[a]] = None
+            if targets:
+                wires.append(Wire([key], a, list(targets)))
         return self.items, wires
+
+    def _port(self, side: str, keys: list[int]) -> int:
+        self.items.append(Item(tuple(keys), port=side))
+        return len(self.items) - 1
 
 
 def _shared(a: Path, b: Path) -> int:
