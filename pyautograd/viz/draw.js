@@ -77,11 +77,12 @@ class Part {
     for (const wire of this.group.wires) {
       const drawn = new Set();  // bends
       for (const way of wire.ways) {
-        const line = this.line(wire, way, x, y, corners, drawn);
-        if (there.has(String(line.points))) continue;
-        there.add(String(line.points));
-        scene.lines.push(line);
-        if (line.branch || !wire.shape || this.group.items[wire.source].style === undefined) continue;
+        const lines = this.lines(wire, way, x, y, corners, drawn)
+          .filter((line) => !there.has(String(line.points)));
+        for (const line of lines) there.add(String(line.points));
+        scene.lines.push(...lines);
+        const line = lines[0];
+        if (!line || line.branch || !wire.shape || this.group.items[wire.source].style === undefined) continue;
         const right = line.points.find((p) => Math.abs(p[0] - line.points[0][0]) > 1)?.[0]
           > line.points[0][0];
         const label = labelled.get(wire.source);
@@ -92,36 +93,46 @@ class Part {
     scene.labels.push(...labelled.values());
   }
 
-  line(wire, [target, end, bends, bad], x, y, corners, drawn) {
+  lines(wire, [target, end, bends, bad], x, y, corners, drawn) {
     const items = this.group.items;
     const shared = bends.filter((i) => drawn.has(i)).length;  // the first ones
     for (const i of bends) drawn.add(i);
-    const points = [];
-    if (!shared) points.push(...this.end(wire, wire.source, 1, wire.start, x, y, corners));
+    const way = [];
     for (const i of bends.slice(Math.max(shared - 1, 0))) {
       const bend = items[i], at = x + this.across(bend.x);
       const ends = [-1, 1].map((side) => y + this.down(bend.y + side * bend.height / 2));
       if (bend.bend < 0) ends.reverse();
-      for (const end of ends) points.push([at, end, bend.bend]);
+      for (const end of ends) way.push([at, end, bend.bend]);
     }
-    if (shared) points.shift();  // it starts at the end of the last shared bend
-    points.push(...this.end(wire, target, -1, end, x, y, corners).reverse());
-    const ends = items[target].style !== undefined && !this.parts.has(target);
-    return { wire, points, bad, ends, target: items[target], branch: shared > 0 };
+    let starts = [[]];
+    if (shared) way.shift();  // it starts at the end of the last shared bend
+    else starts = this.ends(wire, wire.source, 1, wire.start, x, y, corners);
+    const arrivals = this.ends(wire, target, -1, end, x, y, corners).map((end) => end.reverse());
+    const reads = items[target].style !== undefined && !this.parts.has(target);
+    const line = (points, ends, branch) =>
+      ({ wire, points, bad, ends, target: items[target], branch });
+    const whole = [...starts[0], ...way, ...arrivals[0]];
+    return [
+      line(whole, reads, shared > 0),
+      ...starts.slice(1).map((start) => line([...start, whole[starts[0].length]], false, false)),
+      ...arrivals.slice(1).map((end) =>
+        line([whole[whole.length - arrivals[0].length - 1], ...end], reads, true)),
+    ];
   }
 
-  end(wire, i, side, offset, x, y, corners) {
+  ends(wire, i, side, offset, x, y, corners) {
     const item = this.group.items[i], part = this.parts.get(i);
     if (item.port) {
       const edge = item.port === "top" ? -graph.header : this.innerHeight + graph.padding;
-      return [[x + this.across(item.x), y + edge, 1]];
+      return [[[x + this.across(item.x), y + edge, 1]]];
     }
     const middle = y + this.down(item.y);
-    const across = part
-      ? corners.get(i)[0] + part.port(wire.key, side > 0 ? "bottom" : "top")
-      : x + this.across(item.x) + offset;
+    const port = side > 0 ? "bottom" : "top";
+    const places = part
+      ? [...new Set(wire.keys.map((key) => part.port(key, port)))].map((p) => corners.get(i)[0] + p)
+      : [x + this.across(item.x) + offset];
     const heights = new Set([part ? part.height : item.height, this.rows.get(item.layer)]);
-    return [...heights].map((height) => [across, middle + side * height / 2, 1]);
+    return places.map((p) => [...heights].map((height) => [p, middle + side * height / 2, 1]));
   }
 
   port(key, side) {
@@ -195,7 +206,7 @@ function draw() {
     const bad = line.bad ? " ag-bad" : "";
     const made = element("path", { class: "ag-wire" + bad, d: path(line.points) });
     if (line.ends) made.setAttribute("marker-end", `url(#ag-head${line.bad ? "-bad" : ""})`);
-    made.dataset.source = line.wire.key;
+    made.dataset.source = line.wire.keys.join(" ");
     if (line.target.key !== undefined) made.dataset.target = line.target.key;
     parts.push(titled(made, line.wire.hint));
   }
@@ -332,7 +343,7 @@ plane.addEventListener("pointerover", (event) => {
   const key = event.target.closest("[data-key]")?.dataset.key;
   for (const made of plane.querySelectorAll(".ag-wire"))
     made.classList.toggle("ag-lit", key !== undefined
-      && (made.dataset.source === key || made.dataset.target === key));
+      && (made.dataset.source.split(" ").includes(key) || made.dataset.target === key));
 });
 
 draw();

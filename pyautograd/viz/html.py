@@ -92,13 +92,13 @@ def _group(stage: Stage, cards: Cards, path: Path, numbers: dict[Path, int]) -> 
             items.append({**place, "layer": item.layer, **box})
     wires = [
         {
-            "key": wire.keys[0],
+            "keys": wire.keys,
             "source": wire.source,
             "start": round(wire.start, 1),
-            "hint": svg.hint(wire.keys[0], cards),
-            "shape": svg.label(wire.keys[0], cards),
+            "hint": svg.hint(wire.keys, cards),
+            "shape": svg.label(wire.keys, cards),
             "ways": [
-                [target, round(end, 1), bends, int(svg.is_bad(wire.keys[0], target_name, cards))]
+                [target, round(end, 1), bends, int(svg.is_bad(wire.keys, target_name, cards))]
                 for target, end, bends, target_name in zip(
                     wire.targets,
                     wire.ends,

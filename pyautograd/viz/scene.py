@@ -6,7 +6,7 @@ stands, across and down. Order and alignment stay, and so nothing comes to overl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -43,14 +43,14 @@ class Box:
 
 @dataclass(frozen=True)
 class Line:
-    """A piece of the way of the value of vertex `key`: from box to box, or to the frame around.
+    """A piece of the way of values from box to box, or to the frame around; keys: of the vertices.
 
     source, target: names of the boxes; None for the frame. sheet: the group in which it is drawn.
     ends: whether the value is read where the line ends; it goes on inside of an unfolded group.
     branch: whether it starts on the way of another line of the same value, not at the source.
     """
 
-    key: int
+    keys: tuple[int, ...]
     source: Name | None
     target: Name | None
     sheet: Path
@@ -138,53 +138,71 @@ class _Part:
         for wire in self.sheet.wires:
             drawn: set[int] = set()  # bends
             for k in range(len(wire.targets)):
-                line = self._line(wire, k, x, y, corners, drawn)
-                if line.points not in there:
-                    there.add(line.points)
-                    scene.lines.append(line)
+                for line in self._lines(wire, k, x, y, corners, drawn):
+                    if line.points not in there:
+                        there.add(line.points)
+                        scene.lines.append(line)
 
-    def _line(
+    def _lines(
         self, wire: Wire, k: int, x: float, y: float, corners: dict[int, tuple[float, float]],
         drawn: set[int],
-    ) -> Line:  # fmt: skip
-        """The way to the k-th target, from where it leaves the ways to those before."""
+    ) -> Iterator[Line]:  # fmt: skip
+        """The way to the k-th target, from where it leaves the ways to those before.
+
+        Further lines lead from and to further ports of unfolded groups.
+        """
         items, target, bends = self.sheet.items, wire.targets[k], wire.bends[k]
         shared = sum(i in drawn for i in bends)  # the first ones
         drawn.update(bends)
-        points: list[Point] = []
-        if not shared:
-            points += self._end(wire, wire.source, 1, wire.start, x, y, corners)
+        way: list[Point] = []
         for i in bends[max(shared - 1, 0) :]:
             bend = items[i]
             top, bottom = (y + self.down(bend.y + side * bend.height / 2) for side in (-1, 1))
-            way = -1 if bend.upward else 1
+            sense = -1 if bend.upward else 1
             ends = (bottom, top) if bend.upward else (top, bottom)
-            points += [Point(x + self.across(bend.x), end, way) for end in ends]
+            way += [Point(x + self.across(bend.x), end, sense) for end in ends]
+        starts: list[list[Point]] = [[]]
         if shared:
-            del points[0]  # it starts at the end of the last shared bend
-        points += self._end(wire, target, -1, wire.ends[k], x, y, corners)[::-1]
+            del way[0]  # it starts at the end of the last shared bend
+        else:
+            starts = self._ends(wire, wire.source, 1, wire.start, x, y, corners)
+        arrivals = [end[::-1] for end in self._ends(wire, target, -1, wire.ends[k], x, y, corners)]
         names = [None if items[i].port else items[i].name for i in (wire.source, target)]
         reads = names[1] is not None and target not in self.parts
-        return Line(wire.keys[0], names[0], names[1], self.path, tuple(points), reads, shared > 0)
+        keys = tuple(wire.keys)
 
-    def _end(
+        def line(points: list[Point], ends: bool, branch: bool) -> Line:
+            return Line(keys, names[0], names[1], self.path, tuple(points), ends, branch)
+
+        whole = starts[0] + way + arrivals[0]
+        yield line(whole, reads, shared > 0)
+        for start in starts[1:]:
+            yield line([*start, whole[len(starts[0])]], False, False)
+        for end in arrivals[1:]:
+            yield line([whole[-len(arrivals[0]) - 1], *end], reads, True)
+
+    def _ends(
         self, wire: Wire, i: int, side: int, offset: float, x: float, y: float,
         corners: dict[int, tuple[float, float]],
-    ) -> list[Point]:  # fmt: skip
-        """Where a wire meets an item (side 1 is its bottom, -1 its top), and leaves its row."""
+    ) -> list[list[Point]]:  # fmt: skip
+        """Where a wire meets an item (side 1 is its bottom, -1 its top), and leaves its row.
+
+        Of an unfolded group, that is at the ports of the wire's values.
+        """
         item = self.sheet.items[i]
         at = self.middle(item)
         part = self.parts.get(i)
         if item.port:
             edge = -HEADER if item.port == "top" else self.inner[1] + PADDING
-            return [Point(x + at[0], y + edge)]
+            return [[Point(x + at[0], y + edge)]]
         if part is None:
-            across, height = x + at[0] + offset, item.height
+            places, height = [x + at[0] + offset], item.height
         else:
-            port = part.port(wire.keys[0], "bottom" if side > 0 else "top")
-            across, height = corners[i][0] + port, part.outer[1]
+            port = "bottom" if side > 0 else "top"
+            found = dict.fromkeys(part.port(key, port) for key in wire.keys)
+            places, height = [corners[i][0] + place for place in found], part.outer[1]
         heights = dict.fromkeys((height, self.rows[item.layer]))
-        return [Point(across, y + at[1] + side * h / 2) for h in heights]
+        return [[Point(p, y + at[1] + side * h / 2) for h in heights] for p in places]
 
     def port(self, key: int, side: str) -> float:
         """Where across the value of a vertex comes in or leaves."""

@@ -44,12 +44,12 @@ class Item:
 
 @dataclass
 class Wire:
-    """A value on its way from an item to others, or several together that come from outside.
+    """A value on its way from an item to others, or several that have the same way.
 
     keys: of the vertices whose values they are. Numbers are places in the sheet's items.
     """
 
-    keys: Sequence[int]
+    keys: list[int]
     source: int
     targets: list[int]
     bends: list[list[int]] = field(default_factory=list)  # for each target, those on the way to it

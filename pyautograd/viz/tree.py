@@ -121,7 +121,7 @@ class _Builder:
         return self.places[key if len(path) == depth else path[: depth + 1]]
 
     def parts(self) -> tuple[list[Item], list[Wire]]:
-        """Values from outside for the same items come together, as do an item's that leave."""
+        """Values that go from one item to the same others are one wire; outside is one item."""
         coming: dict[int, dict[int, None]] = {}  # by vertex: the items that its value goes to
         going: dict[int, dict[int, None]] = {}  # the same, of one that is here
         leaving: dict[int, dict[int, None]] = {}  # by item: its vertices that are read outside
@@ -144,14 +144,16 @@ class _Builder:
             port = self._port("top", keys)
             wires.append(Wire(keys, port, list(coming[keys[0]])))
         ports = {a: self._port("bottom", list(keys)) for a, keys in leaving.items()}
+        bundles: dict[tuple[int, frozenset[int]], Wire] = {}
         for key, targets in going.items():
             a = self._place(key)
             assert a is not None
             if key in leaving.get(a, ()):
                 targets[ports[a]] = None
             if targets:
-                wires.append(Wire([key], a, list(targets)))
-        return self.items, wires
+                new = Wire([], a, list(targets))
+                bundles.setdefault((a, frozenset(targets)), new).keys.append(key)
+        return self.items, [*wires, *bundles.values()]
 
     def _port(self, side: str, keys: list[int]) -> int:
         self.items.append(Item(tuple(keys), port=side))
