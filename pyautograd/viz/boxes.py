@@ -61,7 +61,7 @@ class Cards:
         width, height = card.size()
         if isinstance(name, int) and self._vertex(name).kind == "constant" and not card.lines:
             return max(36.0, math.ceil(text.width(card.title, _TITLE, True) + 22.0)), 28.0
-        return (width + 14.0, height + 4.0) if isinstance(name, tuple) else (width, height)
+        return (width + 18.0, height + 4.0) if isinstance(name, tuple) else (width, height)
 
     def card(self, name: Name) -> Card:
         """The words in a box."""

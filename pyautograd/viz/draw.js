@@ -35,6 +35,12 @@ function stretch(parts) {
   };
 }
 
+/** Ways without those that are the same as an earlier one. */
+function distinct(ways) {
+  const seen = new Set();
+  return ways.filter((way) => !seen.has(String(way)) && seen.add(String(way)));
+}
+
 class Part {
   constructor(number, least) {
     this.group = graph.groups[number];
@@ -77,9 +83,8 @@ class Part {
     for (const wire of this.group.wires) {
       const drawn = new Set();  // bends
       for (const way of wire.ways) {
-        const lines = this.lines(wire, way, x, y, corners, drawn)
-          .filter((line) => !there.has(String(line.points)));
-        for (const line of lines) there.add(String(line.points));
+        const lines = this.lines(wire, way, x, y, corners, drawn).filter(({ points }) =>
+          points.length > 1 && !there.has(String(points)) && there.add(String(points)));
         scene.lines.push(...lines);
         const line = lines[0];
         if (!line || line.branch || !wire.shape || this.group.items[wire.source].style === undefined) continue;
@@ -104,19 +109,19 @@ class Part {
       if (bend.bend < 0) ends.reverse();
       for (const end of ends) way.push([at, end, bend.bend]);
     }
-    let starts = [[]];
+    let starts = wire.keys.map(() => []);
     if (shared) way.shift();  // it starts at the end of the last shared bend
     else starts = this.ends(wire, wire.source, 1, wire.start, x, y, corners);
     const arrivals = this.ends(wire, target, -1, end, x, y, corners).map((end) => end.reverse());
     const reads = items[target].style !== undefined && !this.parts.has(target);
     const line = (points, ends, branch) =>
       ({ wire, points, bad, ends, target: items[target], branch });
-    const whole = [...starts[0], ...way, ...arrivals[0]];
+    if (!way.length)
+      return starts.map((start, i) => line([...start, ...arrivals[i]], reads, false));
     return [
-      line(whole, reads, shared > 0),
-      ...starts.slice(1).map((start) => line([...start, whole[starts[0].length]], false, false)),
-      ...arrivals.slice(1).map((end) =>
-        line([whole[whole.length - arrivals[0].length - 1], ...end], reads, true)),
+      line([...starts[0], ...way, ...arrivals[0]], reads, shared > 0),
+      ...distinct(starts).slice(1).map((start) => line([...start, way[0]], false, shared > 0)),
+      ...distinct(arrivals).slice(1).map((end) => line([way[way.length - 1], ...end], reads, true)),
     ];
   }
 
@@ -124,13 +129,13 @@ class Part {
     const item = this.group.items[i], part = this.parts.get(i);
     if (item.port) {
       const edge = item.port === "top" ? -graph.header : this.innerHeight + graph.padding;
-      return [[[x + this.across(item.x), y + edge, 1]]];
+      return wire.keys.map(() => [[x + this.across(item.x), y + edge, 1]]);
     }
     const middle = y + this.down(item.y);
     const port = side > 0 ? "bottom" : "top";
-    const places = part
-      ? [...new Set(wire.keys.map((key) => part.port(key, port)))].map((p) => corners.get(i)[0] + p)
-      : [x + this.across(item.x) + offset];
+    const places = wire.keys.map((key) => part
+      ? corners.get(i)[0] + part.port(key, port)
+      : x + this.across(item.x) + offset);
     const heights = new Set([part ? part.height : item.height, this.rows.get(item.layer)]);
     return places.map((p) => [...heights].map((height) => [p, middle + side * height / 2, 1]));
   }

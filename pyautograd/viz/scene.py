@@ -29,6 +29,9 @@ class Point(NamedTuple):
     way: int = 1
 
 
+Points = tuple[Point, ...]
+
+
 @dataclass(frozen=True)
 class Box:
     """A vertex or a group; x, y: the upper left corner."""
@@ -54,7 +57,7 @@ class Line:
     source: Name | None
     target: Name | None
     sheet: Path
-    points: tuple[Point, ...]
+    points: Points
     ends: bool = True
     branch: bool = False
 
@@ -134,12 +137,12 @@ class _Part:
             if part is not None:
                 corners[i] = left + part.margin, top + HEADER
                 part.draw(scene, *corners[i])
-        there: set[tuple[Point, ...]] = set()
+        there: set[Points] = set()
         for wire in self.sheet.wires:
             drawn: set[int] = set()  # bends
             for k in range(len(wire.targets)):
                 for line in self._lines(wire, k, x, y, corners, drawn):
-                    if line.points not in there:
+                    if len(line.points) > 1 and line.points not in there:
                         there.add(line.points)
                         scene.lines.append(line)
 
@@ -161,48 +164,51 @@ class _Part:
             sense = -1 if bend.upward else 1
             ends = (bottom, top) if bend.upward else (top, bottom)
             way += [Point(x + self.across(bend.x), end, sense) for end in ends]
-        starts: list[list[Point]] = [[]]
+        starts: list[Points] = [()] * len(wire.keys)
         if shared:
             del way[0]  # it starts at the end of the last shared bend
         else:
             starts = self._ends(wire, wire.source, 1, wire.start, x, y, corners)
-        arrivals = [end[::-1] for end in self._ends(wire, target, -1, wire.ends[k], x, y, corners)]
+        arrivals = [p[::-1] for p in self._ends(wire, target, -1, wire.ends[k], x, y, corners)]
         names = [None if items[i].port else items[i].name for i in (wire.source, target)]
         reads = names[1] is not None and target not in self.parts
         keys = tuple(wire.keys)
 
-        def line(points: list[Point], ends: bool, branch: bool) -> Line:
-            return Line(keys, names[0], names[1], self.path, tuple(points), ends, branch)
+        def line(points: Points, ends: bool, branch: bool) -> Line:
+            return Line(keys, names[0], names[1], self.path, points, ends, branch)
 
-        whole = starts[0] + way + arrivals[0]
-        yield line(whole, reads, shared > 0)
-        for start in starts[1:]:
-            yield line([*start, whole[len(starts[0])]], False, False)
-        for end in arrivals[1:]:
-            yield line([whole[-len(arrivals[0]) - 1], *end], reads, True)
+        if not way:
+            for start, arrival in dict.fromkeys(zip(starts, arrivals, strict=True)):
+                yield line(start + arrival, reads, False)
+            return
+        yield line((*starts[0], *way, *arrivals[0]), reads, shared > 0)
+        for start in list(dict.fromkeys(starts))[1:]:
+            yield line((*start, way[0]), False, shared > 0)
+        for arrival in list(dict.fromkeys(arrivals))[1:]:
+            yield line((way[-1], *arrival), reads, True)
 
     def _ends(
         self, wire: Wire, i: int, side: int, offset: float, x: float, y: float,
         corners: dict[int, tuple[float, float]],
-    ) -> list[list[Point]]:  # fmt: skip
-        """Where a wire meets an item (side 1 is its bottom, -1 its top), and leaves its row.
+    ) -> list[Points]:  # fmt: skip
+        """Where each value of a wire meets an item and leaves its row: at ports, if it is unfolded.
 
-        Of an unfolded group, that is at the ports of the wire's values.
+        side: 1 is the item's bottom, -1 its top.
         """
         item = self.sheet.items[i]
         at = self.middle(item)
         part = self.parts.get(i)
         if item.port:
             edge = -HEADER if item.port == "top" else self.inner[1] + PADDING
-            return [[Point(x + at[0], y + edge)]]
+            return [(Point(x + at[0], y + edge),)] * len(wire.keys)
         if part is None:
-            places, height = [x + at[0] + offset], item.height
+            places, height = [x + at[0] + offset] * len(wire.keys), item.height
         else:
             port = "bottom" if side > 0 else "top"
-            found = dict.fromkeys(part.port(key, port) for key in wire.keys)
-            places, height = [corners[i][0] + place for place in found], part.outer[1]
+            places = [corners[i][0] + part.port(key, port) for key in wire.keys]
+            height = part.outer[1]
         heights = dict.fromkeys((height, self.rows[item.layer]))
-        return [[Point(p, y + at[1] + side * h / 2) for h in heights] for p in places]
+        return [tuple([Point(p, y + at[1] + side * h / 2) for h in heights]) for p in places]
 
     def port(self, key: int, side: str) -> float:
         """Where across the value of a vertex comes in or leaves."""
