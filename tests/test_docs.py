@@ -123,7 +123,9 @@ def test_pytorchs_names_are_those_of_its_release() -> None:
 
 
 def test_names_are_compared_with_what_is_here() -> None:
-    rows = {path: (have, lack) for path, have, lack in torch_names.compare(torch_names.load()["names"])}
+    rows = {
+        path: (have, lack) for path, have, lack in torch_names.compare(torch_names.load()["names"])
+    }
     have, lack = rows["torch.nn.functional"]
     assert "conv2d" in have
     assert set(have) <= set(dir(importlib.import_module("pyautograd.nn.functional")))

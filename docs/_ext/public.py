@@ -43,9 +43,7 @@ def public_names() -> set[str]:
     found = {f"pyautograd.{name}" for name in {*dir(top), *lazy} if is_public(top, name)}
     for path in NAMESPACES:
         module = importlib.import_module(f"pyautograd.{path}")
-        found |= {
-            f"pyautograd.{path}.{name}" for name in module.__all__ if is_public(module, name)
-        }
+        found |= {f"pyautograd.{path}.{name}" for name in module.__all__ if is_public(module, name)}
     return found
 
 

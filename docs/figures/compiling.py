@@ -8,7 +8,9 @@ from figures.drawing import Drawing
 def tape_and_plan() -> Drawing:
     d = Drawing(520, 250)
     d.text(130, 14, "eager: each op, each time", "title")
-    for i, (name, kernel) in enumerate((("mul", "k₁"), ("add", "k₂"), ("tanh", "k₃"), ("mul", "k₄"))):
+    for i, (name, kernel) in enumerate(
+        (("mul", "k₁"), ("add", "k₂"), ("tanh", "k₃"), ("mul", "k₄"))
+    ):
         y = 36 + i * 50
         d.box(24, y, 90, 34, "accent", f"Python: {name}")
         d.arrow((114, y + 17), (150, y + 17))

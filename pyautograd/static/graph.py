@@ -156,6 +156,15 @@ class Call:
         assert self.op is not None
         return [self.operands, *self.attrs] if self.op.inputs < 0 else [*self.operands, *self.attrs]
 
+    @property
+    def title(self) -> str:
+        """Its name; of fused calls, the names of their ops."""
+        if self.name == "program":
+            return "+".join(self.attrs[0])
+        if self.name == "epilogue":
+            return "+".join(call.title for call in self.attrs if not is_view(call))
+        return self.name
+
     def values(self) -> Iterator[Value]:
         return (x for x in self.operands if isinstance(x, Value))
 
@@ -223,9 +232,8 @@ class Graph:
         for call in self.calls:
             operands = ", ".join(map(name, call.operands))
             attrs = "".join(f", {a!r}" for a in call.attrs) if call.op is not None else ""
-            kind = f"program[{', '.join(call.attrs[0])}]" if call.name == "program" else call.name
             results = ", ".join(f"{name(y)}: {y.dtype}{list(y.shape)}" for y in call.outputs)
-            line = f"{kind}({operands}{attrs})"
+            line = f"{call.title}({operands}{attrs})"
             lines.append(f"{results} = {line}" if results else line)
         if self.results:
             lines.append("return " + ", ".join(map(name, self.results)))

@@ -28,29 +28,32 @@ class StepNote:
 
 def note_of(step: Any, source: Any) -> StepNote:
     """The note of a step, native or Python's, that is part of `source`, a call or None."""
-    outputs = [_layout(y) for y in step.outputs]
-    inputs = [None if x is None else _layout(x) for x in step.inputs]
-    name = step.name
+    outputs = [_layout(y) for y in step.written()]
+    inputs = [_layout(x) for x in step.read()]
+    bytes_moved = moved(inputs, outputs, False)
     if source is None:  # what the plan hands out
-        return StepNote(name, "forward", "result", _fixed(Cost(0, moved(inputs, outputs, False))))
+        return StepNote(step.title, "forward", "result", _fixed(Cost(0, bytes_moved)))
     phase = "backward" if source.backward else "forward"
     detail = source.where
-    if name == "optimizer":
+    if step.name == "optimizer":
         optimizer, chosen = source.attrs
         params = [p for group in chosen for p in group]
-        name, phase = f"{type(optimizer).__name__}.step", "update"
-        return StepNote(name, phase, detail, lambda: optimizer.update_cost(params))
-    if name == "program":
-        fused = source.attrs[0]
-        name = "+".join(fused)
-        cost = Cost(outputs[0].size * len(fused), moved(inputs, outputs, False))
-    elif source.op is not None and name == source.op.name:
-        operands = [Layout.of(x) for x in source.operands]
-        cost = source.op.cost(operands, source.attrs, [Layout.of(y) for y in source.outputs])
-    else:
+        name = f"{type(optimizer).__name__}.step"
+        return StepNote(name, "update", detail, lambda: optimizer.update_cost(params))
+    kernel, program = source, source
+    if source.name == "epilogue":
+        kernel, program = source.attrs[0], source.attrs[-1]
+    flops = 0
+    if step.name == "program" or step.tail is not None:
+        flops += program.outputs[0].size * len(program.attrs[0])
+    if kernel.op is not None and step.name == kernel.op.name:
+        operands = [Layout.of(x) for x in kernel.operands]
+        cost = kernel.op.cost(operands, kernel.attrs, [Layout.of(y) for y in kernel.outputs])
+        flops += cost.flops
+        bytes_moved = cost.bytes if step.tail is None else bytes_moved
+    elif step.name != "program":
         detail = f"{source.name}, {detail}"
-        cost = Cost(0, moved(inputs, outputs, False))
-    return StepNote(name, phase, detail, _fixed(cost))
+    return StepNote(step.title, phase, detail, _fixed(Cost(flops, bytes_moved)))
 
 
 def _layout(home: Any) -> Layout:
