@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, modes
-from pyautograd.graph import GraphError, SymbolicNumber
+from pyautograd.graph import GraphError, RecordWatcher, SymbolicNumber
+from pyautograd.nn.watch import watch_modules
 from pyautograd.op import OPS, Op
 from pyautograd.ops.inplace import Region, region
 from pyautograd.ops.random import Generator
@@ -20,7 +21,7 @@ from pyautograd.static.sizes import Sizes
 from pyautograd.static.symbolic import evaluate, sizes_in
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor, wrap
-from pyautograd.watch import watch_ops
+from pyautograd.watch import node_in_backward, watch_ops
 
 
 class Leaf:
@@ -56,8 +57,10 @@ class Tracer:
         self._owners: dict[int, list[int]] = {}  # ids of captured arrays that share memory
         self._ops = watch_ops(self._call)
         self._mode = modes.tracing(self)
+        self._places = _Places()
 
     def __enter__(self) -> Tracer:
+        self._places.__enter__()
         self._ops.__enter__()
         self._mode.__enter__()
         return self
@@ -65,6 +68,7 @@ class Tracer:
     def __exit__(self, *exc: object) -> None:
         self._mode.__exit__(*exc)
         self._ops.__exit__(*exc)
+        self._places.__exit__(*exc)
         self._ops = self._mode = None  # type: ignore[assignment]  # no circles
 
     # ---- what goes in ----------------------------------------------------------------------------
@@ -130,6 +134,7 @@ class Tracer:
         call = Call(op.name, op, operands, attrs)
         found = self._layouts(op, operands, attrs)
         call.outputs = [Value(shape, dtype, call) for shape, dtype in found]
+        call.modules = self._places.modules(call.backward)
         self.graph.calls.append(call)
         return tuple(call.outputs) if len(call.outputs) > 1 else call.outputs[0]
 
@@ -283,6 +288,40 @@ class Tracer:
     def entered(self, module: Any) -> None:
         """Called when a module runs: its mode is part of what was traced."""
         self.modules[id(module)] = (module, module.training)
+
+
+class _Places(RecordWatcher):
+    """Knows the modules under way, and which were when a node was recorded."""
+
+    def __init__(self) -> None:
+        self._stack: list[Any] = []
+        self._of: dict[Any, tuple[Any, ...]] = {}
+        self._watch = watch_modules(self._call)
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._watch.__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        self._watch.__exit__(*exc)
+        super().__exit__(*exc)
+        self._of.clear()
+
+    def saw(self, node: Any) -> None:
+        self._of[node] = tuple(self._stack)
+
+    def modules(self, backward: bool) -> tuple[Any, ...]:
+        """Those under way; of a gradient rule's calls, those of the call that it is the rule of."""
+        if backward:
+            return self._of.get(node_in_backward(), ())
+        return tuple(self._stack)
+
+    def _call(self, module: Any, run: Callable[[], Any]) -> Any:
+        self._stack.append(module)
+        try:
+            return run()
+        finally:
+            self._stack.pop()
 
 
 def _untouched(array: Any) -> Any:
