@@ -1,5 +1,6 @@
 """The site, in English and (with `-D language=zh_CN`, from the folder zh) in Chinese."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -14,7 +15,6 @@ copyright = "the authors of pyautograd"
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "docstrings",
     "languages",
@@ -42,3 +42,5 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}
+
+logging.getLogger("jieba").setLevel(logging.WARNING)  # it tells how it loads its dictionary
