@@ -1,6 +1,5 @@
 """The site, in English and (with `-D language=zh_CN`, from the folder zh) in Chinese."""
 
-import logging
 import sys
 from pathlib import Path
 
@@ -39,8 +38,16 @@ html_theme = "furo"
 html_title = "pyautograd"
 html_static_path = [str(HERE / "_static")]
 html_css_files = ["site.css"]
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/language.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}
-
-logging.getLogger("jieba").setLevel(logging.WARNING)  # it tells how it loads its dictionary

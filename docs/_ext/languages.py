@@ -6,6 +6,7 @@ other language's first page.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,15 @@ def add_link(app: Any, page: str, template: str, context: dict[str, Any], doctre
     context["other_language_name"] = "English" if chinese else "中文"
 
 
+def quieten(app: Any, config: Any) -> None:
+    """The dictionary that finds Chinese words for the search tells how it is loaded."""
+    if config.language.startswith("zh"):
+        import jieba
+
+        jieba.setLogLevel(logging.WARNING)
+
+
 def setup(app: Any) -> dict[str, Any]:
+    app.connect("config-inited", quieten)
     app.connect("html-page-context", add_link)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

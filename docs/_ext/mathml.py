@@ -1,11 +1,20 @@
-"""Formulas as MathML, which browsers draw themselves: no script, no font, no network."""
+"""Formulas as MathML, which browsers draw themselves: no script, no network.
+
+They need a font that knows formulas (how brackets grow), and not every system has one: ziamath's
+package carries STIX Two Math, of which the site gets a copy.
+"""
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
+import ziamath
 from docutils import nodes
 from latex2mathml.converter import convert
+
+FONT = "STIXTwoMath-Regular.ttf"
 
 
 def inline(writer: Any, node: nodes.math) -> None:
@@ -18,6 +27,13 @@ def block(writer: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def copy_font(app: Any, error: Exception | None) -> None:
+    if error is None:
+        font = next(Path(ziamath.__file__).parent.rglob(FONT))
+        shutil.copy(font, Path(app.outdir) / "_static" / FONT)
+
+
 def setup(app: Any) -> dict[str, Any]:
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    app.connect("build-finished", copy_font)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
