@@ -17,13 +17,17 @@ from latex2mathml.converter import convert
 FONT = "STIXTwoMath-Regular.ttf"
 
 
+def mathml(node: Any, display: str) -> str:
+    return convert(node.astext().replace("{aligned}", "{align*}"), display=display)
+
+
 def inline(writer: Any, node: nodes.math) -> None:
-    writer.body.append(convert(node.astext()))
+    writer.body.append(mathml(node, "inline"))
     raise nodes.SkipNode
 
 
 def block(writer: Any, node: nodes.math_block) -> None:
-    writer.body.append(f'<div class="formula">{convert(node.astext(), display="block")}</div>')
+    writer.body.append(f'<div class="formula">{mathml(node, "block")}</div>')
     raise nodes.SkipNode
 
 

@@ -132,7 +132,11 @@ def setup(app: Any) -> dict[str, Any]:
             for path, have, lack in rows:
                 lines += [f":::{{admonition}} {path}", ":class: note", ":collapsible: closed", ""]
                 lines += [f"**Here:** {code(have)}", ""]
-                lines += [f"**Missing:** {code(lack)}" if lack else "Nothing is missing.", ":::", ""]
+                lines += [
+                    f"**Missing:** {code(lack)}" if lack else "Nothing is missing.",
+                    ":::",
+                    "",
+                ]
             return nested_parse_to_nodes(self.state, StringList(lines, "torch names"))
 
     app.add_directive("torch-names", TorchNames)

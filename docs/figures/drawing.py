@@ -35,9 +35,7 @@ class Drawing:
             f'dominant-baseline="central">{escape(str(words))}</text>'
         )
 
-    def box(
-        self, x: float, y: float, w: float, h: float, style: str = "", words: Any = ""
-    ) -> None:
+    def box(self, x: float, y: float, w: float, h: float, style: str = "", words: Any = "") -> None:
         self.parts.append(
             f'<rect x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" rx="4" class="box {style}"/>'
         )

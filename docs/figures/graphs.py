@@ -35,7 +35,12 @@ def backward_order() -> Drawing:
     """The order in which nodes are visited, and what each has received by then."""
     d = Drawing(480, 200)
     skeleton(d)
-    order = {"y": ("1", "1"), "b": ("2", "9"), "a": ("3", "12 + 9 = 21"), "x": ("4", "126 + 9 = 135")}
+    order = {
+        "y": ("1", "1"),
+        "b": ("2", "9"),
+        "a": ("3", "12 + 9 = 21"),
+        "x": ("4", "126 + 9 = 135"),
+    }
     for name, (number, gradient) in order.items():
         x, y = PLACES[name]
         d.box(x - 11, y - 56, 22, 22, "accent", number)
