@@ -6,11 +6,11 @@ package carries STIX Two Math, of which the site gets a copy.
 
 from __future__ import annotations
 
+import importlib.metadata
 import shutil
 from pathlib import Path
 from typing import Any
 
-import ziamath
 from docutils import nodes
 from latex2mathml.converter import convert
 
@@ -33,8 +33,9 @@ def block(writer: Any, node: nodes.math_block) -> None:
 
 def copy_font(app: Any, error: Exception | None) -> None:
     if error is None:
-        font = next(Path(ziamath.__file__).parent.rglob(FONT))
-        shutil.copy(font, Path(app.outdir) / "_static" / FONT)
+        files = importlib.metadata.files("ziamath") or ()
+        font = next(file for file in files if file.name == FONT)
+        shutil.copy(font.locate(), Path(app.outdir) / "_static" / FONT)
 
 
 def setup(app: Any) -> dict[str, Any]:
