@@ -31,10 +31,14 @@ class Chinese(SearchChinese):
     language_name = "English"  # whose stemmer the scripts are to use: Sphinx 9 has none of Chinese
     js_splitter_code = """
 var splitQuery = (query) => {
-  const words = [...new Intl.Segmenter("zh", { granularity: "word" }).segment(query)]
-    .filter((part) => part.isWordLike).map((part) => part.segment);
+  const words = [""];
+  for (const part of new Intl.Segmenter("zh", { granularity: "word" }).segment(query)) {
+    if (!part.isWordLike) words.push("");
+    else if (part.segment.length > 1) words.push(part.segment, "");
+    else words[words.length - 1] += part.segment;  // single characters: a word it does not know
+  }
   const longer = words.filter((word) => word.length > 1);  // others are not in the index
-  return longer.length ? longer : words;
+  return longer.length ? longer : words.filter((word) => word);
 };
 """
 
