@@ -76,11 +76,28 @@ def resnet20(nn: Any) -> Any:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
+def encoder(nn: Any) -> Any:
+    """A transformer encoder of two layers, and the mean over time for ten classes."""
+
+    class Classifier(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            layer = nn.TransformerEncoderLayer(64, 4, 256, dropout=0.0, batch_first=True)
+            self.encoder = nn.TransformerEncoder(layer, 2)
+            self.head = nn.Linear(64, 10)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.encoder(x).mean(1))
+
+    return Classifier()
+
+
 NETWORKS = {  # network, shape of a batch, optimiser
     "2-16-16-2, batch 32, SGD": (small, (32, 2), "SGD"),
     "784-256-128-10, batch 64, Adam": (mlp, (64, 784), "Adam"),
     "LeNet-5, batch 64, Adam": (lenet, (64, 1, 28, 28), "Adam"),
     "ResNet-20, batch 32, SGD": (resnet20, (32, 3, 32, 32), "SGD"),
+    "encoder, 2 layers of 64, 32x32, Adam": (encoder, (32, 32, 64), "Adam"),
 }
 
 

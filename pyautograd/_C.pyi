@@ -197,6 +197,8 @@ opcodes: dict[str, int]
 
 # (NumPy's number of the dtype, shape, strides in bytes, slot, offset in bytes)
 Operand = tuple[int, tuple[int, ...], tuple[int, ...], int, int]
+# The operands, results, instructions and constants of a program.
+Tail = tuple[list[Operand | None], list[Operand], list[int], list[float]]
 
 class Plan:
     def __init__(self, arena_bytes: int, slots: int) -> None: ...
@@ -208,13 +210,20 @@ class Plan:
         outputs: list[Operand],
         ints: list[int],
         numbers: list[float],
+        tail: Tail | None,
         /,
     ) -> None: ...
     def add_optimizer(self, optimizer: BoundOptimizer, /) -> None: ...
     def set_slots(self, sources: list[Any], /) -> None: ...
     def run(self, inputs: list[Array], /) -> list[Array]: ...
     def run_part(
-        self, begin: int, end: int, inputs: list[Array], results: list[Array], /
+        self,
+        begin: int,
+        end: int,
+        inputs: list[Array],
+        results: list[Array],
+        seconds: Array | None,
+        /,
     ) -> None: ...
     def arena(self) -> Array: ...
 
@@ -227,6 +236,7 @@ def plan_takes(
     outputs: list[Operand],
     ints: list[int],
     numbers: list[float],
+    tail: Tail | None,
     /,
 ) -> bool: ...
 

@@ -4,6 +4,8 @@
 
 #include <pybind11/stl.h>
 
+#include <optional>
+
 #include "bindings/optim.h"
 
 namespace pag {
@@ -30,14 +32,21 @@ Operand read_operand(const py::handle& h) {
   return o;
 }
 
+// tail: None, or the first four arguments for the program that it is.
 Call read_call(const py::list& in, const py::list& out, std::vector<int64_t> ints,
-               std::vector<double> numbers) {
+               std::vector<double> numbers, const py::object& tail) {
   Call call;
   for (const py::handle h : in) call.in.push_back(read_operand(h));
   for (const py::handle h : out) call.out.push_back(read_operand(h));
   if (call.out.empty()) throw py::value_error("plan: a call without outputs");
   call.ints = std::move(ints);
   call.numbers = std::move(numbers);
+  if (tail.is_none()) return call;
+  const py::tuple t = tail.cast<py::tuple>();
+  if (t.size() != 4) throw py::value_error("plan: expected a program of 4 parts");
+  call.tail = std::make_shared<Call>(read_call(t[0].cast<py::list>(), t[1].cast<py::list>(),
+                                               t[2].cast<std::vector<int64_t>>(),
+                                               t[3].cast<std::vector<double>>(), py::none()));
   return call;
 }
 
@@ -48,12 +57,15 @@ class BoundPlan {
         slots_(static_cast<int>(checked(slots))),
         bytes_(arena_bytes) {}
   void add(const std::string& op, const py::list& in, const py::list& out,
-           std::vector<int64_t> ints, std::vector<double> numbers) {
-    const Call call = read_call(in, out, std::move(ints), std::move(numbers));
-    for (const std::vector<Operand>* side : {&call.in, &call.out})
-      for (const Operand& o : *side)
-        if (!o.missing() && (o.slot < 0 || o.slot >= slots_))
-          throw py::index_error("plan: no slot " + std::to_string(o.slot));
+           std::vector<int64_t> ints, std::vector<double> numbers, const py::object& tail) {
+    const Call call = read_call(in, out, std::move(ints), std::move(numbers), tail);
+    for (const Call* c : {&call, call.tail.get()}) {
+      if (!c) continue;
+      for (const std::vector<Operand>* side : {&c->in, &c->out})
+        for (const Operand& o : *side)
+          if (!o.missing() && (o.slot < 0 || o.slot >= slots_))
+            throw py::index_error("plan: no slot " + std::to_string(o.slot));
+    }
     Step step = make_step(op, call);
     if (!step) throw py::value_error("plan: no native step for this call of " + op);
     plan_.add(std::move(step));
@@ -89,10 +101,12 @@ class BoundPlan {
     py::list results;
     for (const Result& r : results_)
       results.append(new_array(r.typenum, static_cast<int>(r.shape.size()), r.shape.data()));
-    run_part(0, plan_.size(), inputs, results);
+    run_part(0, plan_.size(), inputs, results, nullptr);
     return results;
   }
-  void run_part(int64_t begin, int64_t end, const py::list& inputs, const py::list& results) {
+  // `seconds`: null, or float64, an element a step of the plan, to which its time is added.
+  void run_part(int64_t begin, int64_t end, const py::list& inputs, const py::list& results,
+                double* seconds) {
     if (begin < 0 || end > plan_.size() ||
         static_cast<size_t>(PyList_GET_SIZE(results.ptr())) != results_.size())
       throw py::value_error("plan: no such part");
@@ -101,7 +115,7 @@ class BoundPlan {
       set_base(results_[i].slot, results, static_cast<Py_ssize_t>(i));
     try {
       const py::gil_scoped_release released;
-      plan_.run(begin, end, base_.data());
+      plan_.run(begin, end, base_.data(), seconds);
     } catch (const IndexError& e) {
       throw py::index_error(e.message);
     }
@@ -188,8 +202,9 @@ PyMethodDef matching = {
     nullptr};
 
 bool takes(const std::string& op, const py::list& in, const py::list& out,
-           std::vector<int64_t> ints, std::vector<double> numbers) {
-  return static_cast<bool>(make_step(op, read_call(in, out, std::move(ints), std::move(numbers))));
+           std::vector<int64_t> ints, std::vector<double> numbers, const py::object& tail) {
+  return static_cast<bool>(
+      make_step(op, read_call(in, out, std::move(ints), std::move(numbers), tail)));
 }
 
 }  // namespace
@@ -201,7 +216,15 @@ void bind_plan(py::module_& m) {
       .def("add_optimizer", &BoundPlan::add_optimizer)
       .def("set_slots", &BoundPlan::set_slots)
       .def("run", &BoundPlan::run)
-      .def("run_part", &BoundPlan::run_part)
+      .def("run_part",
+           [](BoundPlan& self, int64_t begin, int64_t end, const py::list& inputs,
+              const py::list& results, const std::optional<Array>& seconds) {
+             if (seconds && (seconds->typenum() != NPY_DOUBLE || !seconds->contiguous() ||
+                             seconds->size() != self.size()))
+               throw py::value_error("plan: expected a float64 for each step");
+             self.run_part(begin, end, inputs, results,
+                           seconds ? seconds->data<double>() : nullptr);
+           })
       .def("arena", [](const py::object& self) { return BoundPlan::arena(self); })
       .def("__len__", &BoundPlan::size);
   m.def("plan_takes", &takes);

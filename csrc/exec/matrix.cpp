@@ -1,6 +1,6 @@
 // Matrix products and convolutions. Strides of matrices are taken as they are where one of them is
 // that of an element.
-#include "exec/plan.h"
+#include "exec/program.h"
 #include "kernels/conv.h"
 #include "kernels/gemm.h"
 
@@ -56,8 +56,10 @@ Conv2d geometry(const Operand& x, const Operand& w, const Operand& y, const int6
 
 Step matmul_step(const Call& call) {
   const Operand &a = call.in[0], &b = call.in[1], &c = call.out[0];
+  const Tail tail(call);
   Layout la, lb;
-  if (!same_dtypes(call) || !matrix_layout(a, &la) || !matrix_layout(b, &lb)) return {};
+  if (!tail.valid() || !same_dtypes(call) || !matrix_layout(a, &la) || !matrix_layout(b, &lb))
+    return {};
   if (c.ndim - 2 > kMaxBatchDims) return {};
   GemmBatch batch;
   batch.ndim = c.ndim - 2;
@@ -83,6 +85,8 @@ Step matmul_step(const Call& call) {
       g.a.data = pa(slots);
       g.b.data = pb(slots);
       g.c = pc(slots);
+      const Tail::Run epilogue(tail, slots);
+      g.epilogue = epilogue.get();
       gemm(g, batch);
     };
   });
@@ -91,8 +95,10 @@ Step matmul_step(const Call& call) {
 // x (m, k), w (n, k), bias (n,) or missing
 Step linear_step(const Call& call) {
   const Operand &x = call.in[0], &w = call.in[1], &bias = call.in[2];
+  const Tail tail(call);
   Layout lx, lw;
-  if (!same_dtypes(call) || !matrix_layout(x, &lx) || !matrix_layout(w, &lw)) return {};
+  if (!tail.valid() || !same_dtypes(call) || !matrix_layout(x, &lx) || !matrix_layout(w, &lw))
+    return {};
   if (!bias.missing() && !bias.contiguous()) return {};
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
@@ -110,6 +116,8 @@ Step linear_step(const Call& call) {
       g.b.data = pw(slots);
       g.bias = pb(slots);
       g.c = py(slots);
+      const Tail::Run epilogue(tail, slots);
+      g.epilogue = epilogue.get();
       gemm(g);
     };
   });
@@ -117,23 +125,33 @@ Step linear_step(const Call& call) {
 
 // ints: stride, padding, dilation (pairs), groups
 Step conv2d_step(const Call& call) {
-  if (!call.plain()) return {};
-  const Conv2d g = geometry(call.in[0], call.in[1], call.out[0], call.ints.data());
+  const Tail tail(call);
+  if (!call.plain() || !tail.valid()) return {};
+  Conv2d g = geometry(call.in[0], call.in[1], call.out[0], call.ints.data());
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> x(call.in[0]), w(call.in[1]), bias(call.in[2]), y(call.out[0]);
-    return [=](Slots slots) { conv2d<T>(g, x(slots), w(slots), bias(slots), y(slots)); };
+    return [=](Slots slots) mutable {
+      const Tail::Run epilogue(tail, slots);
+      g.epilogue = epilogue.get();
+      conv2d<T>(g, x(slots), w(slots), bias(slots), y(slots));
+    };
   });
 }
 
 // ints: (H, W), then as conv2d
 Step conv2d_input_grad_step(const Call& call) {
-  if (!call.plain()) return {};
-  const Conv2d g = geometry(call.out[0], call.in[1], call.in[0], call.ints.data() + 2);
+  const Tail tail(call);
+  if (!call.plain() || !tail.valid()) return {};
+  Conv2d g = geometry(call.out[0], call.in[1], call.in[0], call.ints.data() + 2);
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> dy(call.in[0]), w(call.in[1]), dx(call.out[0]);
-    return [=](Slots slots) { conv2d_input_grad<T>(g, dy(slots), w(slots), dx(slots)); };
+    return [=](Slots slots) mutable {
+      const Tail::Run epilogue(tail, slots);
+      g.epilogue = epilogue.get();
+      conv2d_input_grad<T>(g, dy(slots), w(slots), dx(slots));
+    };
   });
 }
 

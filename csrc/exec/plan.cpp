@@ -1,5 +1,6 @@
 #include "exec/plan.h"
 
+#include <chrono>
 #include <new>
 
 #include "kernels/memory.h"
@@ -41,11 +42,12 @@ Step make_step(const std::string& op, const Call& call) {
   static const struct {
     const char* op;
     Make make;
+    bool takes_tail = false;
   } kSteps[] = {
       {"program", program_step},
       {"copy", copy_step},
-      {"matmul", matmul_step},
-      {"linear", linear_step},
+      {"matmul", matmul_step, true},
+      {"linear", linear_step, true},
       {"sum", sum_step},
       {"softmax", softmax_step},
       {"log_softmax", log_softmax_step},
@@ -55,8 +57,8 @@ Step make_step(const std::string& op, const Call& call) {
       {"cross_entropy_grad", cross_entropy_grad_step},
       {"normalize", normalize_step},
       {"normalize_grad", normalize_grad_step},
-      {"conv2d", conv2d_step},
-      {"conv2d_input_grad", conv2d_input_grad_step},
+      {"conv2d", conv2d_step, true},
+      {"conv2d_input_grad", conv2d_input_grad_step, true},
       {"conv2d_weight_grad", conv2d_weight_grad_step},
       {"max_pool2d", max_pool2d_step},
       {"max_pool2d_scatter", max_pool2d_scatter_step},
@@ -64,7 +66,7 @@ Step make_step(const std::string& op, const Call& call) {
       {"avg_pool2d_grad", avg_pool2d_grad_step},
   };
   for (const auto& entry : kSteps)
-    if (op == entry.op) return entry.make(call);
+    if (op == entry.op) return call.tail && !entry.takes_tail ? Step() : entry.make(call);
   return {};
 }
 
@@ -73,5 +75,20 @@ Plan::Plan(int64_t arena_bytes) : arena_(static_cast<char*>(acquire_memory(arena
 }
 
 Plan::~Plan() { release_memory(arena_); }
+
+void Plan::run(int64_t begin, int64_t end, Slots slots, double* seconds) const {
+  if (!seconds) {
+    for (int64_t i = begin; i < end; ++i) steps_[static_cast<size_t>(i)](slots);
+    return;
+  }
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start = Clock::now();
+  for (int64_t i = begin; i < end; ++i) {
+    steps_[static_cast<size_t>(i)](slots);
+    const Clock::time_point stop = Clock::now();
+    seconds[i] += std::chrono::duration<double>(stop - start).count();
+    start = stop;
+  }
+}
 
 }  // namespace pag

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,8 @@ struct Call {
   std::vector<Operand> in, out;
   std::vector<int64_t> ints;
   std::vector<double> numbers;
+  // A fused program of results of out[0], which is among its operands; only some ops take one.
+  std::shared_ptr<const Call> tail;
 
   // Whether all operands are C-contiguous, and the floats among them of one dtype, that of the
   // first output.
@@ -84,10 +87,8 @@ class Plan {
   void add(Step step) { steps_.push_back(std::move(step)); }
   int64_t size() const { return static_cast<int64_t>(steps_.size()); }
   char* arena() const { return arena_; }
-  // The steps [begin, end).
-  void run(int64_t begin, int64_t end, Slots slots) const {
-    for (int64_t i = begin; i < end; ++i) steps_[static_cast<size_t>(i)](slots);
-  }
+  // The steps [begin, end). With `seconds`, one number a step of the plan, adds what each took.
+  void run(int64_t begin, int64_t end, Slots slots, double* seconds = nullptr) const;
 
  private:
   char* arena_;

@@ -6,8 +6,9 @@
 // floats takes 0.5-0.6 ns an element, a loop fused by hand 0.4 (AVX-512).
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
-#include "exec/plan.h"
+#include "exec/program.h"
 #include "kernels/parallel.h"
 
 namespace pag {
@@ -22,10 +23,19 @@ struct Instruction {
   int out, in[kMaxOperands];
 };
 
+// Registers of a program that is relu(x * scale + shift + more), or a part of it; -1: not there.
+struct Affine {
+  int x = -1, scale = -1, shift = -1, more = -1;
+  bool relu = false;
+};
+
+}  // namespace
+
 // Registers: inputs, then constants, then outputs, then temporaries.
 struct Program {
   std::vector<Instruction> code;
   int inputs, constants, outputs, registers;
+  DType dtype;
   int itemsize;
   // The space that is run through, with as few dimensions as its operands allow; the last one has
   // unit steps in the outputs.
@@ -34,9 +44,18 @@ struct Program {
   int64_t strides[kMaxInputs][kMaxDims];  // bytes
   Pointer<char> in[kMaxInputs], out[kMaxOutputs];
   std::vector<double> numbers;
+  Affine affine;  // without x: it is no such program
 
   int first_output() const { return inputs + constants; }
+  int64_t row_length() const { return shape[ndim - 1]; }
+  int64_t rows() const {
+    int64_t n = 1;
+    for (int d = 0; d + 1 < ndim; ++d) n *= shape[d];
+    return n;
+  }
 };
+
+namespace {
 
 void collapse(const Call& call, Program* p) {
   const Operand& space = call.out[0];
@@ -57,6 +76,47 @@ void collapse(const Call& call, Program* p) {
   for (int k = 0; k < p->inputs; ++k) p->strides[k][0] = p->itemsize;
 }
 
+// Finds the form above, whose loop is twice to four times as fast as its instructions.
+Affine find_affine(const Program& p) {
+  if ((p.dtype != kF32 && p.dtype != kF64) || p.outputs != 1) return {};
+  const auto step = [&](int r) {  // along a row; -1 for what is no input
+    return r < p.inputs ? p.strides[r][p.ndim - 1] : -1;
+  };
+  const auto is = [&](size_t i, Opcode op) {
+    return i < p.code.size() && p.code[i].loop == isa().elementwise[op][p.dtype];
+  };
+  // The other operand of instruction i, of which one is `r`, if it is as far apart as that.
+  const auto other = [&](size_t i, int r, int64_t apart) {
+    const int a = p.code[i].in[0], b = p.code[i].in[1];
+    return a == r && step(b) == apart ? b : b == r && step(a) == apart ? a : -1;
+  };
+  Affine found;
+  size_t i = 0;
+  int last = p.code[0].in[0];
+  if (is(0, kOp_mul) && is(1, kOp_add)) {
+    last = step(last) == p.itemsize ? last : p.code[0].in[1];
+    found.scale = other(0, last, 0);
+    found.shift = other(1, p.code[0].out, 0);
+    if (found.scale < 0 || found.shift < 0) return {};
+    i = 2;
+  } else if (is(0, kOp_add) && step(last) != p.itemsize) {
+    return {};
+  }
+  found.x = last;
+  if (step(last) != p.itemsize) return {};
+  if (i) last = p.code[i - 1].out;
+  if (is(i, kOp_add)) {
+    found.more = other(i, last, p.itemsize);
+    if (found.more < 0) return {};
+    last = p.code[i++].out;
+  }
+  if (is(i, kOp_relu) && p.code[i].in[0] == last) {
+    found.relu = true;
+    ++i;
+  }
+  return i == p.code.size() ? found : Affine();
+}
+
 template <class T>
 void gather(T* to, const char* from, int64_t stride, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = *reinterpret_cast<const T*>(from + i * stride);
@@ -73,6 +133,14 @@ class Runner {
 
   // n elements of one row, from the addresses `in` on.
   void row(char* const* in, char* const* out, int64_t n) {
+    if (p_.affine.x >= 0) {
+      const auto at = [in](int r) { return r < 0 ? nullptr : reinterpret_cast<const T*>(in[r]); };
+      const Affine& a = p_.affine;
+      if constexpr (std::is_floating_point_v<T>)
+        isa().affine.of<T>().row(reinterpret_cast<T*>(out[0]), at(a.x), at(a.scale), at(a.shift),
+                                 at(a.more), a.relu, n);
+      return;
+    }
     const int inner = p_.ndim - 1;
     for (int k = 0; k < p_.inputs; ++k)
       if (p_.strides[k][inner] == 0)
@@ -103,54 +171,77 @@ class Runner {
   alignas(64) T tiles_[kMaxRegisters * kTile];
 };
 
+// n elements of the space, in its order from `begin` on.
+template <class T>
+void run_span(Runner<T>& runner, const Program& p, Slots slots, int64_t begin, int64_t n) {
+  const int inner = p.ndim - 1;
+  const int64_t length = p.row_length();
+  while (n > 0) {
+    const int64_t from = begin % length, count = std::min(n, length - from);
+    char *in[kMaxInputs], *out[kMaxOutputs];
+    for (int k = 0; k < p.inputs; ++k) in[k] = p.in[k](slots) + from * p.strides[k][inner];
+    int64_t rest = begin / length;
+    for (int d = inner - 1; d >= 0; --d) {
+      const int64_t index = rest % p.shape[d];
+      rest /= p.shape[d];
+      for (int k = 0; k < p.inputs; ++k) in[k] += index * p.strides[k][d];
+    }
+    const int64_t at = begin * static_cast<int64_t>(sizeof(T));
+    for (int k = 0; k < p.outputs; ++k) out[k] = p.out[k](slots) + at;
+    runner.row(in, out, count);
+    begin += count;
+    n -= count;
+  }
+}
+
 template <class T>
 void run_program(const Program& p, Slots slots) {
-  const int inner = p.ndim - 1;
-  const int64_t length = p.shape[inner];
-  int64_t rows = 1;
-  for (int d = 0; d < inner; ++d) rows *= p.shape[d];
+  const int64_t length = p.row_length(), rows = p.rows();
   if (!rows || !length) return;
   const int64_t grain = std::max<int64_t>(kGrain / static_cast<int64_t>(p.code.size()), kTile);
   const int64_t pieces = (length + grain - 1) / grain;  // of one row
   parallel_for(rows * pieces, pieces > 1 ? 1 : grain / length, [&](int64_t begin, int64_t end) {
     Runner<T> runner(p);
     for (int64_t item = begin; item < end; ++item) {
-      const int64_t row = item / pieces, from = item % pieces * grain;
-      char *in[kMaxInputs], *out[kMaxOutputs];
-      for (int k = 0; k < p.inputs; ++k) in[k] = p.in[k](slots) + from * p.strides[k][inner];
-      int64_t rest = row;
-      for (int d = inner - 1; d >= 0; --d) {
-        const int64_t index = rest % p.shape[d];
-        rest /= p.shape[d];
-        for (int k = 0; k < p.inputs; ++k) in[k] += index * p.strides[k][d];
-      }
-      const int64_t at = (row * length + from) * static_cast<int64_t>(sizeof(T));
-      for (int k = 0; k < p.outputs; ++k) out[k] = p.out[k](slots) + at;
-      runner.row(in, out, std::min(grain, length - from));
+      const int64_t from = item % pieces * grain;
+      run_span(runner, p, slots, item / pieces * length + from, std::min(grain, length - from));
     }
   });
+}
+
+// Rows of the results, `first` and `stride` in elements: see Epilogue.
+template <class T>
+void run_rows(const Program& p, Slots slots, int64_t first, int64_t rows, int64_t stride,
+              int64_t width) {
+  if (stride == width) {
+    width *= rows;
+    rows = 1;
+  }
+  Runner<T> runner(p);
+  for (int64_t r = 0; r < rows; ++r) run_span(runner, p, slots, first + r * stride, width);
 }
 
 }  // namespace
 
 // ints: five for each instruction: opcode, register of the result, registers of three operands.
 // numbers: the constants. Inputs have the shape of the outputs, with stride 0 where they repeat.
-Step program_step(const Call& call) {
+std::shared_ptr<const Program> make_program(const Call& call) {
   Program p;
   p.inputs = static_cast<int>(call.in.size());
   p.constants = static_cast<int>(call.numbers.size());
   p.outputs = static_cast<int>(call.out.size());
   p.registers = p.first_output() + p.outputs;
+  p.dtype = call.out[0].dtype;
   p.itemsize = call.out[0].itemsize();
   p.numbers = call.numbers;
-  if (p.inputs > kMaxInputs || p.outputs > kMaxOutputs) return {};
+  if (p.inputs > kMaxInputs || p.outputs > kMaxOutputs || p.dtype == kU8) return nullptr;
   for (const Operand& o : call.in)
-    if (o.dtype != call.out[0].dtype) return {};
+    if (o.dtype != p.dtype) return nullptr;
   for (const Operand& o : call.out)
-    if (o.dtype != call.out[0].dtype || !o.contiguous()) return {};
+    if (o.dtype != p.dtype || !o.contiguous()) return nullptr;
   for (size_t i = 0; i + 5 <= call.ints.size(); i += 5) {
-    Instruction ins = {isa().elementwise[call.ints[i]][call.out[0].dtype], 0, {}};
-    if (!ins.loop) return {};
+    Instruction ins = {isa().elementwise[call.ints[i]][p.dtype], 0, {}};
+    if (!ins.loop) return nullptr;
     for (int k = 0; k < 4; ++k) {
       const int r = static_cast<int>(call.ints[i + 1 + static_cast<size_t>(k)]);
       (k ? ins.in[k - 1] : ins.out) = r;
@@ -158,22 +249,52 @@ Step program_step(const Call& call) {
     }
     p.code.push_back(ins);
   }
-  if (p.registers > kMaxRegisters) return {};
+  if (p.registers > kMaxRegisters) return nullptr;
   for (int k = 0; k < p.inputs; ++k) p.in[k] = Pointer<char>(call.in[static_cast<size_t>(k)]);
   for (int k = 0; k < p.outputs; ++k) p.out[k] = Pointer<char>(call.out[static_cast<size_t>(k)]);
   collapse(call, &p);
-  switch (call.out[0].dtype) {
+  p.affine = find_affine(p);
+  return std::make_shared<Program>(p);
+}
+
+Step program_step(const Call& call) {
+  const std::shared_ptr<const Program> p = make_program(call);
+  if (!p) return {};
+  switch (p->dtype) {
     case kF32:
-      return [p](Slots slots) { run_program<float>(p, slots); };
+      return [p](Slots slots) { run_program<float>(*p, slots); };
     case kF64:
-      return [p](Slots slots) { run_program<double>(p, slots); };
+      return [p](Slots slots) { run_program<double>(*p, slots); };
     case kI64:
-      return [p](Slots slots) { run_program<int64_t>(p, slots); };
-    case kI32:
-      return [p](Slots slots) { run_program<int32_t>(p, slots); };
+      return [p](Slots slots) { run_program<int64_t>(*p, slots); };
     default:
-      return {};
+      return [p](Slots slots) { run_program<int32_t>(*p, slots); };
   }
+}
+
+Tail::Tail(const Call& call) : results_(call.out[0]) {
+  if (!call.tail) return;
+  program_ = make_program(*call.tail);
+  valid_ = program_ && call.out[0].contiguous() && call.out[0].dtype == call.tail->out[0].dtype &&
+           call.out[0].size() == call.tail->out[0].size() &&
+           (program_->dtype == kF32 || program_->dtype == kF64);
+}
+
+Tail::Run::Run(const Tail& tail, Slots slots)
+    : program_(tail.program_.get()),
+      slots_(slots),
+      results_(tail.results_(slots)),
+      control_(float_control()) {}
+
+void Tail::Run::run(const void* first, int64_t rows, int64_t stride, int64_t width) const {
+  const FloatControl before = float_control();
+  set_float_control(control_);
+  const int64_t at = (static_cast<const char*>(first) - results_) / program_->itemsize;
+  if (program_->dtype == kF32)
+    run_rows<float>(*program_, slots_, at, rows, stride, width);
+  else
+    run_rows<double>(*program_, slots_, at, rows, stride, width);
+  set_float_control(before);
 }
 
 }  // namespace pag

@@ -70,6 +70,14 @@ struct CrossEntropyLoops {
 // Over n contiguous values; over rows; down n rows of `width` columns that lie `stride` apart, with
 // a number for each column.
 template <class T>
+struct AffineLoops {
+  // out = relu(x * scale + shift + more). Without scale (null) neither it nor shift, without more,
+  // or without relu, that part is left out; one of the three is there. out may be x or more.
+  void (*row)(T* out, const T* x, const T* scale, const T* shift, const T* more, bool relu,
+              int64_t n);
+};
+
+template <class T>
 struct NormLoops {
   // sums: of x - shift, and of its square.
   void (*moments)(const T* x, int64_t n, T shift, double* sums);
@@ -221,6 +229,7 @@ struct FloatLoops {
 struct Table {
   const char* name;
   ElementwiseLoop elementwise[kOpcodes][kDTypes];
+  FloatLoops<AffineLoops> affine;
   ElementwiseLoop select[3];  // of elements of 1, 4 and 8 bytes; operand 0 is the condition, 1 byte
   FloatLoops<ReduceLoops> reduce;
   FloatLoops<SoftmaxLoops> softmax;

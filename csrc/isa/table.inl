@@ -1,6 +1,7 @@
 // Builds one Table. The including file sets PAG_VEC_BYTES, PAG_ISA_NAME and PAG_TABLE.
 #include "isa/table.h"
 
+#include "isa/affine.inl"
 #include "isa/conv.inl"
 #include "isa/conv_plane.inl"
 #include "isa/elementwise.inl"
@@ -34,6 +35,7 @@ const Table PAG_TABLE = {
 #undef BINARY
 #undef TERNARY
     },
+    {{affine_row<float>}, {affine_row<double>}},
     {select_bytes, select_loop<float>, select_loop<double>},
 #define REDUCE(T)                                                                                \
   {                                                                                              \

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "kernels/conv_outputs.h"
 #include "kernels/correlate.h"
 #include "kernels/denormals.h"
 #include "kernels/gemm.h"
@@ -20,6 +21,7 @@ void pointwise(const Conv2d& g, int64_t m, int64_t k, const Matrix<T>& a, const 
                const T* bias) {
   const int64_t pixels = g.h * g.w;
   Gemm<T> product{m, pixels, k, a, {in, pixels, 1}, out, pixels};
+  product.epilogue = g.epilogue;
   GemmBatch batch;
   batch.ndim = 1;
   batch.shape[0] = g.n;
@@ -119,10 +121,22 @@ std::vector<T> reversed_weights(const Conv2d& g, const GradPhase& rows, const Gr
 bool try_winograd(const Conv2d& g, const float* x, const float* weights, const float* bias,
                   float* y) {
   if (!g.small_steps_3x3()) return false;
-  const WinogradConv p{
-      g.n, g.groups, g.c,           g.o,     {g.h, g.w}, {g.oh, g.ow}, {g.padding[0], g.padding[1]},
-      x,   weights,  g.o * g.c * 9, g.c * 9, 9,          false,        bias,
-      y};
+  const WinogradConv p{g.n,
+                       g.groups,
+                       g.c,
+                       g.o,
+                       {g.h, g.w},
+                       {g.oh, g.ow},
+                       {g.padding[0], g.padding[1]},
+                       x,
+                       weights,
+                       g.o * g.c * 9,
+                       g.c * 9,
+                       9,
+                       false,
+                       bias,
+                       y,
+                       g.epilogue};
   if (!winograd_wins(p)) return false;
   winograd(p);
   return true;
@@ -143,7 +157,8 @@ bool try_winograd_input_grad(const Conv2d& g, const float* dy, const float* weig
                        g.c * 9,
                        true,
                        nullptr,
-                       dx};
+                       dx,
+                       g.epilogue};
   if (!winograd_wins(p)) return false;
   winograd(p);
   return true;
@@ -162,17 +177,20 @@ void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y) 
   if (any_zero({g.c, g.h, g.w})) {
     for (int64_t plane = 0; plane < g.n * g.groups * g.o; ++plane, y += g.oh * g.ow)
       std::fill(y, y + g.oh * g.ow, bias ? bias[plane % (g.groups * g.o)] : T(0));
-    return;
+    const int64_t size = g.n * g.groups * g.o * g.oh * g.ow;
+    return finish(g.epilogue, y - size, size);
   }
   if (g.pointwise()) return pointwise(g, g.o, g.c, Matrix<T>{weights, g.c, 1}, x, y, bias);
   if (try_winograd(g, x, weights, bias, y)) return;
+  const OutputsConv<T> outputs{g, false, x, weights, bias, y};
+  if (prefers_outputs(outputs)) return conv_outputs(outputs);
   const Axis rows(g.h, g.oh, g.kh, g.stride[0], g.dilation[0], g.padding[0]);
   const Axis cols(g.w, g.ow, g.kw, g.stride[1], g.dilation[1], g.padding[1]);
   std::vector<T> kept;
   if (rows.taps() < g.kh || cols.taps() < g.kw) kept = kept_weights(g, rows, cols, weights);
   std::vector<Correlation<T>> parts;
   parts.push_back({g.n, g.groups, g.c, g.o, rows, cols, x, kept.empty() ? weights : kept.data(),
-                   bias, y, g.oh * g.ow, g.ow, 1});
+                   bias, y, g.oh * g.ow, g.ow, 1, 0, g.epilogue});
   correlate(parts);
 }
 
@@ -180,14 +198,17 @@ template <class T>
 void conv2d_input_grad(const Conv2d& g, const T* dy, const T* weights, T* dx) {
   const FlushDenormals scope;
   if (any_zero({g.n, g.groups, g.c, g.h, g.w})) return;
+  const int64_t size = g.n * g.groups * g.c * g.h * g.w;
   if (any_zero({g.o, g.oh, g.ow})) {
-    std::fill(dx, dx + g.n * g.groups * g.c * g.h * g.w, T(0));
-    return;
+    std::fill(dx, dx + size, T(0));
+    return finish(g.epilogue, dx, size);
   }
   if (g.pointwise())
     return pointwise(g, g.c, g.o, Matrix<T>{weights, 1, g.c}, dy, dx,
                      static_cast<const T*>(nullptr));
   if (try_winograd_input_grad(g, dy, weights, dx)) return;
+  const OutputsConv<T> outputs{g, true, dy, weights, nullptr, dx};
+  if (prefers_outputs(outputs)) return conv_outputs(outputs);
   const auto row_phases = grad_phases(g.h, g.kh, g.stride[0], g.dilation[0], g.padding[0]);
   const auto col_phases = grad_phases(g.w, g.kw, g.stride[1], g.dilation[1], g.padding[1]);
   const auto covered = [](const std::vector<GradPhase>& phases) {
@@ -195,8 +216,7 @@ void conv2d_input_grad(const Conv2d& g, const T* dy, const T* weights, T* dx) {
     for (const GradPhase& p : phases) count += p.count;
     return count;
   };
-  if (covered(row_phases) < g.h || covered(col_phases) < g.w)
-    std::fill(dx, dx + g.n * g.groups * g.c * g.h * g.w, T(0));
+  if (covered(row_phases) < g.h || covered(col_phases) < g.w) std::fill(dx, dx + size, T(0));
   // The inputs of one phase are a correlation of stride 1.
   std::vector<Correlation<T>> parts;
   std::vector<std::vector<T>> reversed;
@@ -209,7 +229,10 @@ void conv2d_input_grad(const Conv2d& g, const T* dy, const T* weights, T* dx) {
                        dx + r.start * g.w + t.start, g.h * g.w, g.stride[0] * g.w, g.stride[1],
                        r.start});
     }
+  const bool whole = g.stride[0] == 1 && g.stride[1] == 1;
+  if (whole) parts[0].epilogue = g.epilogue;
   correlate(parts);
+  if (!whole) finish(g.epilogue, dx, size);
 }
 
 template void conv2d<float>(const Conv2d&, const float*, const float*, const float*, float*);

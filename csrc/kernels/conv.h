@@ -6,6 +6,8 @@
 #pragma once
 #include <cstdint>
 
+#include "kernels/epilogue.h"
+
 namespace pag {
 
 struct Conv2d {
@@ -13,6 +15,7 @@ struct Conv2d {
   int64_t c, o;  // input and output channels of one group
   int64_t h, w, kh, kw, oh, ow;
   int64_t stride[2], padding[2], dilation[2];
+  const Epilogue* epilogue = nullptr;  // of conv2d and conv2d_input_grad
 
   // 1x1 kernels that meet every input once: matrix products.
   bool pointwise() const {

@@ -165,6 +165,10 @@ bool Plan<T>::run(int64_t task) const {
   else if (!run_packed(d))
     return false;
   if (temporary_) spread(d.c, pixels, images, rows, outputs, out);
+  if (p_.epilogue)
+    for (int64_t i = 0; i < images; ++i)
+      p_.epilogue->run(out + i * p_.groups * p_.outputs * p_.out_plane, outputs, p_.out_plane,
+                       rows * p_.cols.out);
   return true;
 }
 
@@ -277,6 +281,7 @@ void fill_with_bias(const Correlation<T>& p) {
       for (int64_t x = 0; x < p.cols.out; ++x)
         p.out[plane * p.out_plane + y * p.out_row + x * p.out_col] = value;
   }
+  finish(p.epilogue, p.out, p.images * p.groups * p.outputs * p.out_plane);
 }
 
 }  // namespace

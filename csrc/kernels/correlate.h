@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/epilogue.h"
 #include "kernels/patches.h"
 
 namespace pag {
@@ -19,7 +20,8 @@ struct Correlation {
   const T* bias;     // (groups, outputs) or null
   T* out;            // (images, groups, outputs) planes, in which pixels have these strides:
   int64_t out_plane, out_row, out_col;
-  int64_t row_phase = 0;  // equal in parts that write other columns of the same rows
+  int64_t row_phase = 0;               // equal in parts that write other columns of the same rows
+  const Epilogue* epilogue = nullptr;  // only of whole planes, one after the other
 };
 
 // All of them in one parallel region. Throws std::bad_alloc.

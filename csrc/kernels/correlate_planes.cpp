@@ -172,6 +172,7 @@ void Planes<T>::run_task(int64_t image, int64_t group, int64_t strip, T* memory,
       T* out = part.out(image, group, m, strip);
       if (p.out_col == 1) {
         part.correlate(memory, group, m, strip, weights, out, p.out_row);
+        if (p.epilogue) p.epilogue->run(out, 1, 0, part.rows(strip) * p.cols.out);
         continue;
       }
       part.correlate(memory, group, m, strip, weights, dense, p.cols.out);

@@ -250,14 +250,12 @@ bool run_chunk(Gemm<T> g, const Plan& plan, int64_t chunk) {
   g.c += i * c_row + j * c_col;
   if (g.start == GemmStart::kRowBias) g.bias += i;
   if (g.start == GemmStart::kColumnBias) g.bias += j;
-  switch (plan.method) {
-    case Method::kAxpy:
-      return run_axpy(g);
-    case Method::kDot:
-      return run_dot(g, c_row, c_col);
-    default:
-      return run_tiles(g, plan.panel);
-  }
+  const bool done = plan.method == Method::kAxpy  ? run_axpy(g)
+                    : plan.method == Method::kDot ? run_dot(g, c_row, c_col)
+                                                  : run_tiles(g, plan.panel);
+  if (g.epilogue && plan.swapped) g.epilogue->run(g.c, g.n, c_col, g.m);
+  if (g.epilogue && !plan.swapped) g.epilogue->run(g.c, g.m, c_row, g.n);
+  return done;
 }
 
 // One row times a matrix that chunks of work read from top to bottom, whole rows each.
@@ -282,6 +280,7 @@ void run_in_depth(Gemm<T> g, const Plan& plan) {
     const T* from = partial.as<T>() + (chunk - 1) * g.n;
     for (int64_t j = 0; j < g.n; ++j) g.c[j] += from[j];
   }
+  finish(g.epilogue, g.c, g.n);
 }
 
 template <class T>
@@ -305,7 +304,11 @@ void gemm(const Gemm<T>& first, const GemmBatch& batch) {
   for (int d = 0; d < batch.ndim; ++d) items *= batch.shape[d];
   if (items == 0 || first.m == 0 || first.n == 0) return;
   if (first.k == 0) {
-    for (int64_t item = 0; item < items; ++item) fill_with_start(item_of(first, batch, item));
+    for (int64_t item = 0; item < items; ++item) {
+      const Gemm<T> g = item_of(first, batch, item);
+      fill_with_start(g);
+      if (g.epilogue) g.epilogue->run(g.c, g.m, g.c_row, g.n);
+    }
     return;
   }
   const Plan plan = make_plan(first, items);

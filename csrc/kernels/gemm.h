@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "isa/gemm.h"
+#include "kernels/epilogue.h"
 
 namespace pag {
 
@@ -21,6 +22,7 @@ struct Gemm {
   int64_t c_row;
   GemmStart start = GemmStart::kZero;
   const T* bias = nullptr;  // of m or n elements, as `start` says
+  const Epilogue* epilogue = nullptr;
 };
 
 constexpr int kMaxBatchDims = 32;

@@ -79,6 +79,7 @@ class Plan {
   void run_block(int64_t block, int64_t first_output, int64_t outputs, const float* u,
                  int64_t u_place, float* memory) const;
   bool run_few_tiles(int64_t first_output, int64_t outputs) const;
+  void run_epilogue(const TileBlock& tiles, int64_t first_output, int64_t outputs) const;
 
   const WinogradConv& p_;
   WinogradTiles tiles_;
@@ -204,7 +205,28 @@ bool Plan::run_few_tiles(int64_t first_output, int64_t outputs) const {
     loops.output(tiles, products + i * g.n, products_place,
                  p_.bias ? p_.bias[first_output + i] : 0.0f, p_.y + (first_output + i) * out_plane,
                  p_.out[1]);
+  run_epilogue(tiles, first_output, outputs);
   return true;
+}
+
+void Plan::run_epilogue(const TileBlock& tiles, int64_t first_output, int64_t outputs) const {
+  if (!p_.epilogue) return;
+  const int64_t width = p_.out[1], plane = p_.out[0] * width;
+  const float* const y = p_.y + first_output * plane;
+  for (int64_t i = 0; i < tiles.run_count;) {
+    const TileRun& run = tiles.runs[i++];
+    if (run.out_columns < width) {
+      for (int64_t row = 0; row < run.out_rows; ++row)
+        p_.epilogue->run(y + run.to + row * width, outputs, plane, run.out_columns);
+      continue;
+    }
+    int64_t size = run.out_rows * width;  // with the whole rows that follow
+    for (; i < tiles.run_count && tiles.runs[i].out_columns == width &&
+           tiles.runs[i].to == run.to + size;
+         ++i)
+      size += tiles.runs[i].out_rows * width;
+    p_.epilogue->run(y + run.to, outputs, plane, size);
+  }
 }
 
 // Outputs of one group, counted over all groups. memory: the transformed inputs (places, panels,
@@ -258,6 +280,7 @@ void Plan::run_block(int64_t block, int64_t first_output, int64_t outputs, const
       loops.output(tiles, products + i * g.n, products_place, p_.bias ? p_.bias[output] : 0.0f,
                    p_.y + output * out_plane, p_.out[1]);
     }
+    run_epilogue(tiles, first_output + m, g.m);
   }
 }
 

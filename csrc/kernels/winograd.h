@@ -2,6 +2,8 @@
 #pragma once
 #include <cstdint>
 
+#include "kernels/epilogue.h"
+
 namespace pag {
 
 // out[n, g, m, y, x] = bias[g, m] + sum over c, r, s of
@@ -16,6 +18,7 @@ struct WinogradConv {
   bool rotated;
   const float* bias;  // (groups, outputs) or null
   float* y;           // (images, groups, outputs, out[0], out[1])
+  const Epilogue* epilogue = nullptr;
 };
 
 // Whether `winograd` is allowed, and expected to be faster than `correlate`. It is less exact (an

@@ -7,12 +7,14 @@ forward is called by Python between two stretches of native steps.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from pyautograd import _C, modes
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value, is_view
+from pyautograd.static.notes import StepNote, note_of
 from pyautograd.static.plan import OptimizerStep, Plan, PythonStep, Slot
 
 _ALIGNMENT = 64
@@ -51,7 +53,7 @@ class Home:
         """As csrc/bindings/plan.cpp takes it."""
         x = self.layout
         offset = _address(x) - _address(self.buffer.memory) + self.buffer.root.at
-        return x.dtype.num, x.shape, x.strides, self.buffer.slot, offset
+        return x.dtype.num, x.shape, x.strides, self.buffer.root.slot, offset
 
 
 def _address(array: Any) -> int:
@@ -61,7 +63,7 @@ def _address(array: Any) -> int:
 class Step:
     """One step, native or Python's, before memory is laid out."""
 
-    __slots__ = ("call", "inputs", "ints", "name", "numbers", "outputs")
+    __slots__ = ("call", "inputs", "ints", "name", "numbers", "outputs", "tail", "title")
 
     def __init__(
         self,
@@ -78,10 +80,40 @@ class Step:
         self.ints = ints
         self.numbers = numbers
         self.call = call  # what Python calls; None for a native step
+        self.title = name  # for readers
+        self.tail: Step | None = None  # a program of its results that the kernel runs
 
     def native_call(self) -> tuple[Any, ...]:
+        tail = None if self.tail is None else self.tail._described()
+        return self.name, *self._described(), tail
+
+    def _described(self) -> tuple[Any, ...]:
         inputs = [None if x is None else x.operand() for x in self.inputs]
-        return self.name, inputs, [y.operand() for y in self.outputs], self.ints, self.numbers
+        return inputs, [y.operand() for y in self.outputs], self.ints, self.numbers
+
+    def may_overwrite(self, output: int, operand: int) -> bool:
+        """Of a program: whether a result may lie where an operand does, which is read no later."""
+        width = 5  # of an instruction: see passes/fuse.py
+        code = [self.ints[i : i + width] for i in range(0, len(self.ints), width)]
+        register = len(self.inputs) + len(self.numbers) + output
+        written = min(i for i, instruction in enumerate(code) if instruction[1] == register)
+        read = max(i for i, instruction in enumerate(code) if operand in instruction[2:])
+        return read <= written
+
+    def read(self) -> Iterator[Home]:
+        yield from (x for x in self.inputs if x is not None)
+        if self.tail is not None:
+            yield from self.tail.read()
+
+    def written(self) -> Iterator[Home]:
+        yield from self.outputs
+        if self.tail is not None:
+            yield from self.tail.outputs
+
+    def homes(self) -> Iterator[Home]:
+        """All that it reads or writes."""
+        yield from self.read()
+        yield from self.written()
 
 
 def lower(graph: Graph) -> Plan:
@@ -94,6 +126,7 @@ class _Lowering:
         self.graph = graph
         self.homes: dict[Value, Home] = {}
         self.steps: list[Step] = []
+        self.notes: list[StepNote] = []
         self.slots: list[Slot] = []
         self._buffers: list[Buffer] = []
         self._slot_of: dict[Any, Buffer] = {}
@@ -103,13 +136,16 @@ class _Lowering:
     def plan(self) -> Plan:
         for call in self.graph.calls:
             self._lower(call)
+            self._note(call)
         for y in dict.fromkeys(self.graph.results):
             self._result(y)
+        self._note(None)
         self._mark_lifetimes()
         for i, step in enumerate(self.steps):
             if step.name == "program":
                 _work_in_place(i, step)
-        size = _lay_out([b for b in self._buffers if b.shared is None])
+        own = [b for b in self._buffers if b.shared is None]
+        size = _lay_out(own)
         native = _C.Plan(size, len(self.slots) + 1)
         parts: list[tuple[int, int] | PythonStep] = []
         optimizers: list[OptimizerStep] = []
@@ -128,7 +164,17 @@ class _Lowering:
             else:
                 parts.append((end - 1, end))
         results = [self._results[y] for y in self.graph.results]
-        return Plan(native, parts, optimizers, self.slots, results, size)
+        plan = Plan(native, parts, optimizers, self.slots, results, size, self.notes)
+        plan.places = [
+            (b.at, b.memory.nbytes, f"{b.memory.dtype}{list(b.memory.shape)}", b.first, b.last)
+            for b in own
+            if b.first >= 0
+        ]
+        return plan
+
+    def _note(self, call: Call | None) -> None:
+        """Notes that the steps made since the last note are part of this call."""
+        self.notes += [note_of(step, call) for step in self.steps[len(self.notes) :]]
 
     # ---- where values lie ------------------------------------------------------------------------
 
@@ -180,14 +226,48 @@ class _Lowering:
         elif call.name == "optimizer":
             self._python(call, [self.home(x) for x in call.values()], [])
         elif call.name == "program":
-            _, code, constants = call.attrs
-            shape = call.outputs[0].shape
-            inputs: list[Home | None] = [_broadcast(self.home(x), shape) for x in call.values()]
-            ints = [n for instruction in code for n in instruction]
-            outputs = [self._out(y) for y in call.outputs]
-            self.steps.append(Step("program", inputs, outputs, ints, list(constants)))
+            self.steps.append(self._program(call))
+        elif call.name == "epilogue":
+            self._epilogue(call.attrs)
         elif not (self._alias(call) or self._moved(call) or self._native(call)):
             self._fallback(call)
+
+    def _program(self, call: Call) -> Step:
+        _, code, constants = call.attrs
+        shape = call.outputs[0].shape
+        inputs: list[Home | None] = [_broadcast(self.home(x), shape) for x in call.values()]
+        ints = [n for instruction in code for n in instruction]
+        outputs = [self._out(y) for y in call.outputs]
+        step = Step("program", inputs, outputs, ints, list(constants))
+        step.title = call.title
+        return step
+
+    def _epilogue(self, calls: tuple[Call, ...]) -> None:
+        """A kernel with its program in one step, where it takes it."""
+        kernel, *views, program = calls
+        step = self._native_step(kernel)
+        if step is None:
+            for call in calls:
+                self._lower(call)
+            return
+        for view in views:
+            self._alias(view)
+        tail = self._program(program)
+        step.tail = tail
+        if not _C.plan_takes(*step.native_call()):
+            step.tail = None
+            self.steps += [step, tail]
+            return
+        step.title = "+".join([kernel.title, tail.title])
+        results = step.outputs[0].buffer
+        register = next(
+            i for i, x in enumerate(tail.inputs) if x is not None and x.buffer is results
+        )
+        for k, y in enumerate(tail.outputs):
+            if tail.may_overwrite(k, register):
+                results.shared = y.buffer
+                break
+        self.steps.append(step)
 
     def _alias(self, call: Call) -> bool:
         """Whether the call only looks at its operand in another way."""
@@ -218,24 +298,29 @@ class _Lowering:
         return True
 
     def _native(self, call: Call) -> bool:
+        step = self._native_step(call)
+        if step is not None:
+            self.steps.append(step)
+        return step is not None
+
+    def _native_step(self, call: Call) -> Step | None:
+        """The native step of a call, with copies before it where it takes no other layouts."""
         ints: list[int] = []
         numbers: list[float] = []
         if not _flatten(call.attrs, ints, numbers):
-            return False
+            return None
         if any(not isinstance(x, Value) and x is not None for x in call.operands):
-            return False
+            return None
         inputs = [None if x is None else self.home(x) for x in call.operands]
         trial = [Home(Buffer(a), a) for a in (np.empty(y.shape, y.dtype) for y in call.outputs)]
         if not _C.plan_takes(*Step(call.name, inputs, trial, ints, numbers).native_call()):
             if all(x is None or x.layout.flags.c_contiguous for x in inputs):
-                return False
+                return None
             plain = [x if x is None or x.layout.flags.c_contiguous else _like(x) for x in inputs]
             if not _C.plan_takes(*Step(call.name, plain, trial, ints, numbers).native_call()):
-                return False
+                return None
             inputs = [None if x is None else self._contiguous(x) for x in inputs]
-        outputs = [self._out(y) for y in call.outputs]
-        self.steps.append(Step(call.name, inputs, outputs, ints, numbers))
-        return True
+        return Step(call.name, inputs, [self._out(y) for y in call.outputs], ints, numbers)
 
     def _fallback(self, call: Call) -> None:
         inputs = [self.home(x) for x in call.values()]
@@ -266,13 +351,11 @@ class _Lowering:
 
     def _mark_lifetimes(self) -> None:
         for i, step in enumerate(self.steps):
-            for y in step.outputs:
+            for y in step.written():
                 if y.buffer.first < 0:
                     y.buffer.first = i
-                y.buffer.last = i
-            for x in step.inputs:
-                if x is not None:
-                    x.buffer.last = i
+            for x in step.homes():
+                x.buffer.last = i
 
 
 def _like(x: Home) -> Home:
@@ -358,22 +441,17 @@ def _touches(call: Call, owner: Any, read_from: dict[Value, Any]) -> bool:
 
 def _work_in_place(at: int, step: Step) -> None:
     """Lets results of a program take the memory of operands that nothing reads after it."""
-    width = 5  # of an instruction: see passes/fuse.py
-    code = [step.ints[i : i + width] for i in range(0, len(step.ints), width)]
     roots = [x.buffer.root for x in step.inputs if x is not None]
     for k, y in enumerate(step.outputs):
-        register = len(step.inputs) + len(step.numbers) + k
-        written = min(i for i, instruction in enumerate(code) if instruction[1] == register)
         for j, x in enumerate(step.inputs):
             if x is None or y.buffer.slot or y.buffer.shared is not None:
                 continue
             root = x.buffer.root
-            read = max(i for i, instruction in enumerate(code) if j in instruction[2:])
             if (
                 root.slot == 0
                 and root.last == at
                 and roots.count(root) == 1
-                and read <= written
+                and step.may_overwrite(k, j)
                 and x.layout.strides == y.layout.strides
                 and x.layout.nbytes == y.layout.nbytes == root.memory.nbytes
             ):

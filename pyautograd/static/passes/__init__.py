@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pyautograd.static.graph import Graph
 from pyautograd.static.passes.common import share_common
 from pyautograd.static.passes.dead import drop_dead
+from pyautograd.static.passes.epilogue import give_epilogues
 from pyautograd.static.passes.fold import fold_constants
 from pyautograd.static.passes.fuse import fuse
 from pyautograd.static.passes.identities import simplify
@@ -18,4 +19,5 @@ PASSES: tuple[Callable[[Graph], str], ...] = (
     share_common,
     drop_dead,
     fuse,
+    give_epilogues,
 )
