@@ -1,4 +1,4 @@
-"""How errors of the vector functions are measured: by test_accuracy.py, and for the site's table."""
+"""How errors of the vector functions are measured: for test_accuracy.py and the site's table."""
 
 from __future__ import annotations
 

@@ -131,11 +131,12 @@ def test_static_and_dynamic(tmp_path):
     assert len(re.findall(r"us, +[\d.]+ times as fast", out)) == 3
 
 
-def test_the_first_example_of_the_readme(tmp_path):
+def test_the_examples_of_the_readme(tmp_path):
     text = (EXAMPLES.parent / "README.md").read_text()
-    program = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    program = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    (tmp_path / "readme.py").write_text(program)
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
+        [sys.executable, "-W", "error", "readme.py"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -143,9 +144,7 @@ def test_the_first_example_of_the_readme(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    first, last = done.stdout.splitlines()
-    assert first == "tensor([2., 4., 6.])"
-    assert float(re.search(r"accuracy ([\d.]+)%", last)[1]) > 97
+    assert float(re.search(r"accuracy ([\d.]+)%", done.stdout)[1]) > 97
 
 
 def test_save_on_disk(tmp_path):
