@@ -1,5 +1,6 @@
 # make train    train a network on handwritten digits
 # make test     check everything
+# make docs     build the site in build/docs
 # make help     the rest
 #
 # The package is installed into $(VENV) in editable mode. So what is tested is what is installed: a
@@ -19,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install -qq --no-build-isolation --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint format wheel bench clean
+.PHONY: help train test lint format docs wheel bench clean
 
 help:
 	@echo 'make train   train a small network on handwritten digits; options in ARGS:'
@@ -27,6 +28,7 @@ help:
 	@echo 'make test    style, types, tests and the examples in the documentation'
 	@echo 'make lint    style and types alone'
 	@echo 'make format  bring all files into style'
+	@echo 'make docs    run the examples of the documentation, and build it: build/docs/index.html'
 	@echo 'make wheel   build dist/pyautograd-*.whl'
 	@echo 'make bench   measure the kernels, against PyTorch where it is installed: under 3 minutes;'
 	@echo '             benchmarks/ has the long form and the others'
@@ -51,6 +53,15 @@ format: $(VENV)/test.stamp
 	$(BIN)/ruff format
 	find csrc tests/cpp -name '*.cpp' -o -name '*.h' -o -name '*.inl' | xargs $(BIN)/clang-format -i
 
+# Its warnings are errors. The Chinese site lies within the English one.
+SPHINX := $(BIN)/python -m sphinx -W --keep-going -q -j auto -c docs
+docs: $(VENV)/docs.stamp
+	$(BIN)/pytest docs tests/test_docs.py $(ARGS)
+	$(SPHINX) docs build/docs
+	$(SPHINX) -D language=zh_CN docs/zh build/docs/zh
+	$(BIN)/python docs/check_links.py build/docs
+	@echo 'the site: build/docs/index.html'
+
 wheel: $(VENV)/python.stamp
 	$(PIP) wheel . --no-deps --no-build-isolation --wheel-dir dist
 
@@ -72,6 +83,11 @@ $(VENV)/test.stamp: $(BUILT_FROM) | $(VENV)/python.stamp
 	@echo 'installing pyautograd with what testing needs (the first time takes minutes)'
 	@$(INSTALL) '.[test]'
 	@touch $@ $(VENV)/train.stamp
+
+$(VENV)/docs.stamp: $(VENV)/test.stamp
+	@echo 'installing what the documentation needs'
+	@$(INSTALL) '.[docs]'
+	@touch $@
 
 $(VENV)/python.stamp:
 	@sh .ci/check-machine $(PYTHON)

@@ -14,6 +14,7 @@ import os as _os
 from typing import TYPE_CHECKING, Any
 
 from pyautograd import _C, backends
+from pyautograd.device import device
 from pyautograd.dtypes import bool_ as bool
 from pyautograd.dtypes import float32, float64, int32, int64, uint8
 from pyautograd.memory import (
@@ -30,7 +31,7 @@ from pyautograd.modes import (
     no_grad,
     set_grad_enabled,
 )
-from pyautograd.ops import loss, pool
+from pyautograd.ops import late, loss, pool
 from pyautograd.ops import norm as _  # its ops: `norm` is the function of ops/vectors.py
 from pyautograd.ops.conv import *
 from pyautograd.ops.create import *
@@ -52,28 +53,49 @@ from pyautograd.threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
     from pyautograd import autograd as autograd
+    from pyautograd import cuda as cuda
     from pyautograd import data as data
     from pyautograd import func as func
     from pyautograd import linalg as linalg
     from pyautograd import nn as nn
     from pyautograd import optim as optim
+    from pyautograd import profiler as profiler
     from pyautograd import static as static
     from pyautograd import utils as utils
+    from pyautograd import viz as viz
     from pyautograd.func import vmap as vmap
     from pyautograd.ops.einsum import einsum as einsum
     from pyautograd.serialization import load as load
     from pyautograd.serialization import save as save
-    from pyautograd.static import compile as compile
+    from pyautograd.static.function import compile as compile
 
 __version__ = "0.1.0"
 
 # Loaded at first use: `import pyautograd` alone stays fast.
-_SUBMODULES = ("autograd", "data", "func", "linalg", "nn", "optim", "static", "utils")
+_SUBMODULES = (
+    "autograd",
+    "cuda",
+    "data",
+    "func",
+    "linalg",
+    "nn",
+    "optim",
+    "profiler",
+    "static",
+    "utils",
+    "viz",
+)
+_CONSTANTS = {
+    "Size": tuple, "double": float64, "e": 2.718281828459045, "float": float32,
+    "inf": float("inf"), "int": int32, "long": int64, "nan": float("nan"), "newaxis": None,
+    "pi": 3.141592653589793,
+}  # fmt: skip
 _LAZY = {
-    "compile": "static",
+    "compile": "static.function",
     "einsum": "ops.einsum",
     "load": "serialization",
     "save": "serialization",
+    "set_printoptions": "display",
     "vmap": "func",
 }
 
@@ -81,9 +103,19 @@ _LAZY = {
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return _importlib.import_module(f"pyautograd.{name}")
+    if name in _CONSTANTS:
+        return _CONSTANTS[name]
     if name in _LAZY:
         return getattr(_importlib.import_module(f"pyautograd.{_LAZY[name]}"), name)
+    if (function := late.function(name)) is not None:
+        globals()[name] = function
+        return function
     raise AttributeError(f"module 'pyautograd' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    further = [name for family in late.families() for name in family.__all__]
+    return sorted({*globals(), *_SUBMODULES, *_CONSTANTS, *_LAZY, *further})
 
 
 def show_config() -> str:

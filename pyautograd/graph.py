@@ -39,6 +39,13 @@ class Symbol:
 ARRAYS = (np.ndarray, Symbol)
 
 
+class SymbolicNumber:
+    """A number that is not known while a graph is built: see static/sizes.py."""
+
+    __slots__ = ()
+    sizes: Any  # what answers questions about it
+
+
 class GraphError(RuntimeError):
     """A program that a static graph cannot hold."""
 
@@ -55,6 +62,7 @@ class Node:
         "hooks",
         "kept",  # what the op saved: a tuple in the order of op.saves, Packed, or FREED
         "layouts",  # per input (shape, dtype), where the op may have broadcast or cast it
+        "module",  # the module whose call it made the output of, or (the same of one in it, module)
         "op",
         "owned",  # during backward: grad is a buffer of the engine, to be added into
         "pending",  # during backward: consumers not yet visited
@@ -72,6 +80,7 @@ class Node:
     pending: int
     grad: Any
     owned: bool
+    module: Any
     where: str
 
     def name(self) -> str:

@@ -19,12 +19,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _State:
-    __slots__ = ("clock", "grad_off", "layouts", "tracing", "watching")
+    __slots__ = ("building", "clock", "grad_off", "layouts", "tracing", "watching")
 
     def __init__(self) -> None:
         self.grad_off = 0  # threads that have recording switched off; 0 makes the usual test short
         self.clock = 0  # moves at each in-place change
         self.watching = 0  # watchers, in all threads, of what is recorded
+        self.building = 0  # graphs of placeholders that are alive: see static/placeholder.py
         self.tracing = 0  # threads in which a graph is being built: see `tracer`
         # Moves when a plan made earlier may no longer fit: a module's mode, a tensor's array or
         # whether it requires a gradient has changed.

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, tape
-from pyautograd.graph import ARRAYS, OUT, SHAPE, Node, Symbol, record
+from pyautograd.cost import BY_KIND, Cost, Flops, moved
+from pyautograd.graph import ARRAYS, OUT, SHAPE, Node, Symbol, SymbolicNumber, record
 from pyautograd.modes import is_grad_enabled, state
 from pyautograd.tensor import Tensor, link_view, wrap
 
@@ -37,7 +38,7 @@ operators: dict[str, Callable[[Any, Any], Any]] = {}
 reflected_operators: dict[str, Callable[[Any, Any], Any]] = {}  # of the right operand: (b, a)
 
 _same_layout = _C.same_layout
-_OPERANDS = (int, float, np.generic, *ARRAYS)
+_OPERANDS = (int, float, np.generic, SymbolicNumber, *ARRAYS)
 
 
 def _linear_inputs(kind: str, inputs: int) -> tuple[int, ...]:
@@ -50,7 +51,8 @@ class Op:
     """The record of an op.
 
     name: as in error messages, in `grad_fn` and in the spaces.
-    kind: "elementwise", "reduction", "movement", "contraction", "window" or "normalisation".
+    kind: "elementwise", "reduction", "movement", "contraction", "window",
+        "normalisation" or "factorisation".
     forward: arrays (and attributes) to an array, or to a tuple of them of which only the first has
         a gradient. For an element-wise op this is the kernel of the opcode of the same name.
     rule: the gradient rule; None where there is no gradient.
@@ -64,11 +66,14 @@ class Op:
     fresh: whether the rule returns new arrays only, never `g`, a saved array or a view of one.
     linear: the inputs in each of which the op is linear, with the others as they are. Unless given,
         the only one of a movement op, and the first two of a contraction (without its bias).
+    flops: its arithmetic, see cost.py; by its kind unless given, which a contraction must.
+    picks: whether it reads no more of its first input than it writes.
     """
 
     __slots__ = (
         "broadcasts",
         "exchange",
+        "flops",
         "forward",
         "fresh",
         "holds_arrays",
@@ -77,6 +82,7 @@ class Op:
         "kind",
         "linear",
         "name",
+        "picks",
         "rule",
         "saves",
         "view",
@@ -95,6 +101,8 @@ class Op:
         fresh: bool = False,
         view: bool = False,
         linear: tuple[int, ...] | None = None,
+        flops: Flops | None = None,
+        picks: bool = False,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -109,6 +117,21 @@ class Op:
         self.view = view
         self.linear = _linear_inputs(kind, inputs) if linear is None else linear
         self.holds_arrays = any(where < SHAPE for where in saves)
+        self.flops = BY_KIND[kind] if flops is None else flops
+        self.picks = picks
+
+    def operands(self, args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+        """The arguments of the forward: operands, and attributes."""
+        return (
+            (args[0], args[1:]) if self.inputs < 0 else (args[: self.inputs], args[self.inputs :])
+        )
+
+    def cost(self, inputs: Any, attrs: tuple[Any, ...], outputs: Any) -> Cost:
+        """What a call costs; inputs and outputs as layouts, None for inputs that are numbers."""
+        if self.view or not outputs:
+            return Cost(0, 0)
+        flops = self.flops(inputs, attrs, outputs)
+        return Cost(int(flops), moved(inputs, outputs, self.picks))
 
     def source(self, node: Node, i: int) -> Node | None:
         """The node that computed the i-th value that `node` saved."""
@@ -171,6 +194,7 @@ class Stand(Tensor):
 
     __slots__ = ()
     level = 0
+    graph: Any = None  # of which it is a symbol: see `graph_of`
 
     @property
     def ndim(self) -> int:
@@ -217,6 +241,21 @@ class Stand(Tensor):
 
 class NoArrayError(AttributeError):
     """The values of a `Stand` were asked for."""
+
+
+def graph_of(values: Any) -> Any:
+    """The graph of the first symbol among nested values, None where there is none.
+
+    What is no op, but has to be part of the graph as a whole (a module, dropout, an optimiser's
+    step), asks this where `state.building`, and runs itself by the graph's `run`.
+    """
+    if isinstance(values, Stand):
+        return values.graph
+    if isinstance(values, dict):
+        values = values.values()
+    elif not isinstance(values, (tuple, list)):
+        return None
+    return next((g for x in values if (g := graph_of(x)) is not None), None)
 
 
 def has_values(x: Tensor) -> bool:
@@ -433,13 +472,29 @@ def primitive(
     fresh: bool = False,
     view: bool = False,
     linear: tuple[int, ...] | None = None,
+    flops: Flops | None = None,
+    picks: bool = False,
 ) -> Callable[..., Any]:
     """An op with any number of inputs, then attributes: `run(*tensors, *attrs)`.
 
     An input may be None where the forward allows it. `inputs=-1` takes one sequence of tensors.
     If the forward returns a tuple, so does the function; only its first item is on the tape.
     """
-    op = Op(name, kind, forward, rule, infer, saves, inputs, broadcasts, fresh, view, linear)
+    op = Op(
+        name,
+        kind,
+        forward,
+        rule,
+        infer,
+        saves,
+        inputs,
+        broadcasts,
+        fresh,
+        view,
+        linear,
+        flops,
+        picks,
+    )
     keep = _keeper(saves)
 
     def run_one(a: Any, *attrs: Any) -> Any:

@@ -5,15 +5,38 @@ from __future__ import annotations
 import linecache
 import os
 import sys
+from types import FrameType
 
 _PACKAGE = os.path.dirname(__file__) + os.sep
 
 
-def users_line() -> str:
-    """The innermost line outside this package, as `file:line: source`."""
+def users_frame() -> FrameType:
+    """The innermost frame outside this package."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
-    name, number = frame.f_code.co_filename, frame.f_lineno
+    return frame
+
+
+def users_line() -> str:
+    """The innermost line outside this package, as `file:line: source`."""
+    frame = users_frame()
+    return _line(frame, frame.f_lineno)
+
+
+def _line(frame: FrameType, number: int) -> str:
+    name = frame.f_code.co_filename
     source = linecache.getline(name, number, frame.f_globals).strip()
     return f"{name}:{number}" + (f": {source}" if source else "")
+
+
+def users_line_of(error: BaseException) -> str:
+    """The line outside this package that called what raised the error."""
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        if not trace.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+            found = trace
+        trace = trace.tb_next
+    if found is None:
+        return users_line()
+    return _line(found.tb_frame, found.tb_lineno)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautograd.device import on_cpu
 from pyautograd.dtypes import SUPPORTED
 from pyautograd.nn.module import Parameter
 from pyautograd.tensor import Tensor, wrap
@@ -190,17 +191,21 @@ def save(obj: Any, path: Path) -> None:
         blob = _safetensors("save").save(
             {name: _in_order(array) for name, array in arrays.items()}, {_METADATA_KEY: structure}
         )
-        _write(target, lambda file: file.write(blob))
+        write_whole(target, lambda file: file.write(blob))
     else:
-        _write(target, lambda file: _write_npz(file, structure, arrays))
+        write_whole(target, lambda file: write_npz(file, structure, arrays))
 
 
-def load(path: Path) -> Any:
+def load(path: Path, map_location: Any = None, *, weights_only: bool = True) -> Any:
     """What `save` has written to the file.
 
-    A safetensors file of other origin gives a flat dict of tensors. Raises ValueError, with the
-    path, for a file that is damaged or that `save` has not written.
+    Files hold data alone, no code: so `weights_only` is always true, and may be said. The only
+    place to map to is "cpu". A safetensors file of other origin gives a flat dict of tensors.
+    Raises ValueError, with the path, for a file that is damaged or that `save` has not written.
     """
+    if not weights_only:
+        raise ValueError("load: files hold data alone; weights_only=False is not supported")
+    on_cpu(map_location)
     name = os.fspath(path)
     with open(name, "rb") as file:
         try:
@@ -215,7 +220,7 @@ def load(path: Path) -> Any:
             ) from error
 
 
-def _write(target: str, write: Callable[[Any], Any]) -> None:
+def write_whole(target: str, write: Callable[[Any], Any]) -> None:
     temporary = f"{target}.{secrets.token_hex(4)}.tmp"
     try:
         with open(temporary, "xb") as file:
@@ -234,12 +239,12 @@ def _in_order(array: Any) -> Any:
     return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
 
 
-def _write_npz(file: Any, structure: str, arrays: dict[str, Any]) -> None:
+def write_npz(file: Any, structure: str, arrays: dict[str, Any], entry: str = _STRUCTURE) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(_STRUCTURE, structure)
+        archive.writestr(entry, structure)
         for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as place:
+                np.lib.format.write_array(place, np.asanyarray(array), allow_pickle=False)
 
 
 def _read_npz(file: Any) -> Any:
@@ -248,12 +253,12 @@ def _read_npz(file: Any) -> Any:
             raise ValueError(f"it has no {_STRUCTURE}")
 
         def get(name: str) -> Any:
-            return _array_of(archive.read(f"{name}.npy"))  # read() verifies the checksum
+            return array_of(archive.read(f"{name}.npy"))  # read() verifies the checksum
 
         return _from_json(archive.read(_STRUCTURE), get)
 
 
-def _array_of(content: bytes) -> Any:
+def array_of(content: bytes) -> Any:
     """The array of an .npy entry; refuses a header that claims more (or less) than there is."""
     stream = io.BytesIO(content)
     if np.lib.format.read_magic(stream) != (1, 0):

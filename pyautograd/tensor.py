@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyautograd import _C, tape
+from pyautograd.device import CPU, device, on_cpu
 from pyautograd.dtypes import SUPPORTED, as_dtype
 from pyautograd.graph import Node, record
 from pyautograd.hooks import RemovableHandle
@@ -67,6 +68,11 @@ class Tensor:
     def dtype(self) -> np.dtype[Any]:
         """The NumPy dtype."""
         return self._array.dtype
+
+    @property
+    def device(self) -> device:
+        """The CPU."""
+        return CPU
 
     @property
     def ndim(self) -> int:
@@ -384,7 +390,9 @@ def _rebuild(kind: type[Tensor], array: Any, requires_grad: bool) -> Tensor:
     return tensor.requires_grad_() if requires_grad else tensor
 
 
-def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def tensor(
+    data: Any, dtype: Any = None, requires_grad: bool = False, *, device: Any = None
+) -> Tensor:
     """A new tensor with a copy of `data`: a number, nested lists, an array or a Tensor.
 
     Without `dtype`, Python floats become float32 and ints int64; arrays keep their dtype.
@@ -396,6 +404,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     >>> ag.tensor([1.0, 2.5], requires_grad=True)
     tensor([1.0000, 2.5000], requires_grad=True)
     """
+    on_cpu(device)
     if isinstance(data, Tensor):
         array = data._array
     elif isinstance(data, (np.ndarray, np.generic)):
@@ -454,8 +463,9 @@ def from_dlpack(source: Any) -> Tensor:
     return from_numpy(np.from_dlpack(source))
 
 
-def as_tensor(data: Any, dtype: Any = None) -> Tensor:
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` as a Tensor, without a copy where it is a Tensor or an array of that dtype."""
+    on_cpu(device)
     if isinstance(data, Tensor):
         return data if dtype is None or data.dtype == dtype else data.to(as_dtype(dtype))
     if isinstance(data, np.ndarray) and (dtype is None or data.dtype == dtype):

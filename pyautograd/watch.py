@@ -1,13 +1,18 @@
-"""Watching ops run: what anomaly mode stands on. Costs nothing while nobody watches."""
+"""Watching ops run: what anomaly mode and profiles stand on. Costs nothing while nobody watches."""
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from pyautograd import tape
+from pyautograd.graph import Node
 from pyautograd.modes import lock
 from pyautograd.op import OPS, Op
+from pyautograd.ops import late
 
 # handler(op, args, run) returns the result of run(), which runs the op's forward on `args`: arrays
 # (or numbers), then attributes.
@@ -30,6 +35,7 @@ class watch_ops:
     def __enter__(self) -> None:
         global _watching
         _handlers().append(self._handler)
+        late.families()  # ops that are defined from now on would not be watched
         with lock:
             _watching += 1
             if _watching == 1:
@@ -56,12 +62,19 @@ def _handlers() -> list[Handler]:
 
 def _watched(op: Op) -> Callable[..., Any]:
     def forward(*args: Any) -> Any:
-        def run(outer: int) -> Any:
-            if not outer:
-                return op.forward(*args)
-            return handlers[outer - 1](op, args, lambda: run(outer - 1))
-
-        handlers = tuple(_handlers())
-        return run(len(handlers))
+        run = partial(op.forward, *args)
+        for handler in _handlers():
+            run = partial(handler, op, args, run)
+        return run()
 
     return forward
+
+
+def node_in_backward() -> Node | None:
+    """The node whose rule is being run by the innermost backward of this thread."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is tape.run_nodes.__code__:
+            return frame.f_locals.get("node")
+        frame = frame.f_back
+    return None

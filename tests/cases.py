@@ -26,11 +26,13 @@ from case import (
     positive,
 )
 from cases_activation import ACTIVATIONS
+from cases_further import FURTHER
+from cases_linalg import LINALG
 from cases_more import MORE
 
 from pyautograd import tape
 
-CASES: list[Case] = [*ACTIVATIONS, *MORE]
+CASES: list[Case] = [*ACTIVATIONS, *MORE, *FURTHER, *LINALG]
 
 # ---- element-wise --------------------------------------------------------------------------------
 

@@ -38,9 +38,34 @@ struct ConvDirect {
   int rows;  // of a register tile
 };
 
+// Where a row of a product finds its elements in x, and where it is written; where a term of the
+// sums lies in x, and its row of B.
+struct GatherRow {
+  int64_t from, to;
+};
+struct GatherTerm {
+  int64_t x, b;
+};
+
+// c[rows[i].to * c_row + j] = start + sum over terms of x[rows[i].from + term.x] * b[term.b + j]
+// for i < m, j < n, where n is at most a tile's columns. B is read to a whole number of vectors.
+template <class T>
+struct ConvGather {
+  int64_t m, n, k;
+  const T* x;
+  const GatherRow* rows;
+  const GatherTerm* terms;
+  const T* b;
+  T* c;
+  int64_t c_row;
+  GemmStart start;  // kZero, kC or kColumnBias
+  const T* bias;
+};
+
 template <class T>
 struct ConvLoops {
   void (*direct)(const ConvDirect<T>& d);
+  void (*gather)(const ConvGather<T>& g);
 
   // Rows kk of the column matrix, its pixels counted from the first run's:
   // out[kk * out_row + run.to - runs[0].to + p] = x[run.from + p + offsets[kk]]. Runs follow each

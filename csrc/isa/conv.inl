@@ -6,6 +6,9 @@
 namespace {
 
 using pag::ConvDirect;
+using pag::ConvGather;
+using pag::GatherRow;
+using pag::GatherTerm;
 using pag::PaddedPiece;
 using pag::PixelRun;
 
@@ -62,6 +65,69 @@ void conv_direct(const ConvDirect<T>& d) {
     }
   }
 }
+
+// R rows, V vectors of columns of which the last has `lanes`.
+template <class T, int R, int V>
+void gather_tile(const ConvGather<T>& g, const GatherRow* rows, int lanes) {
+  Vec<T> acc[R][V] = {};
+  const T* x[R];
+  PAG_UNROLL
+  for (int i = 0; i < R; ++i) x[i] = g.x + rows[i].from;
+  const GatherTerm* term = g.terms;
+  for (int64_t kk = g.k; kk > 0; --kk, ++term) {
+    const T* b = g.b + term->b;
+    Vec<T> bv[V];
+    PAG_UNROLL
+    for (int j = 0; j < V; ++j) bv[j] = vload(b + j * kLanes<T>);
+    PAG_UNROLL
+    for (int i = 0; i < R; ++i) {
+      const Vec<T> av = vset(x[i][term->x]);
+      PAG_UNROLL
+      for (int j = 0; j < V; ++j) acc[i][j] = vfma(av, bv[j], acc[i][j]);
+    }
+  }
+  PAG_UNROLL
+  for (int j = 0; j < V; ++j) {
+    const int count = j == V - 1 ? lanes : kLanes<T>;
+    Vec<T> bias{};
+    if (g.start == GemmStart::kColumnBias) bias = vload_lanes(g.bias + j * kLanes<T>, count);
+    PAG_UNROLL
+    for (int i = 0; i < R; ++i) {
+      T* to = g.c + rows[i].to * g.c_row + j * kLanes<T>;
+      if (g.start == GemmStart::kC) bias = vload_lanes(to, count);
+      vstore_lanes(to, acc[i][j] + bias, count);
+    }
+  }
+}
+
+template <class T>
+using GatherFn = void (*)(const ConvGather<T>&, const GatherRow*, int);
+
+// Fewer vectors leave registers for more rows, and the multiplications then hide their latency.
+constexpr int kGatherRows = 8;
+#define PAG_GATHER_TILES(V)                                                   \
+  {gather_tile<T, 1, V>, gather_tile<T, 2, V>,          gather_tile<T, 3, V>, \
+   gather_tile<T, 4, V>, gather_tile<T, 5, V>,          gather_tile<T, 6, V>, \
+   gather_tile < T,      2 * V <= kTileVectors ? 7 : 6, V >,                  \
+   gather_tile < T,      2 * V <= kTileVectors ? 8 : 6, V > }
+template <class T>
+void conv_gather(const ConvGather<T>& g) {
+  static const GatherFn<T> tiles[kTileVectors][kGatherRows] = {
+      PAG_GATHER_TILES(1), PAG_GATHER_TILES(2),
+#if PAG_VEC_BYTES == 64 || defined(__aarch64__)
+      PAG_GATHER_TILES(3), PAG_GATHER_TILES(4)
+#endif
+  };
+  const int vectors = static_cast<int>((g.n + kLanes<T> - 1) / kLanes<T>);
+  const int lanes = static_cast<int>(g.n - (vectors - 1) * kLanes<T>);
+  const int64_t most = 2 * vectors <= kTileVectors ? kGatherRows : kTileRows;
+  int64_t rows, left = (g.m + most - 1) / most;  // tiles of equal height, or of one row less
+  for (int64_t i = 0; left > 0; i += rows, --left) {
+    rows = (g.m - i + left - 1) / left;
+    tiles[vectors - 1][rows - 1](g, g.rows + i, lanes);
+  }
+}
+#undef PAG_GATHER_TILES
 
 // Copies runs piece by piece; each piece moves whole, past the end of a run, where the next run is
 // written after it.
@@ -264,6 +330,6 @@ void conv_scatter(int64_t n, const T* x, int64_t step, T* out) {
 
 }  // namespace
 
-#define PAG_CONV_LOOPS(T)                                 \
-  {conv_direct<T>,    conv_im2col<T>,   conv_tap_sums<T>, \
+#define PAG_CONV_LOOPS(T)                                                 \
+  {conv_direct<T>,    conv_gather<T>,   conv_im2col<T>, conv_tap_sums<T>, \
    conv_transpose<T>, conv_pad_rows<T>, conv_scatter<T>}

@@ -1,16 +1,15 @@
 // dw^T = patches . dy^T: rows are weights, summed over pixels. dy is transposed as its panels are
-// packed, patches are rows of the column matrix, made for a few weights and pixels at a time.
+// packed, patches are broadcast from where they lie in a copy of x with its borders.
 //
 // Chunks of images (or of rows of one) and of input channels are computed apart; the sums of the
 // chunks are added in order.
 //
 // What bounds it: 2 operations for each weight and output pixel; the bytes of x (copied once with
-// its borders a chunk of channels) and dy. Measured in a core whose limit is 117 GFLOP/s: 95 to 100
-// with 64 or more outputs, 70 to 80 with 16, of which a vector is all there is to load for six
-// multiplications.
+// its borders a chunk of channels) and dy. Measured in a core whose limit is 114 GFLOP/s: 94 to 106
+// with 16 or more outputs, 76 where 49 pixels are all there is to sum over.
 //
-// Working memory: in each thread the copy (1 MB, or 4 rows), the packed pixels (256 of all outputs)
-// and 0.1 MB of the column matrix; 4 MB for the sums of all chunks.
+// Working memory: in each thread the copy (1 MB, or 4 rows) and the packed pixels (256 of all
+// outputs); 4 MB for the sums of all chunks.
 #include <algorithm>
 #include <atomic>
 #include <new>
@@ -29,8 +28,8 @@
 namespace pag {
 namespace {
 
-constexpr int64_t kPixels = 256;  // summed at a time
-constexpr int64_t kHeight = 96;   // rows of the column matrix at a time
+constexpr int64_t kPixels = 256;     // summed at a time
+constexpr int64_t kMinWeights = 96;  // of one output in a chunk of channels
 constexpr int64_t kCopyBytes = 1 << 20;
 constexpr int64_t kMinRows = 4;         // of an image in a copy
 constexpr int64_t kSumBytes = 4 << 20;  // for the sums of all image chunks
@@ -49,10 +48,9 @@ class WeightGrad {
   };
   bool run_task(int64_t task, T* sums) const;
   void add_products(const Pixels& at, int64_t group, int64_t channel, int64_t channels,
-                    const T* copy, T* memory, bool first, T* sums) const;
+                    const T* copy, T* packed, bool first, T* sums) const;
   void add_tap_sums(const Pixels& at, int64_t group, int64_t channels, const T* copy,
                     T* sums) const;
-  int64_t work_elements() const;
 
   const Conv2d& g_;
   const T* dy_;
@@ -94,7 +92,7 @@ WeightGrad<T>::WeightGrad(const Conv2d& g, const T* dy, const T* x)
   chunk_images_ = divide_up(g.n, image_chunks_);
   image_chunks_ = divide_up(g.n, chunk_images_);
   channel_chunks_ = std::clamp<int64_t>(divide_up(wanted, image_chunks_ * g.groups), 1,
-                                        std::max<int64_t>(1, g.c * taps_ / kHeight));
+                                        std::max<int64_t>(1, g.c * taps_ / kMinWeights));
   chunk_channels_ = divide_up(g.c, channel_chunks_);
   channel_chunks_ = divide_up(g.c, chunk_channels_);
   row_chunks_ = 1;
@@ -117,12 +115,6 @@ WeightGrad<T>::WeightGrad(const Conv2d& g, const T* dy, const T* x)
   copy_image_ = chunk_channels_ * patches.plane();
   runs_ = pixel_runs(pass_images_, copy_image_, patches, pass_rows_, g.ow,
                      few_outputs_ ? gemm.lanes : kPixels, pass_rows_ * g.ow, g.ow);
-}
-
-// Working memory of one task: packed panels of dy and rows of the column matrix.
-template <class T>
-int64_t WeightGrad<T>::work_elements() const {
-  return kPixels * round_up(outputs_, panel_) + (kHeight + 1) * (kPixels + kPatchSlack);
 }
 
 template <class T>
@@ -194,7 +186,8 @@ bool WeightGrad<T>::run_task(int64_t task, T* sums) const {
 
   const int64_t copied =
       g_.pointwise() && !few_outputs_ ? 0 : pass_images_ * copy_image_ + kPatchSlack;
-  const Scratch scratch((copied + work_elements()) * static_cast<int64_t>(sizeof(T)));
+  const Scratch scratch((copied + kPixels * round_up(outputs_, panel_)) *
+                        static_cast<int64_t>(sizeof(T)));
   T* const copy = scratch.as<T>();
   if (!copy) return false;
   if (few_outputs_) std::fill(to, to + channels * taps_ * outputs_, T(0));
@@ -220,10 +213,8 @@ bool WeightGrad<T>::run_task(int64_t task, T* sums) const {
 
 template <class T>
 void WeightGrad<T>::add_products(const Pixels& at, int64_t group, int64_t channel, int64_t channels,
-                                 const T* copy, T* memory, bool first, T* sums) const {
+                                 const T* copy, T* packed, bool first, T* sums) const {
   const GemmLoops<T>& gemm = isa().gemm.of<T>();
-  T* const packed = memory;
-  T* const matrix = memory + kPixels * round_up(outputs_, panel_);
   const int64_t depth = channels * taps_, in_pixels = g_.h * g_.w;
   const int64_t image_pixels = pass_rows_ * g_.ow;  // as the runs count them
   GemmBlock<T> block;
@@ -233,7 +224,23 @@ void WeightGrad<T>::add_products(const Pixels& at, int64_t group, int64_t channe
   block.b_row = panel_;
   block.c_row = outputs_;
   block.bias = nullptr;
+  block.m = depth;
+  block.a_row = in_pixels;
+  block.a_col = 1;
   block.rows = static_cast<int>(balanced(depth, gemm.tile_rows, 1));
+  block.a_panel = block.rows * block.a_row;
+  block.c = sums;
+  std::vector<GatherRow> rows;  // of the column matrix, which are read where they lie in the copy
+  for (int64_t row = 0; row < depth; ++row)
+    rows.push_back({offsets_[static_cast<size_t>(row)], row});
+  std::vector<GatherTerm> terms(kPixels);
+  ConvGather<T> product;
+  product.m = depth;
+  product.x = copy;
+  product.rows = rows.data();
+  product.terms = terms.data();
+  product.c_row = outputs_;
+  product.bias = nullptr;
 
   const PixelRun* run = runs_.data();
   const PixelRun* const end =
@@ -255,27 +262,27 @@ void WeightGrad<T>::add_products(const Pixels& at, int64_t group, int64_t channe
                     out_pixels_, panel_, packed + o * pixels + p * panel_);
       p += count;
     }
-    block.k = pixels;
-    block.b_panel = panel_ * pixels;
-    block.start = first && run == runs_.data() ? GemmStart::kZero : GemmStart::kC;
-    block.a_col = 1;
-    const int64_t height = kHeight / block.rows * block.rows;
-    for (int64_t row = 0; row < depth; row += height) {
-      block.m = std::min(height, depth - row);
-      if (g_.pointwise()) {
-        const int64_t image = at.image + run->to / image_pixels;
-        block.a = x_ + ((image * g_.groups + group) * g_.c + channel + row) * in_pixels +
-                  at.row * g_.ow + run->to % image_pixels;
-        block.a_row = in_pixels;
-      } else {
-        block.a = matrix;
-        block.a_row = kPixels + kPatchSlack / 4;
-        isa().conv.of<T>().im2col(block.m, offsets_.data() + row, copy, run, last - run, matrix,
-                                  block.a_row);
-      }
-      block.a_panel = block.rows * block.a_row;
-      block.c = sums + row * outputs_;
+    const GemmStart start = first && run == runs_.data() ? GemmStart::kZero : GemmStart::kC;
+    if (g_.pointwise()) {
+      block.k = pixels;
+      block.b_panel = panel_ * pixels;
+      block.start = start;
+      const int64_t image = at.image + run->to / image_pixels;
+      block.a = x_ + ((image * g_.groups + group) * g_.c + channel) * in_pixels + at.row * g_.ow +
+                run->to % image_pixels;
       gemm.block(block);
+    } else {
+      product.k = 0;
+      for (const PixelRun* r = run; r < last; ++r)
+        for (int64_t p = 0; p < r->length; ++p, ++product.k)
+          terms[static_cast<size_t>(product.k)] = {r->from + p, product.k * panel_};
+      product.start = start;
+      for (int64_t o = 0; o < outputs_; o += panel_) {
+        product.n = std::min<int64_t>(panel_, outputs_ - o);
+        product.b = packed + o * pixels;
+        product.c = sums + o;
+        isa().conv.of<T>().gather(product);
+      }
     }
     run = last;
   }

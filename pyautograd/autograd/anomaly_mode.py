@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from typing import Any
 
 import numpy as np
 
-from pyautograd import tape
 from pyautograd.graph import Node, RecordWatcher
 from pyautograd.op import Op
 from pyautograd.origin import users_line
-from pyautograd.watch import watch_ops
+from pyautograd.watch import node_in_backward, watch_ops
 
 __all__ = ["AnomalyError", "detect_anomaly", "is_anomaly_enabled", "set_detect_anomaly"]
 
 
 class AnomalyError(RuntimeError):
     """An op made a NaN or an infinity."""
-
-
-def _node_in_backward() -> Node | None:
-    """The node whose rule is being run by the innermost backward of this thread."""
-    frame: Any = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code is tape.run_nodes.__code__:
-            return frame.f_locals.get("node")
-        frame = frame.f_back
-    return None
 
 
 def _described(x: Any) -> str:
@@ -68,7 +56,7 @@ _FLOATS = (float, np.float32, np.float64)
 
 
 def _report(op: Op, what: str, operands: Any, result: Any) -> str:
-    node = _node_in_backward()
+    node = node_in_backward()
     if node is None:
         lines = [f"anomaly: {op.name} {what}", f"at {users_line()}"]
     else:
@@ -77,7 +65,11 @@ def _report(op: Op, what: str, operands: Any, result: Any) -> str:
             f"recorded at {getattr(node, 'where', 'a line outside of detect_anomaly')}",
         ]
     lines += [f"input {i}: {_described(x)}" for i, x in enumerate(operands) if x is not None]
-    return "\n  ".join([*lines, f"result: {_described(result)}"])
+    lines.append(f"result: {_described(result)}")
+    lines.append(
+        'to see its way: ag.viz.draw(loss, highlight="nan") before backward, out of this mode'
+    )
+    return "\n  ".join(lines)
 
 
 class _NoteLines(RecordWatcher):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pyautograd import tape
-from pyautograd.op import Stand
+from pyautograd.modes import state
+from pyautograd.op import Stand, graph_of
 from pyautograd.tensor import Tensor
 
 
@@ -41,6 +42,12 @@ def grad(
     """
     if not only_inputs:
         raise ValueError("grad: only_inputs=False is not supported; use backward")
+    if state.building and (graph := graph_of(outputs)) is not None:
+        return graph.run(
+            grad, outputs, inputs, grad_outputs, retain_graph, create_graph,
+            allow_unused=allow_unused, is_grads_batched=is_grads_batched,
+            materialize_grads=materialize_grads,
+        )  # fmt: skip
     if grad_outputs is not None:
         seeds = _listed(grad_outputs)
         if is_grads_batched or any(isinstance(u, Stand) for u in seeds):

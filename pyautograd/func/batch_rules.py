@@ -150,10 +150,15 @@ def _scatter(c: Call) -> Any:
     return c.run(*[c.full(i) for i in range(3)], c.attrs[0] + 1)
 
 
-@rule("sort", "running_sum")
+@rule("sort", "running_sum", "running_extreme")
 def _in_order(c: Call) -> Any:
     dim, *rest = c.attrs
     return c.run(c.x[0], dim + 1, *rest)
+
+
+@rule("lower_half")
+def _lower_half(c: Call) -> Any:
+    return c.run(c.x[0], *c.attrs)
 
 
 @rule("embedding")
@@ -308,4 +313,11 @@ def _images(c: Call) -> Any:
     return unfolded(result, 0, c.size, n)
 
 
-_KINDS: dict[str, Rule] = {"elementwise": _elementwise, "window": _images}
+def _matrices(c: Call) -> Any:
+    """Any number of dimensions may come before a matrix's two."""
+    return c.run(*[c.full(i) for i in range(len(c.x))], *c.attrs)
+
+
+_KINDS: dict[str, Rule] = {
+    "elementwise": _elementwise, "factorisation": _matrices, "window": _images
+}  # fmt: skip

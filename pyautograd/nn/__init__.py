@@ -48,7 +48,7 @@ from pyautograd.nn.loss import (
     NLLLoss,
     SmoothL1Loss,
 )
-from pyautograd.nn.module import Module, Parameter
+from pyautograd.nn.module import Module, Parameter, summary
 from pyautograd.nn.norm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -71,6 +71,7 @@ __all__ = [
     "utils",
     "Module",
     "Parameter",
+    "summary",
     "Sequential",
     "ModuleList",
     "ModuleDict",

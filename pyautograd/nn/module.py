@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from pyautograd.device import to_arguments
 from pyautograd.dtypes import as_dtype, float32, float64
 from pyautograd.modes import mark_modified, state, tracer
+from pyautograd.op import graph_of
 from pyautograd.tensor import Tensor, as_tensor, wrap
 
 if TYPE_CHECKING:
     from pyautograd.hooks import RemovableHandle
     from pyautograd.nn.hooks import ModuleHooks
+    from pyautograd.nn.summarize import Summary
 
 M = TypeVar("M", bound="Module")
 
@@ -47,6 +50,15 @@ class LoadResult(NamedTuple):
         if not self.missing_keys and not self.unexpected_keys:
             return "<All keys matched successfully>"
         return f"LoadResult({self.missing_keys=}, {self.unexpected_keys=})".replace("self.", "")
+
+
+def _mark(outputs: tuple[Any, ...], mark: Any) -> None:
+    """Notes on the nodes of several outputs of one call which module made them."""
+    for x in outputs:
+        if type(x) is tuple:
+            _mark(x, mark)
+        elif isinstance(x, Tensor) and x._node is not None:
+            x._node.module = mark
 
 
 def _join(prefix: str, name: str) -> str:
@@ -99,9 +111,20 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.tracing and (trace := tracer()) is not None:
             trace.entered(self)
+        elif state.building and (graph := graph_of((args, kwargs))) is not None:
+            return graph.run(self, *args, **kwargs)
         if self._hooks is None:
-            return self.forward(*args, **kwargs)
-        return self._hooks.call(self, args, kwargs)
+            output = self.forward(*args, **kwargs)
+        else:
+            output = self._hooks.call(self, args, kwargs)
+        if type(output) is Tensor:
+            node = output._node
+            if node is not None and (not args or output is not args[0]):
+                # For pictures of the graph.
+                node.module = (getattr(node, "module", None), self) if self._modules else self
+        elif type(output) is tuple:
+            _mark(output, (None, self))
+        return output
 
     # ---- hooks -----------------------------------------------------------------------------------
 
@@ -452,8 +475,16 @@ class Module:
             parameter.requires_grad_(requires_grad)
         return self
 
-    def to(self: M, dtype: Any) -> M:
-        """Casts floating-point parameters (with their gradients) and buffers to a float dtype."""
+    def to(
+        self: M, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False
+    ) -> M:
+        """Casts floating-point parameters (with their gradients) and buffers to a float dtype.
+
+        `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(tensor)`; the only device is "cpu".
+        """
+        dtype = to_arguments("to", args, dtype, device)
+        if dtype is None:
+            return self
         wanted = as_dtype(dtype)
         if wanted.kind != "f":
             raise TypeError(f"to: modules are float32 or float64, not {wanted}")
@@ -465,6 +496,14 @@ class Module:
                     tensor.grad = wrap(tensor.grad._array.astype(wanted, copy=False))
         return self
 
+    def cpu(self: M) -> M:
+        """The module itself: its parameters are on the CPU."""
+        return self
+
+    def cuda(self: M, device: Any = "cuda") -> M:
+        """RuntimeError: there is no graphics card."""
+        return self.to(device="cuda")
+
     def float(self: M) -> M:
         """Casts to float32."""
         return self.to(float32)
@@ -474,6 +513,39 @@ class Module:
         return self.to(float64)
 
     # ---- how it prints ---------------------------------------------------------------------------
+
+    def summary(self, *inputs: Any, dtype: Any = None, depth: int | None = None) -> Summary:
+        """The layers with shapes, parameters, FLOPs and memory, for inputs of these shapes.
+
+        inputs: the shape of each input of forward, batch included, or a tensor in its place.
+        dtype: of the inputs given as shapes, one for all or a list; the parameters' unless given.
+        depth: folds what lies deeper than that many levels into the layers around it.
+
+        Prints as a table (which needs rich: `pip install 'pyautograd[cli]'`); the attributes of the
+        result have the numbers: see `Summary`. The model is traced as for `compile`; one that asks
+        for values runs once, on zeros or on the tensors given. Its mode, buffers, gradients and the
+        random numbers stay as they were.
+
+        Raises RuntimeError that names the layer which cannot take its input.
+
+        >>> import pyautograd as ag
+        >>> model = ag.nn.Sequential(ag.nn.Linear(784, 32), ag.nn.ReLU(), ag.nn.Linear(32, 10))
+        >>> found = model.summary((64, 784))
+        >>> found.parameters, found.flops
+        (25450, 3254272)
+        >>> found
+        layer        output   parameters    FLOPs    memory
+        ───────────────────────────────────────────────────
+        Sequential   64x10
+          0 Linear   64x32        25,120   3.21 M   8.19 kB
+          1 ReLU     64x32                 2.05 k   8.19 kB
+          2 Linear   64x10           330   41.0 k   2.56 kB
+        <BLANKLINE>
+        all                       25,450   3.25 M   18.9 kB
+        <BLANKLINE>
+        parameters: 102 kB; buffers: 0 B
+        """
+        return summary(self, *inputs, dtype=dtype, depth=depth)
 
     def extra_repr(self) -> str:
         """What stands between the parentheses, before the submodules."""
@@ -489,6 +561,13 @@ class Module:
             return f"{type(self).__name__}({extra})"
         lines = [line for line in extra.split("\n") if line] + children
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+def summary(model: Module, *inputs: Any, dtype: Any = None, depth: int | None = None) -> Summary:
+    """The layers of a model with shapes, parameters, FLOPs and memory: see `Module.summary`."""
+    from pyautograd.nn.summarize import summarize
+
+    return summarize(model, *inputs, dtype=dtype, depth=depth)
 
 
 def _indented(text: str) -> str:

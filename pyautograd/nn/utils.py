@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd.modes import mark_modified, no_grad
+from pyautograd.op import Stand
 from pyautograd.ops.elementwise import clamp
 from pyautograd.ops.inplace import assign
 from pyautograd.ops.shape import cat, reshape, stack
@@ -24,7 +25,7 @@ def _replace(p: Tensor, op: str, values: Tensor) -> None:
     """New values for a gradient, in place unless it is on the tape or cannot be written."""
     grad = p.grad
     assert grad is not None
-    if grad._node is not None or not grad._array.flags.writeable:
+    if isinstance(grad, Stand) or grad._node is not None or not grad._array.flags.writeable:
         p.grad = values.detach()
     else:
         assign(grad, op, (...,), values)

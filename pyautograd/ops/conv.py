@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pyautograd import _C
+from pyautograd.cost import products
 from pyautograd.op import primitive
 from pyautograd.ops.shape import pad, reshape
 from pyautograd.tape import SHAPE
@@ -76,6 +77,11 @@ def _weight_grad_rule(K: Any, v: Any, saved: Any, needs: Any, hw: Any, *geometry
     )
 
 
+def _taps(w: Any) -> int:
+    """How many weights (O, C/groups, kh, kw) each output meets."""
+    return w.shape[1] * w.shape[2] * w.shape[3]
+
+
 # geometry: stride, padding, dilation (pairs), groups.
 _conv2d = primitive(
     "conv2d",
@@ -86,6 +92,7 @@ _conv2d = primitive(
     saves=(0, 1),
     inputs=3,
     fresh=True,
+    flops=products(lambda inputs, attrs: _taps(inputs[1]), of_input=False),
 )
 # conv2d_input_grad(g, w, (H, W), *geometry) -> (N, C, H, W)
 conv2d_input_grad = primitive(
@@ -100,6 +107,7 @@ conv2d_input_grad = primitive(
     saves=(0, 1),
     inputs=2,
     fresh=True,
+    flops=products(lambda inputs, attrs: _taps(inputs[1]), of_input=True),
 )
 # conv2d_weight_grad(g, x, (kh, kw), *geometry) -> (O, C/groups, kh, kw)
 primitive(
@@ -114,6 +122,7 @@ primitive(
     saves=(0, 1),
     inputs=2,
     fresh=True,
+    flops=lambda inputs, attrs, outputs: 2 * inputs[0].size * _taps(outputs[0]),
 )
 
 
@@ -195,6 +204,7 @@ _unfold = primitive(
     _infer_unfold,
     saves=(SHAPE,),
     fresh=True,
+    flops=lambda inputs, attrs, outputs: 0,
 )
 _fold = primitive(
     "fold",

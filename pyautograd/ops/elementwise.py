@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, tape
+from pyautograd.device import to_arguments
 from pyautograd.dtypes import as_dtype
 from pyautograd.op import (
     binary,
@@ -270,8 +271,10 @@ _where = primitive(
 )
 
 
-def where(condition: Tensor, input: Any, other: Any) -> Tensor:
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """`input` where `condition` is true, `other` elsewhere; all three broadcast.
+
+    `where(condition)` alone gives the places: `nonzero(condition, as_tuple=True)`.
 
     The gradient goes to the side that was taken; the other gets 0, whatever its values. If that
     side was computed with an infinite slope, 0 times it is NaN, as in PyTorch: not where(x > 0,
@@ -282,13 +285,17 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     >>> ag.where(x > 0, x, 0.0)
     tensor([1., 0.])
     """
-    return _where(condition, *[_beside(x, other, input) for x in (input, other)])
+    if input is None or other is None:
+        if input is not other:
+            raise TypeError("where: expected both input and other, or neither")
+        return condition.nonzero(as_tuple=True)
+    return _where(condition, *[beside(x, other, input) for x in (input, other)])
 
 
 tape.tensors.where = where
 
 
-def _beside(x: Any, *others: Any) -> Any:
+def beside(x: Any, *others: Any) -> Any:
     """A number as a 0-d tensor of the dtype it takes beside the others."""
     if not isinstance(x, (int, float)):
         return x
@@ -357,12 +364,35 @@ _cast_discrete = primitive(
 
 
 @method()
-def to(input: Tensor, dtype: Any) -> Tensor:
-    """The same values in another dtype; `input` itself where it has that dtype."""
-    dtype = as_dtype(dtype)
-    if input.dtype == dtype:
-        return input
-    return (_cast if dtype.kind == "f" else _cast_discrete)(input, dtype)
+def to(
+    input: Tensor,
+    *args: Any,
+    dtype: Any = None,
+    device: Any = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+) -> Tensor:
+    """The same values in another dtype; `input` itself where it has that dtype, unless `copy`.
+
+    `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(other)`; the only device is "cpu".
+    """
+    dtype = to_arguments("to", args, dtype, device)
+    wanted = input.dtype if dtype is None else as_dtype(dtype)
+    if input.dtype == wanted:
+        return input.clone() if copy else input
+    return (_cast if wanted.kind == "f" else _cast_discrete)(input, wanted)
+
+
+@method()
+def cpu(input: Tensor) -> Tensor:
+    """`input` itself: that is where tensors are."""
+    return input
+
+
+@method()
+def cuda(input: Tensor, device: Any = "cuda") -> Tensor:
+    """RuntimeError: there is no graphics card."""
+    return to(input, device="cuda")
 
 
 for _name, _dtype in (

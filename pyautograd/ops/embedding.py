@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
+from pyautograd.cost import per_element
 from pyautograd.op import primitive
 from pyautograd.tape import SHAPE
 from pyautograd.tensor import Tensor
@@ -53,6 +54,7 @@ _embedding = primitive(
     inputs=2,
     linear=(),  # but for the row of padding
     fresh=True,
+    picks=True,
 )
 # embedding_grad(g, index, count, padding): the rows of g added into a table of `count` zero rows.
 primitive(
@@ -65,6 +67,7 @@ primitive(
     inputs=2,
     linear=(0,),
     fresh=True,
+    flops=per_element(),
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
+from pyautograd.cost import per_element
 from pyautograd.op import has_values, method, primitive
 from pyautograd.ops.shape import index_of_dim, stack, unsqueeze
 from pyautograd.tape import SHAPE
@@ -120,6 +121,7 @@ _index = primitive(
     saves=(1, SHAPE),
     inputs=2,
     linear=(0,),
+    picks=True,
 )
 primitive(
     "index_add",
@@ -130,6 +132,7 @@ primitive(
     saves=(1,),
     inputs=2,
     linear=(0,),
+    flops=per_element(),
 )
 
 
@@ -229,6 +232,7 @@ _gather = primitive(
     inputs=2,
     linear=(0,),
     fresh=True,
+    picks=True,
 )
 primitive(
     "scatter_add",
@@ -240,6 +244,7 @@ primitive(
     inputs=2,
     linear=(0,),
     fresh=True,
+    flops=per_element(),
 )
 
 

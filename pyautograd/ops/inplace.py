@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyautograd import _C, modes
-from pyautograd.graph import Node, record
+from pyautograd.graph import Node, Symbol, record
 from pyautograd.modes import is_grad_enabled, mark_modified, state, tracer
-from pyautograd.op import OPS, method, primitive
+from pyautograd.op import OPS, graph_of, method, primitive
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.index import array_key
 from pyautograd.tape import SHAPE, arrays
@@ -38,7 +38,8 @@ class Region(NamedTuple):
         return np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, strides)
 
 
-def _region(op: str, view: Any, base: Any) -> Region:
+def region(op: str, view: Any, base: Any) -> Region:
+    """Where the memory of an array lies in that of its base."""
     order = tuple(np.argsort([-s for s in base.strides], kind="stable").tolist())
     size = base.itemsize
     if not base.transpose(order).flags.c_contiguous:
@@ -86,6 +87,7 @@ primitive(
     lambda K, g, saved, needs, where: (K.put(g, where, saved[0]),),
     lambda x, where: (where.shape, x.dtype),
     saves=(SHAPE,),
+    picks=True,
 )
 primitive(
     "put",
@@ -131,7 +133,17 @@ def _base(x: Tensor) -> Tensor:
     """The tensor of which x is a view, x itself where it is none."""
     base = getattr(x, "_base", x)
     # What asked for a view may have got a copy (reshape of strides that do not allow it).
+    if base is not x and isinstance(x._array, Symbol):
+        return base if _region(x, base, "") is not None else x
     return base if modes.owner(base._array) is modes.owner(x._array) else x
+
+
+def _region(x: Tensor, base: Tensor, op: str) -> Any:
+    """Where x lies in its base; None where it has a copy, in a graph that is being built."""
+    if isinstance(x._array, Symbol):
+        trace = tracer()
+        return trace and trace.region(x, base)
+    return region(op, x._array, base._array)
 
 
 def writable(x: Tensor, op: str, recorded: bool) -> np.ndarray[Any, Any]:
@@ -162,16 +174,16 @@ def changed_in_place(x: Tensor, op: str, node: Node | None = None) -> Tensor:
     base = _base(x)
     if base is not x:
         # The view's values are written over a part of the base's.
-        region = _region(op, x._array, base._array)
+        where = _region(x, base, op)
         node, value = record(OPS["assign"], (base._node, node), None), node
-        node.attrs = (region,)
+        node.attrs = (where,)
         assert value is not None
     _renew(base, node)
     for reference in getattr(base, "_views", ()):
         view = reference()
         if view is not None and _base(view) is base:
             again = record(OPS["part"], (node,), (base._array.shape,))
-            again.attrs = (_region(op, view._array, base._array),)
+            again.attrs = (_region(view, base, op),)
             _renew(view, again)
     return x
 
@@ -206,6 +218,8 @@ def assign(x: Tensor, op: str, key: Any, value: Any, recorded: bool | None = Non
         value = as_tensor(value, None if isinstance(value, np.ndarray) else x.dtype)
     else:
         raise TypeError(f"{op}: expected a tensor or a number, got {type(value).__name__}")
+    if modes.state.building and (graph := graph_of([x, value])) is not None:
+        return graph.run(assign, x, op, key, value, recorded)
     recorded = _recorded(x, value)
     array = writable(x, op, recorded)
     try:
@@ -247,7 +261,7 @@ def zero_(x: Tensor) -> Tensor:
 # ---- ops -----------------------------------------------------------------------------------------
 
 
-def _in_place(function: Any) -> Any:
+def in_place(function: Any) -> Any:
     name = f"{function.__name__}_"
     op = OPS.get(function.__name__)
     overwrites = op is None or any(0 <= where < SHAPE for where in op.saves)
@@ -279,7 +293,7 @@ for _name in (
     "add", "sub", "mul", "div", "pow", "neg", "abs", "exp", "log", "sqrt", "rsqrt", "reciprocal",
     "square", "sign", "tanh", "sigmoid", "relu", "clamp", "masked_fill",
 ):  # fmt: skip
-    _in_place(getattr(ew, _name))
+    in_place(getattr(ew, _name))
 
 
 def _augmented(name: str, function: Any) -> None:

@@ -108,7 +108,7 @@ def kl_div(
         self_part = ew.mul(target, ew.log(ew.where(nothing, 1.0, target)))
         loss = ew.sub(self_part, ew.mul(target, input))
     if reduction == "batchmean":
-        return ew.div(sum(loss), float(input.shape[0] if input.ndim else 1))
+        return ew.div(sum(loss), input.shape[0] if input.ndim else 1)
     return _reduce("kl_div", loss, reduction)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
+from pyautograd.cost import products
 from pyautograd.op import method, primitive
 from pyautograd.ops.shape import reshape, unsqueeze
 from pyautograd.tensor import Tensor, wrap
@@ -20,7 +21,7 @@ __all__ = [
 ]
 
 
-def _transposed(K: Any, x: Any) -> Any:
+def transposed(K: Any, x: Any) -> Any:
     n = len(x.shape)
     return K.permute(x, (*range(n - 2), n - 1, n - 2))
 
@@ -28,8 +29,8 @@ def _transposed(K: Any, x: Any) -> Any:
 def _matmul_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
     a, b = saved  # (..., m, k), (..., k, n)
     return (
-        needs[0] and K.matmul(g, _transposed(K, b)),
-        needs[1] and K.matmul(_transposed(K, a), g),
+        needs[0] and K.matmul(g, transposed(K, b)),
+        needs[1] and K.matmul(transposed(K, a), g),
     )
 
 
@@ -54,6 +55,7 @@ _matmul = primitive(
     inputs=2,
     broadcasts=True,
     fresh=True,
+    flops=products(lambda inputs, attrs: inputs[0].shape[-1], of_input=False),
 )
 
 
@@ -173,6 +175,7 @@ _linear = primitive(
     saves=(0, 1),
     inputs=3,
     fresh=True,
+    flops=products(lambda inputs, attrs: inputs[0].shape[-1], of_input=False),
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
+from pyautograd.cost import per_element
 from pyautograd.modes import no_grad
 from pyautograd.op import primitive
 from pyautograd.ops import elementwise as ew
@@ -127,6 +128,7 @@ _normalize = primitive(
     saves=(0, 1, OUT - 1, OUT - 2),
     inputs=3,
     fresh=True,
+    flops=per_element(8),  # mean 1, variance 3, difference and scale 2, weight and bias 2
 )
 # normalize_grad(g, x, weight, mean, var, view, groups, eps, centred): the gradient of x; with a
 # weight, a flat array of it and those of weight and bias: three results of one pass.
@@ -139,6 +141,7 @@ primitive(
     saves=(0, 1, 2, 3, 4),
     inputs=5,
     fresh=True,
+    flops=per_element(10),  # the normalised input 2, two sums 4, their combination 4
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautograd.cost import per_element
 from pyautograd.op import method, primitive
 from pyautograd.ops.reduce import ValuesAndIndices
 from pyautograd.ops.shape import index_of_dim
@@ -94,6 +95,7 @@ _running_sum = primitive(
     lambda K, g, saved, needs, dim, backwards: (K.running_sum(g, dim, not backwards),),
     lambda x, dim, backwards: (x.shape, x.dtype),
     fresh=True,
+    flops=per_element(),
 )
 
 

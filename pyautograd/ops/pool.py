@@ -77,6 +77,7 @@ _max_pool2d = primitive(
     ),
     saves=(OUT - 1, SHAPE),
     fresh=True,
+    flops=lambda inputs, attrs, outputs: outputs[0].size * attrs[0][0] * attrs[0][1],
 )
 # max_pool2d_scatter(g, mask, (H, W), ...) and max_pool2d_gather(x, mask, ...) are adjoint.
 primitive(
@@ -149,6 +150,12 @@ def max_pool2d(
 Windows = tuple[Any, Any, Any]
 
 
+def _added(x: Any, rows: Windows, columns: Windows) -> int:
+    """Elements in all windows."""
+    heights, widths = [(end - begin).sum() for begin, end, _ in (rows, columns)]
+    return x.shape[0] * x.shape[1] * heights * widths
+
+
 # avg_pool2d(x, rows, columns): sums over rows x columns, times both factors.
 _avg_pool2d = primitive(
     "avg_pool2d",
@@ -160,6 +167,7 @@ _avg_pool2d = primitive(
     lambda x, rows, columns: ((*x.shape[:2], len(rows[0]), len(columns[0])), x.dtype),
     saves=(SHAPE,),
     fresh=True,
+    flops=lambda inputs, attrs, outputs: _added(inputs[0], *attrs[:2]),
 )
 primitive(
     "avg_pool2d_grad",
@@ -168,6 +176,7 @@ primitive(
     lambda K, g, saved, needs, rows, columns, hw: (K.avg_pool2d(g, rows, columns),),
     lambda g, rows, columns, hw: ((*g.shape[:2], *hw), g.dtype),
     fresh=True,
+    flops=lambda inputs, attrs, outputs: _added(inputs[0], *attrs[:2]),
 )
 
 

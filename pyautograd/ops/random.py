@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
+from pyautograd.device import on_cpu
 from pyautograd.dtypes import as_dtype, float32
 from pyautograd.modes import refuse_in_graph, state, tracer
+from pyautograd.op import graph_of
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.shape import _sizes
 from pyautograd.tensor import Tensor, wrap
@@ -19,6 +21,7 @@ __all__ = [
     "Generator",
     "default_generator",
     "dropout",
+    "get_rng_state",
     "manual_seed",
     "rand",
     "rand_like",
@@ -27,6 +30,7 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
+    "set_rng_state",
 ]
 
 
@@ -91,7 +95,21 @@ def manual_seed(seed: int) -> Generator:
     return default_generator.manual_seed(seed)
 
 
-def _drawn(name: str, size: Any, dtype: Any, requires_grad: bool, generator: Any) -> Tensor:
+def get_rng_state() -> dict[str, Any]:
+    """Where the default generator stands, for `set_rng_state`."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: dict[str, Any]) -> None:
+    """Goes on from a place that `get_rng_state` told."""
+    refuse_in_graph("set_rng_state")
+    default_generator.set_state(new_state)
+
+
+def _drawn(
+    name: str, size: Any, dtype: Any, device: Any, requires_grad: bool, generator: Any
+) -> Tensor:
+    on_cpu(device)
     dtype = as_dtype(dtype or float32)
     if dtype.kind != "f":
         raise TypeError(f"random numbers are float32 or float64, not {dtype}")
@@ -105,17 +123,25 @@ def _drawn(name: str, size: Any, dtype: Any, requires_grad: bool, generator: Any
 
 
 def rand(
-    *size: Any, dtype: Any = None, requires_grad: bool = False, generator: Generator | None = None
+    *size: Any,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
 ) -> Tensor:
     """Uniform in [0, 1)."""
-    return _drawn("random", size, dtype, requires_grad, generator)
+    return _drawn("random", size, dtype, device, requires_grad, generator)
 
 
 def randn(
-    *size: Any, dtype: Any = None, requires_grad: bool = False, generator: Generator | None = None
+    *size: Any,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
 ) -> Tensor:
     """Normal, mean 0 and variance 1."""
-    return _drawn("standard_normal", size, dtype, requires_grad, generator)
+    return _drawn("standard_normal", size, dtype, device, requires_grad, generator)
 
 
 def randint(
@@ -124,11 +150,13 @@ def randint(
     size: Any = None,
     *,
     dtype: Any = np.int64,
+    device: Any = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Integers in [low, high): `randint(high, size)` or `randint(low, high, size)`."""
     if size is None:
         low, high, size = 0, low, high
+    on_cpu(device)
     if low >= high:
         raise ValueError(f"randint: expected low < high, got {low} and {high}")
     source, dtype = generator or default_generator, as_dtype(dtype)
@@ -139,8 +167,9 @@ def randint(
     )
 
 
-def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
+def randperm(n: int, *, device: Any = None, generator: Generator | None = None) -> Tensor:
     """The numbers 0 to n-1 in random order, int64."""
+    on_cpu(device)
     if n < 0:
         raise ValueError(f"randperm: expected n >= 0, got {n}")
     source = generator or default_generator
@@ -153,25 +182,41 @@ def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     return sampled(draw, (n,), source)
 
 
-def rand_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def rand_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Uniform in [0, 1), in the shape and dtype of `input`."""
-    return rand(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    if state.building and (graph := graph_of(input)) is not None:
+        return graph.run(rand_like, input, dtype=dtype, device=device, requires_grad=requires_grad)
+    return rand(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
-def randn_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def randn_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Normal, in the shape and dtype of `input`."""
-    return randn(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    if state.building and (graph := graph_of(input)) is not None:
+        return graph.run(randn_like, input, dtype=dtype, device=device, requires_grad=requires_grad)
+    return randn(
+        input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad
+    )
 
 
-def randint_like(input: Tensor, low: int, high: Any = None, *, dtype: Any = None) -> Tensor:
+def randint_like(
+    input: Tensor, low: int, high: Any = None, *, dtype: Any = None, device: Any = None
+) -> Tensor:
     """Integers in [low, high), in the shape and dtype of `input`."""
+    if state.building and (graph := graph_of(input)) is not None:
+        return graph.run(randint_like, input, low, high, dtype=dtype, device=device)
     if high is None:
         low, high = 0, low
-    return randint(low, high, input.shape, dtype=dtype or input.dtype)
+    return randint(low, high, input.shape, dtype=dtype or input.dtype, device=device)
 
 
 def _dropout(op: str, input: Tensor, p: float, training: bool, shape: tuple[int, ...]) -> Tensor:
     """One draw for each element of `shape`, which broadcasts to the input's."""
+    if state.building and (graph := graph_of(input)) is not None:
+        return graph.run(_dropout, op, input, p, training, shape)
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"{op}: expected a probability, got p={p}")
     if not training or p == 0.0:

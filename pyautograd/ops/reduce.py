@@ -136,7 +136,7 @@ def var(
     deviation = ew.sub(input, mean(input, dims, keepdim=True))
     freedom = count - correction if count > correction else 0
     scale = 1.0 / freedom if freedom else math.inf if count > 1 else math.nan
-    if not math.isfinite(scale):  # 0 degrees of freedom: 0 * inf and 0 / 0 are NaN, as in PyTorch
+    if not freedom:  # 0 degrees of freedom: 0 * inf and 0 / 0 are NaN, as in PyTorch
         return ew.mul(_sum(ew.square(deviation), dims, keepdim, 1.0), scale)
     return _sum(ew.square(deviation), dims, keepdim, scale)
 

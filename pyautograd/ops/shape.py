@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
+from pyautograd.graph import SymbolicNumber
 from pyautograd.op import has_values, method, primitive
 from pyautograd.tape import SHAPE
 from pyautograd.tensor import Tensor, as_tensor, wrap
@@ -70,7 +71,9 @@ def _sizes(args: Any) -> tuple[int, ...]:
     if len(args) == 1 and isinstance(args[0], (tuple, list, range)):
         args = args[0]
     try:
-        return tuple([index(n) for n in args])
+        return tuple(
+            [n if type(n) is int or isinstance(n, SymbolicNumber) else index(n) for n in args]
+        )
     except TypeError:
         raise TypeError(f"expected integers as sizes or dimensions, got {args!r}") from None
 
@@ -202,12 +205,18 @@ def t(input: Tensor) -> Tensor:
 
 
 @method()
-def movedim(input: Tensor, source: int, destination: int) -> Tensor:
-    """One dimension moved to another place, as a view."""
-    a = index_of_dim("movedim", input.ndim, source)
-    b = index_of_dim("movedim", input.ndim, destination)
-    order = [d for d in range(input.ndim) if d != a]
-    order.insert(b, a)
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Dimensions (one, or several) moved to other places, as a view."""
+    sources = [source] if isinstance(source, int) else list(source)
+    targets = [destination] if isinstance(destination, int) else list(destination)
+    moved = {
+        index_of_dim("movedim", input.ndim, b): index_of_dim("movedim", input.ndim, a)
+        for a, b in zip(sources, targets, strict=False)
+    }
+    if not len(sources) == len(targets) == len(moved) == len(set(moved.values())):
+        raise ValueError(f"movedim: cannot move dimensions {source} to {destination}")
+    rest = iter([d for d in range(input.ndim) if d not in moved.values()])
+    order = [moved[d] if d in moved else next(rest) for d in range(input.ndim)]
     return _permute(input, tuple(order))
 
 

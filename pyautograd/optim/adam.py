@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from pyautograd import _C
-from pyautograd.optim.optimizer import Optimizer, check_at_least_0
-from pyautograd.tensor import Tensor, wrap
-
-_NEW: dict[str, Any] = {"step": 0}  # the state of a parameter before its first step
+from pyautograd.optim.optimizer import check_at_least_0
+from pyautograd.optim.running import RunningOptimizer, check_betas
 
 
-class Adam(Optimizer):
+class Adam(RunningOptimizer):
     """p <- p - lr m' / (sqrt(v') + eps), with running means m of the gradient and v of its square.
 
     m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2; m' = m / (1 - beta1^t) and
@@ -32,7 +28,9 @@ class Adam(Optimizer):
     """
 
     _decoupled = False
+    _entries = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     _required = ("step", "exp_avg", "exp_avg_sq")
+    _kernel = staticmethod(_C.adam_step)
 
     def __init__(
         self,
@@ -59,42 +57,16 @@ class Adam(Optimizer):
 
     def _check_group(self, group: Mapping[str, Any]) -> None:
         check_at_least_0(self, group, "lr", "eps", "weight_decay")
-        betas = group["betas"]
-        if len(betas) != 2 or not all(0.0 <= float(beta) < 1.0 for beta in betas):
-            raise ValueError(f"{type(self).__name__}: expected two betas in [0, 1), got {betas}")
+        check_betas(self, group)
 
-    _kernel = staticmethod(_C.adam_step)
+    def _without(self, group: Mapping[str, Any]) -> tuple[str, ...]:
+        return () if group["amsgrad"] else ("max_exp_avg_sq",)
 
-    def _prepare(self, group: dict[str, Any], params: list[Tensor]) -> Any:
-        arrays = [p._array for p in params]
-        grads: list[Any] = [p.grad._array for p in params]  # type: ignore[union-attr]
-        get = self.state.get
-        kept = [get(p) or _NEW for p in params]
-
-        def moments(name: str) -> list[Any]:
-            return [
-                known[name]._array if name in known else np.zeros(x.shape, x.dtype)
-                for known, x in zip(kept, arrays, strict=True)
-            ]
-
-        largest = moments("max_exp_avg_sq") if group["amsgrad"] else None
-        steps = [known["step"] + 1 for known in kept]
-        settings = (
+    def _settings(self, group: Mapping[str, Any]) -> tuple[Any, ...]:
+        return (
             group["lr"], *group["betas"], group["eps"], group["weight_decay"], self._decoupled,
             group["maximize"],
         )  # fmt: skip
-        return arrays, grads, moments("exp_avg"), moments("exp_avg_sq"), largest, steps, settings
-
-    def _keep(self, params: list[Tensor], work: Any) -> None:
-        _, _, means, squares, largest, steps, _ = work
-        state = self.state
-        for i, p in enumerate(params):
-            known = state[p]
-            known["step"] = steps[i]
-            if "exp_avg" not in known:
-                known["exp_avg"], known["exp_avg_sq"] = wrap(means[i]), wrap(squares[i])
-            if largest is not None and "max_exp_avg_sq" not in known:
-                known["max_exp_avg_sq"] = wrap(largest[i])
 
 
 class AdamW(Adam):

@@ -2,72 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from pyautograd import _C
 from pyautograd.optim.optimizer import Optimizer, check_at_least_0
-from pyautograd.tensor import Tensor, wrap
-
-_NEW: dict[str, Any] = {"step": 0}  # the state of a parameter before its first step
+from pyautograd.optim.running import Maker, RunningOptimizer, check_betas
 
 
-class _Adaptive(Optimizer):
+class _Adaptive(RunningOptimizer):
+    """`_entries`: the running size, the mean, the buffer of momentum."""
+
     _rule: str
-    _size: str  # names of the state's entries
-    _mean: str | None = None
-    _buffer: str | None = None
     _kernel = staticmethod(_C.adaptive_step)
 
-    def _without(self, group: Mapping[str, Any]) -> tuple[str, ...]:
-        """Entries that this group goes without."""
-        return ()
-
-    def _settings(self, group: Mapping[str, Any]) -> tuple[float, float, float]:
+    def _factors(self, group: Mapping[str, Any]) -> tuple[float, float, float]:
         """How much of the size is kept, momentum, and the decay of lr."""
         raise NotImplementedError
 
-    def _first(self, group: Mapping[str, Any]) -> Callable[..., Any]:
-        """Makes the size before the first step."""
-        return np.zeros
-
-    def _prepare(self, group: dict[str, Any], params: list[Tensor]) -> Any:
-        arrays = [p._array for p in params]
-        grads: list[Any] = [p.grad._array for p in params]  # type: ignore[union-attr]
-        get = self.state.get
-        kept = [get(p) or _NEW for p in params]
-
-        without = self._without(group)
-
-        def entries(name: str | None, make: Callable[..., Any]) -> list[Any] | None:
-            if name is None or name in without:
-                return None
-            return [
-                known[name]._array if name in known else make(x.shape, x.dtype)
-                for known, x in zip(kept, arrays, strict=True)
-            ]
-
-        keep, momentum, lr_decay = self._settings(group)
-        settings = (
+    def _settings(self, group: Mapping[str, Any]) -> tuple[Any, ...]:
+        keep, momentum, lr_decay = self._factors(group)
+        return (
             self._rule, group["lr"], keep, momentum, group["eps"], group["weight_decay"], lr_decay,
             group["maximize"],
         )  # fmt: skip
-        states = (
-            entries(self._size, self._first(group)), entries(self._mean, np.zeros),
-            entries(self._buffer, np.zeros),
-        )  # fmt: skip
-        return arrays, grads, *states, [known["step"] + 1 for known in kept], settings
-
-    def _keep(self, params: list[Tensor], work: Any) -> None:
-        _, _, *states, steps, _ = work
-        for i, p in enumerate(params):
-            known = self.state[p]
-            known["step"] = steps[i]
-            for name, arrays in zip((self._size, self._mean, self._buffer), states, strict=True):
-                if name is not None and arrays is not None and name not in known:
-                    known[name] = wrap(arrays[i])
 
 
 def _check_share(optimizer: Optimizer, group: Mapping[str, Any], name: str) -> None:
@@ -93,7 +53,8 @@ class RMSprop(_Adaptive):
     tensor([0.8000, 0.8000], requires_grad=True)
     """
 
-    _rule, _size, _mean, _buffer = "rmsprop", "square_avg", "grad_avg", "momentum_buffer"
+    _rule = "rmsprop"
+    _entries = ("square_avg", "grad_avg", "momentum_buffer")
     _required = ("step", "square_avg")
 
     def __init__(
@@ -129,7 +90,7 @@ class RMSprop(_Adaptive):
         mean = () if group["centered"] else ("grad_avg",)
         return mean if group["momentum"] else (*mean, "momentum_buffer")
 
-    def _settings(self, group: Mapping[str, Any]) -> tuple[float, float, float]:
+    def _factors(self, group: Mapping[str, Any]) -> tuple[float, float, float]:
         return group["alpha"], group["momentum"], 0.0
 
 
@@ -140,7 +101,8 @@ class Adagrad(_Adaptive):
     `weight_decay` adds weight_decay p to g. `maximize` goes up instead of down. Duchi et al., 2011.
     """
 
-    _rule, _size = "adagrad", "sum"
+    _rule = "adagrad"
+    _entries = ("sum", None, None)
     _required = ("step", "sum")
 
     def __init__(
@@ -171,11 +133,11 @@ class Adagrad(_Adaptive):
             self, group, "lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps"
         )
 
-    def _first(self, group: Mapping[str, Any]) -> Callable[..., Any]:
+    def _maker(self, name: str, group: Mapping[str, Any]) -> Maker:
         start = group["initial_accumulator_value"]
         return lambda shape, dtype: np.full(shape, start, dtype)
 
-    def _settings(self, group: Mapping[str, Any]) -> tuple[float, float, float]:
+    def _factors(self, group: Mapping[str, Any]) -> tuple[float, float, float]:
         return 1.0, 0.0, group["lr_decay"]
 
 
@@ -187,7 +149,8 @@ class Adadelta(_Adaptive):
     instead of down. Zeiler, 2012.
     """
 
-    _rule, _size, _mean = "adadelta", "square_avg", "acc_delta"
+    _rule = "adadelta"
+    _entries = ("square_avg", "acc_delta", None)
     _required = ("step", "square_avg", "acc_delta")
 
     def __init__(
@@ -215,7 +178,7 @@ class Adadelta(_Adaptive):
         check_at_least_0(self, group, "lr", "eps", "weight_decay")
         _check_share(self, group, "rho")
 
-    def _settings(self, group: Mapping[str, Any]) -> tuple[float, float, float]:
+    def _factors(self, group: Mapping[str, Any]) -> tuple[float, float, float]:
         return group["rho"], 0.0, 0.0
 
 
@@ -226,7 +189,8 @@ class Adamax(_Adaptive):
     to g. `maximize` goes up instead of down. Kingma and Ba, 2015.
     """
 
-    _rule, _size, _mean = "adamax", "exp_inf", "exp_avg"
+    _rule = "adamax"
+    _entries = ("exp_inf", "exp_avg", None)
     _required = ("step", "exp_avg", "exp_inf")
 
     def __init__(
@@ -252,9 +216,7 @@ class Adamax(_Adaptive):
 
     def _check_group(self, group: Mapping[str, Any]) -> None:
         check_at_least_0(self, group, "lr", "eps", "weight_decay")
-        betas = group["betas"]
-        if len(betas) != 2 or not all(0.0 <= float(beta) < 1.0 for beta in betas):
-            raise ValueError(f"Adamax: expected two betas in [0, 1), got {betas}")
+        check_betas(self, group)
 
-    def _settings(self, group: Mapping[str, Any]) -> tuple[float, float, float]:
+    def _factors(self, group: Mapping[str, Any]) -> tuple[float, float, float]:
         return group["betas"][1], group["betas"][0], 0.0

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
+from pyautograd.cost import Cost
 from pyautograd.modes import Changes, changed_together, enable_grad, state, tracer
 from pyautograd.nn.module import zero_grads
+from pyautograd.op import graph_of
 from pyautograd.tensor import Tensor, wrap
 
 _same_layout = _C.same_layout
@@ -34,6 +36,7 @@ class Optimizer:
             )
         self.defaults = defaults
         self._where = f"{type(self).__name__}.step"
+        self.stepped_by: Any = None  # the plan that made the last step, None for this class
         self._changes: list[tuple[list[Any], Changes]] = []  # for the latest choices of parameters
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
@@ -121,6 +124,8 @@ class Optimizer:
         chosen = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
         if state.tracing and (trace := tracer()) is not None:
             trace.step(self, chosen)
+        elif state.building and (graph := graph_of([p.grad for p in sum(chosen, [])])) is not None:
+            graph.run(self.step)
         else:
             self._update(chosen)
         return loss
@@ -128,6 +133,7 @@ class Optimizer:
     def _update(self, chosen: list[list[Tensor]]) -> None:
         """The step itself, over parameters chosen from each group."""
         work = list(map(self._prepare, self.param_groups, chosen))
+        self.stepped_by = None
         try:
             self._kernel(work)
         except (TypeError, ValueError) as error:
@@ -135,6 +141,16 @@ class Optimizer:
         for params, done in zip(chosen, work, strict=True):
             self._changes_of(done[0]).mark()
             self._keep(params, done)
+
+    def update_cost(self, params: list[Tensor]) -> Cost:
+        """The bytes of an update of these: of them and their state read and written, of gradients
+        read. Its arithmetic is not counted.
+        """
+        moved = 0
+        for p in params:
+            kept = sum([isinstance(x, Tensor) for x in self.state.get(p, {}).values()])
+            moved += p._array.nbytes * (3 + 2 * kept)
+        return Cost(0, moved)
 
     def _changes_of(self, arrays: list[Any]) -> Changes:
         """The account of changes of these parameters, by the group's last step."""

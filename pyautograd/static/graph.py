@@ -12,6 +12,7 @@ from pyautograd import modes
 from pyautograd.graph import GraphError, Symbol
 from pyautograd.op import Op
 from pyautograd.origin import users_line
+from pyautograd.watch import node_in_backward
 
 
 class _Flags:
@@ -104,18 +105,22 @@ class Input:
 
 
 class Draw:
-    """The source of random numbers: `draw(shape)` makes them anew for each run."""
+    """The source of random numbers: `make(shape)` draws them anew for each run."""
 
-    __slots__ = ("draw",)
+    __slots__ = ("make", "shape")
 
-    def __init__(self, draw: Any) -> None:
-        self.draw = draw
+    def __init__(self, make: Any, shape: tuple[int, ...]) -> None:
+        self.make = make
+        self.shape = shape
+
+    def draw(self) -> Any:
+        return self.make(self.shape)
 
 
 class Call:
     """A call of an op. Operands are Values, Python numbers or None."""
 
-    __slots__ = ("attrs", "name", "op", "operands", "outputs", "where")
+    __slots__ = ("attrs", "backward", "name", "op", "operands", "outputs", "where")
 
     def __init__(
         self, name: str, op: Op | None, operands: list[Any], attrs: tuple[Any, ...] = ()
@@ -126,11 +131,25 @@ class Call:
         self.attrs = attrs
         self.outputs: list[Value] = []
         self.where = users_line()
+        self.backward = node_in_backward() is not None  # whether a gradient rule made it
+
+    def copy(self, operands: list[Any], attrs: tuple[Any, ...]) -> Call:
+        """The same call of other operands, without outputs yet."""
+        again = Call.__new__(Call)
+        again.name, again.op = self.name, self.op
+        again.where, again.backward = self.where, self.backward
+        again.operands, again.attrs, again.outputs = operands, attrs, []
+        return again
 
     @property
     def has_effect(self) -> bool:
         """Whether it changes memory of the program, and so must run, in its place."""
         return self.name in ("write", "optimizer")
+
+    def arguments(self) -> list[Any]:
+        """Operands and attributes, as the op's forward and its shape rule take them."""
+        assert self.op is not None
+        return [self.operands, *self.attrs] if self.op.inputs < 0 else [*self.operands, *self.attrs]
 
     @property
     def title(self) -> str:
@@ -165,6 +184,8 @@ class Graph:
         self.calls: list[Call] = []
         self.inputs: list[Value] = []
         self.results: list[Value] = []
+        self.sizes: Any = None  # unknown ones: see static/unify.py
+        self.tree: Any = None  # the containers in which results are returned
 
     def consumers(self) -> dict[Value, list[Call]]:
         """The calls that read each value."""
@@ -187,9 +208,9 @@ class Graph:
                     found[call.outputs[0]] = owner
         return found
 
-    def text(self) -> str:
-        """A line a call."""
-        names: dict[Value, str] = {}
+    def text(self, names: dict[Value, str] | None = None) -> str:
+        """A line a call. `names`: of values told before, to which those of new ones are added."""
+        names = {} if names is None else names
 
         def name(x: Any) -> str:
             if not isinstance(x, Value):
@@ -212,3 +233,13 @@ class Graph:
         if self.results:
             lines.append("return " + ", ".join(map(name, self.results)))
         return "\n".join(lines)
+
+    def print(self) -> None:
+        """Prints the graph, a line a call."""
+        print(self.text())
+
+    def save(self, path: Any) -> None:
+        """Writes a graph of placeholders to a file, for `static.load`: see static/file.py."""
+        from pyautograd.static.file import save
+
+        save(self, path)

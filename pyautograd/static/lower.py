@@ -14,6 +14,7 @@ import numpy as np
 
 from pyautograd import _C, modes
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value, is_view
+from pyautograd.static.notes import StepNote, note_of
 from pyautograd.static.plan import OptimizerStep, Plan, PythonStep, Slot
 
 _ALIGNMENT = 64
@@ -99,17 +100,20 @@ class Step:
         read = max(i for i, instruction in enumerate(code) if operand in instruction[2:])
         return read <= written
 
-    def homes(self) -> Iterator[Home]:
-        """All that it reads or writes."""
+    def read(self) -> Iterator[Home]:
         yield from (x for x in self.inputs if x is not None)
-        yield from self.outputs
         if self.tail is not None:
-            yield from self.tail.homes()
+            yield from self.tail.read()
 
     def written(self) -> Iterator[Home]:
         yield from self.outputs
         if self.tail is not None:
             yield from self.tail.outputs
+
+    def homes(self) -> Iterator[Home]:
+        """All that it reads or writes."""
+        yield from self.read()
+        yield from self.written()
 
 
 def lower(graph: Graph) -> Plan:
@@ -122,6 +126,7 @@ class _Lowering:
         self.graph = graph
         self.homes: dict[Value, Home] = {}
         self.steps: list[Step] = []
+        self.notes: list[StepNote] = []
         self.slots: list[Slot] = []
         self._buffers: list[Buffer] = []
         self._slot_of: dict[Any, Buffer] = {}
@@ -131,17 +136,19 @@ class _Lowering:
     def plan(self) -> Plan:
         for call in self.graph.calls:
             self._lower(call)
+            self._note(call)
         for y in dict.fromkeys(self.graph.results):
             self._result(y)
+        self._note(None)
         self._mark_lifetimes()
         for i, step in enumerate(self.steps):
             if step.name == "program":
                 _work_in_place(i, step)
-        size = _lay_out([b for b in self._buffers if b.shared is None])
+        own = [b for b in self._buffers if b.shared is None]
+        size = _lay_out(own)
         native = _C.Plan(size, len(self.slots) + 1)
         parts: list[tuple[int, int] | PythonStep] = []
         optimizers: list[OptimizerStep] = []
-        names = []
         for step in self.steps:
             if step.call is not None and step.name != "optimizer":
                 parts.append(PythonStep(step.call, step.inputs, step.outputs))
@@ -151,14 +158,23 @@ class _Lowering:
                 native.add_optimizer(optimizers[-1].bound)
             else:
                 native.add(*step.native_call())
-            names.append(step.title)
             end = len(native)
             if parts and isinstance(parts[-1], tuple):
                 parts[-1] = (parts[-1][0], end)
             else:
                 parts.append((end - 1, end))
         results = [self._results[y] for y in self.graph.results]
-        return Plan(native, parts, optimizers, self.slots, results, size, names)
+        plan = Plan(native, parts, optimizers, self.slots, results, size, self.notes)
+        plan.places = [
+            (b.at, b.memory.nbytes, f"{b.memory.dtype}{list(b.memory.shape)}", b.first, b.last)
+            for b in own
+            if b.first >= 0
+        ]
+        return plan
+
+    def _note(self, call: Call | None) -> None:
+        """Notes that the steps made since the last note are part of this call."""
+        self.notes += [note_of(step, call) for step in self.steps[len(self.notes) :]]
 
     # ---- where values lie ------------------------------------------------------------------------
 

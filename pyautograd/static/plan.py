@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
-import time
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 
 from pyautograd import _C
 from pyautograd.static.graph import Value
+from pyautograd.static.notes import StepNote
 
 
 class Slot:
@@ -36,14 +36,16 @@ class OptimizerStep:
         self.params = [p for group in chosen for p in group]
         self._groups: Any = None  # settings that the step is bound with
         self._state: Any = None
+        self._token = object()
         self._work: Any = None  # what it was bound to, until the optimiser has kept its state
 
     def prepare(self) -> None:
         """Before a run: sees to it that the step has the settings and the state of now."""
         optimizer = self.optimizer
         groups = [[*group.values()] for group in optimizer.param_groups]
-        if groups == self._groups and optimizer.state is self._state:
-            return
+        current = optimizer.state is self._state and optimizer.stepped_by is self._token
+        if groups == self._groups and current:
+            return  # else the numbers of steps that it was bound with are not those of now
         self._groups = None
         work = list(map(optimizer._prepare, optimizer.param_groups, self._chosen))
         self.bound.bind(optimizer._kernel.__name__, work)
@@ -52,6 +54,7 @@ class OptimizerStep:
     def done(self) -> None:
         """After a run: the optimiser's account of it."""
         optimizer = self.optimizer
+        optimizer.stepped_by = self._token
         if self._work is not None:
             for params, work in zip(self._chosen, self._work, strict=True):
                 optimizer._keep(params, work)
@@ -119,13 +122,16 @@ class Plan:
         slots: list[Slot],
         results: list[int],
         arena_bytes: int,
-        names: list[str],
+        notes: list[StepNote],
     ) -> None:
         self._native = native
-        self.names = names  # of the native steps
         self.parts = parts
         self.optimizers = optimizers
         self.arena_bytes = arena_bytes
+        # What lies in the arena: (offset, bytes, layout, first and last step that needs it).
+        self.places: list[tuple[int, int, str, int, int]] = []
+        self.notes = notes  # of the steps, in the order of `parts`
+        self.name = "plan"
         arena = native.arena()
         for part in parts:
             if isinstance(part, PythonStep):
@@ -157,42 +163,32 @@ class Plan:
     def __len__(self) -> int:
         return len(self._native)
 
-    def run(self, inputs: list[Any]) -> list[Any]:
-        """The arrays of the graph's results, new ones; inputs are C-contiguous arrays."""
-        return self._run(inputs, None)
+    def run(self, inputs: list[Any], stamps: list[tuple[int, int]] | None = None) -> list[Any]:
+        """The arrays of the graph's results, new ones; inputs are C-contiguous arrays.
 
-    def run_timed(self, inputs: list[Any]) -> tuple[list[Any], list[tuple[str, float]]]:
-        """As `run`, and the name and the seconds of each step, in their order."""
-        times: list[float] = []
-        results = self._run(inputs, times)
-        rest = iter(self.names)
-        names = [
-            name
-            for part in self.parts
-            for name in (
-                [part.call.name]
-                if isinstance(part, PythonStep)
-                else itertools.islice(rest, part[1] - part[0])
-            )
-        ]
-        return results, list(zip(names, times, strict=True))
-
-    def _run(self, inputs: list[Any], times: list[float] | None) -> list[Any]:
+        With `stamps`, puts there when each step began and ended, in ns of `perf_counter_ns`.
+        """
         with self._lock:
             if self._draws:
                 inputs = inputs[: self._input_count] + [draw() for draw in self._draws]
             for step in self.optimizers:
                 step.prepare()
-            if self._has_python or times is not None:
-                made = self._run_parts(inputs, times)
+            if self._has_python or stamps is not None:
+                made = self._run_parts(inputs, stamps)
             else:
                 made = self._native.run(inputs)
             for step in self.optimizers:
                 step.done()
         return made if self._in_order else [made[i] for i in self._results]
 
-    def _run_parts(self, inputs: list[Any], times: list[float] | None) -> list[Any]:
-        seconds = None if times is None else np.zeros(len(self._native))
+    def run_timed(self, inputs: list[Any]) -> tuple[list[Any], list[tuple[str, float]]]:
+        """As `run`, and the name and the seconds of each step, in their order."""
+        stamps: list[tuple[int, int]] = []
+        results = self.run(inputs, stamps)
+        spent = [(end - start) * 1e-9 for start, end in stamps]
+        return results, list(zip([note.name for note in self.notes], spent, strict=True))
+
+    def _run_parts(self, inputs: list[Any], stamps: list[tuple[int, int]] | None) -> list[Any]:
         made = [np.empty(shape, dtype) for shape, dtype in self._made]
         new = iter(made)
         arrays = [
@@ -205,12 +201,15 @@ class Plan:
         ]
         for part in self.parts:
             if isinstance(part, PythonStep):
-                start = time.perf_counter()
+                start = perf_counter_ns()
                 part.run(arrays)
-                if times is not None:
-                    times.append(time.perf_counter() - start)
+                if stamps is not None:
+                    stamps.append((start, perf_counter_ns()))
+            elif stamps is None:
+                self._native.run_part(part[0], part[1], inputs, made, None)
             else:
-                self._native.run_part(part[0], part[1], inputs, made, seconds)
-                if times is not None and seconds is not None:
-                    times += seconds[part[0] : part[1]].tolist()
+                for i in range(*part):
+                    start = perf_counter_ns()
+                    self._native.run_part(i, i + 1, inputs, made, None)
+                    stamps.append((start, perf_counter_ns()))
         return made

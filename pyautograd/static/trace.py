@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, modes
-from pyautograd.graph import GraphError
+from pyautograd.graph import GraphError, SymbolicNumber
 from pyautograd.op import OPS, Op
+from pyautograd.ops.inplace import Region, region
 from pyautograd.ops.random import Generator
 from pyautograd.origin import users_line
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value
+from pyautograd.static.sizes import Sizes, evaluate, sizes_in
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor, wrap
 from pyautograd.watch import watch_ops
@@ -38,15 +39,18 @@ class Tracer:
     """A context manager: notes what this thread does in `graph`.
 
     known: leaves whose grad the program is known to change, from an earlier trace.
+    sizes: what answers questions about sizes that are unknown, where there are any.
     """
 
-    def __init__(self, known: tuple[Tensor, ...] = ()) -> None:
+    def __init__(self, known: tuple[Tensor, ...] = (), sizes: Sizes | None = None) -> None:
         self.graph = Graph()
+        self.sizes = sizes
         self.leaves: dict[int, Leaf] = {}
         self.modules: dict[int, tuple[Any, bool]] = {}
         self._known = {id(t): (t, t.grad) for t in known}
         self._read: dict[int, Value] = {}  # captured arrays, by id
         self._made: dict[int, Any] = {}  # arrays that the program has made, by id
+        self._regions: dict[int, Region] = {}  # of values that are parts of others, by id
         self._owners: dict[int, list[int]] = {}  # ids of captured arrays that share memory
         self._ops = watch_ops(self._call)
         self._mode = modes.tracing(self)
@@ -73,9 +77,11 @@ class Tracer:
     ) -> Tensor:
         """Random numbers from `source`, made anew for each run."""
         before = source.get_state()
-        sample = np.asarray(draw(shape))  # for its layout; each run draws its own
-        source.set_state(before)
-        return wrap(Value(sample.shape, sample.dtype, source=Draw(functools.partial(draw, shape))))
+        open_ = any(True for _ in sizes_in(shape))
+        sample = np.asarray(draw(evaluate(shape, self.sizes.probes[0]) if open_ else shape))
+        source.set_state(before)  # that was for its layout; each run draws its own
+        shape = shape if open_ else sample.shape
+        return wrap(Value(shape, sample.dtype, source=Draw(draw, shape)))
 
     def made(self, array: Any) -> None:
         """Called when the program makes an array: a constant of each run, unless it changes it."""
@@ -94,7 +100,7 @@ class Tracer:
         return found
 
     def _operand(self, x: Any) -> Any:
-        if x is None or isinstance(x, (int, float, Value)):
+        if x is None or isinstance(x, (int, float, Value, SymbolicNumber)):
             return x
         if isinstance(x, np.generic):
             x = np.asarray(x)
@@ -119,35 +125,83 @@ class Tracer:
                 f"at {users_line()}; use gather(), where() or index_select()"
             )
         call = Call(op.name, op, operands, attrs)
-        call.outputs = [Value(shape, dtype, call) for shape, dtype in _layouts(op, operands, attrs)]
+        call.outputs = [Value(*layout, call) for layout in self._layouts(op, operands, attrs)]
         self.graph.calls.append(call)
         return tuple(call.outputs) if len(call.outputs) > 1 else call.outputs[0]
+
+    def _layouts(self, op: Op, operands: list[Any], attrs: tuple[Any, ...]) -> list[Any]:
+        if self.sizes is not None:
+            shapes = [getattr(x, "shape", x) for x in operands]
+            if any(True for _ in sizes_in([*shapes, *attrs])):
+                return self.sizes.layouts(op, operands, attrs, _layouts)
+        return _layouts(op, operands, attrs)
 
     # ---- changes in place ------------------------------------------------------------------------
 
     def store(self, x: Tensor, key: Any, value: Any) -> None:
         """x[key] = value, of a tensor of the program's or one that was there before."""
         value = self.value(value)
+        base = getattr(x, "_base", x)
+        place = self.region(x, base) if base is not x else None
+        if place is None:
+            base = x
+        views = [v for r in getattr(base, "_views", ()) if (v := r()) is not None]
+        places = [self.region(v, base) for v in views]
+        self._write_into(base, key if place is None else place, x, key, value)
+        for view, there in zip(views, places, strict=True):
+            if there is not None:
+                view._array = self.call(OPS["part"], [self.value(base._array)], (there,))
+                self._regions[id(view._array)] = there
+
+    def _write_into(self, base: Tensor, where: Any, x: Tensor, key: Any, value: Value) -> None:
+        """The base with the value at `where`: a key, or the region that the view x has of it."""
+        if id(base._array) in self._made:  # each run starts from what it was when it was made
+            base._array = self.call(OPS["clone"], [self.value(base._array)], ())
+        array = base._array
         whole = len(key) == 1 and key[0] is ...
-        if id(x._array) in self._made:  # each run starts from what it was when it was made
-            x._array = self.call(OPS["clone"], [self.value(x._array)], ())
-        array = x._array
+        if x is not base and not (whole and value.shape == x.shape):
+            value = self.call(OPS["assign"], [self.value(x._array), value], (key,))
         if isinstance(array, Value):
-            if any(v() is not None for v in getattr(x, "_views", ())) or hasattr(x, "_base"):
-                raise GraphError(
-                    "a change in place of a view, or of a tensor that has views, cannot be part of "
-                    f"a static graph; make a new tensor instead: {users_line()}"
-                )
-            if whole and value.shape == array.shape and value.dtype == array.dtype:
-                x._array = value
+            if x is base and whole and value.shape == array.shape and value.dtype == array.dtype:
+                base._array = value
             else:
-                x._array = self.call(OPS["assign"], [array, value], (key if not whole else (...,),))
+                base._array = self.call(OPS["assign"], [array, value], (where,))
             return
-        target = array if whole else array[key]
-        if not whole and not np.may_share_memory(target, array):
-            whole_value = self.call(OPS["assign"], [self.value(array), value], (key,))
+        target = where.of(array) if x is not base else array if whole else array[key]
+        if not np.may_share_memory(target, array):
+            whole_value = self.call(OPS["assign"], [self.value(array), value], (where,))
             target, value = array, whole_value
         self.write(target, value)
+
+    def region(self, x: Tensor, base: Tensor) -> Any:
+        """Where x lies in the memory of its base; None where it has a copy.
+
+        Found by going the way from the base to x once more, with memory that nobody touches.
+        """
+        if any(True for _ in sizes_in(base.shape)):
+            raise GraphError(
+                "a change in place of a view, or of a tensor that has views, needs sizes that are "
+                f"known; make a new tensor instead: {users_line()}"
+            )
+        start, value, calls = self.value(base._array), x._array, []
+        while value is not start and id(value) not in self._regions:
+            call = value.call if isinstance(value, Value) else None
+            if call is None or call.op is None or not call.op.view:
+                return None
+            calls.append((call.op, call.attrs))
+            value = call.operands[0]
+        array = memory = _untouched(base._array)
+        if value is not start:
+            array = self._regions[id(value)].of(memory)
+        for op, attrs in reversed(calls):
+            array = op.forward(array, *attrs)
+        if not np.may_share_memory(array, memory):
+            return None
+        if not array.flags.writeable:
+            raise ValueError(
+                f"a change in place of an expanded view, whose memory is read-only: {users_line()}"
+            )
+        return region("a change in place", array, memory)
 
     def write(self, target: Any, value: Value) -> None:
         """Writes a value, broadcast and cast, into the memory of an array."""
@@ -211,7 +265,7 @@ class Tracer:
         """After the program: what it leaves in gradients."""
         for leaf in self.leaves.values():
             tensor = leaf.tensor()
-            if tensor is not None:
+            if tensor is not None and not isinstance(tensor._array, Value):
                 self.flush(tensor)
                 leaf.ends_without = tensor.grad is None
 
@@ -225,6 +279,13 @@ class Tracer:
     def entered(self, module: Any) -> None:
         """Called when a module runs: its mode is part of what was traced."""
         self.modules[id(module)] = (module, module.training)
+
+
+def _untouched(array: Any) -> Any:
+    """Memory of this layout, which is not there as long as nobody touches it."""
+    if isinstance(array, Value):
+        return np.empty(array.shape, array.dtype)
+    return np.empty_like(array)
 
 
 def _holds_value(attribute: Any) -> bool:
@@ -252,6 +313,8 @@ def _layouts(op: Op, operands: list[Any], attrs: tuple[Any, ...]) -> list[tuple[
             if op.name in _C.elementwise
             else _viewed(op, operands, attrs)
         )
+    if op.kind == "factorisation":  # zeros have none
+        return [op.infer(*operands)]
     zeros = [zeros_of(x) for x in operands]
     key = None
     try:

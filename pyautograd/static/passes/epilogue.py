@@ -71,7 +71,7 @@ def _merge(chain: list[Call], program: Call) -> Call:
     kernel, last = chain[0], chain[-1].outputs[0]
     operands = [*kernel.operands, *[x for x in program.operands if x is not last]]
     both = Call("epilogue", None, operands, (*chain, program))
-    both.where = kernel.where
+    both.where, both.backward = kernel.where, kernel.backward
     both.outputs = program.outputs
     for y in both.outputs:
         y.call = both

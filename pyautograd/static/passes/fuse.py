@@ -153,7 +153,7 @@ def _program(group: _Group, consumers: dict[Value, list[Call]], results: set[Val
     names = tuple([c.name for c in group.calls])
     attrs = (names, tuple(code), tuple(constants.values()))
     program = Call("program", None, list(inputs), attrs)
-    program.where = group.calls[-1].where
+    program.where, program.backward = group.calls[-1].where, group.calls[-1].backward
     program.outputs = outputs
     for y in outputs:
         y.call = program

@@ -1,0 +1,12 @@
+"""The pages' examples are tests: run in order, a page's in one namespace, outputs compared."""
+
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
+
+from sybil import Sybil
+from sybil.parsers.myst import PythonCodeBlockParser
+
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS | NORMALIZE_WHITESPACE)],
+    patterns=["*.md"],
+    excludes=["_build/*"],
+).pytest()

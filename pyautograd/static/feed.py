@@ -1,0 +1,128 @@
+"""Functions made of placeholders: they are fed arrays, and run a plan for the sizes of these."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+from pyautograd.graph import GraphError
+from pyautograd.static.graph import Graph
+from pyautograd.static.program import Place, Planned, Variant
+from pyautograd.static.sizes import Values
+from pyautograd.static.trace import Leaf
+from pyautograd.static.unify import OpenSizes
+from pyautograd.tensor import as_tensor
+
+LARGEST_CACHE = 32  # plans of one function, each for other sizes
+
+
+class GraphFunction(Planned):
+    """What `static.compile` and `static.load` return.
+
+    Called with a feed: a dict by the names of the placeholders, or values in their order or by
+    keyword; arrays, Tensors, numbers or lists. Gives new Tensors, off the tape. Each choice of the
+    sizes that were left open gets a plan; the last 32 are kept.
+
+    graph: the graph as it was built; it has `print()` and `save(path)`.
+    """
+
+    def __init__(self, graph: Graph, sizes: OpenSizes, leaves: list[Leaf]) -> None:
+        self.graph = graph
+        self._sizes = sizes
+        self._names = [x.source.name for x in graph.inputs]
+        self._variants: dict[tuple[int, ...], Variant] = {}
+        self._latest: Variant | None = None
+        self._lock = threading.Lock()
+        tree = graph.tree
+        self._result, self._single = tree, isinstance(tree, Place)
+        self._outputs = [Place(i) for i in range(len(graph.results))]
+        self._leave(leaves, graph)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        feed = args[0] if len(args) == 1 and isinstance(args[0], dict) else dict(self._named(args))
+        for name in feed.keys() & kwargs.keys():
+            raise TypeError(f"feed: {name} was given twice")
+        return self._run({**feed, **kwargs})
+
+    def _named(self, args: tuple[Any, ...]) -> Any:
+        if len(args) > len(self._names):
+            raise TypeError(f"feed: got {len(args)} values, expected {self._expected()}")
+        return zip(self._names, args, strict=False)
+
+    def _expected(self) -> str:
+        return (
+            ", ".join(f"{x.source.name} {x.dtype} {x.shape}" for x in self.graph.inputs) or "none"
+        )
+
+    def _run(self, feed: dict[str, Any]) -> Any:
+        missing = [name for name in self._names if name not in feed]
+        extra = [name for name in feed if name not in self._names]
+        for what, names in (("no value for", missing), ("no placeholder is called", extra)):
+            if names:
+                raise TypeError(
+                    f"feed: {what} {', '.join(map(repr, names))}; expected {self._expected()}"
+                )
+        arrays = [self._array(x, feed[x.source.name]) for x in self.graph.inputs]
+        return self._variant(self._read(arrays)).run(arrays)
+
+    def _array(self, x: Any, value: Any) -> Any:
+        """A value of the feed as a plan takes it."""
+        name = x.source.name
+        try:
+            array = as_tensor(value)._array
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"feed: {name} is {type(value).__name__}: {error}") from None
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"feed: {name} is part of a graph, not a tensor with values")
+        if array.dtype != x.dtype:
+            raise TypeError(f"feed: expected {name} of {x.dtype}, got {array.dtype}")
+        return np.ascontiguousarray(array).reshape(array.shape)
+
+    def _read(self, arrays: list[Any]) -> Values:
+        """The sizes that were left open, from the shapes of the arrays."""
+        values: Values = {}
+        pairs = list(zip(self.graph.inputs, arrays, strict=True))
+        for x, array in [*pairs, *pairs]:  # twice: a size may be told by a later input
+            if not self._sizes.read(x.shape, array.shape, values):
+                known = ", ".join(f"{k} = {v}" for k, v in values.items())
+                raise ValueError(
+                    f"feed: expected {x.source.name} of shape {x.shape}, got {array.shape}"
+                    + (f" ({known})" if known else "")
+                )
+        for name, n in values.items():
+            if n < self._sizes.least:
+                raise ValueError(f"feed: the size {name} is {n}, expected at least 1")
+        return values
+
+    def _variant(self, values: Values) -> Variant:
+        key = tuple(values.values())
+        with self._lock:
+            found = self._variants.pop(key, None)
+            if found is None:
+                found = self._latest = self._made(values)
+            self._variants[key] = found  # the latest is the last
+            if len(self._variants) > LARGEST_CACHE:
+                del self._variants[next(iter(self._variants))]
+        return found
+
+    def _made(self, values: Values) -> Variant:
+        start = time.perf_counter()
+        for guard in self._sizes.broken({**self._sizes.now, **values}):
+            sizes = ", ".join(f"{k} = {v}" for k, v in values.items())
+            raise ValueError(f"feed: the graph was built for {guard}; got {sizes}")
+        try:
+            found = Variant(self, [self.graph], {**self._sizes.now, **values})
+        except GraphError as error:
+            raise ValueError(f"feed: {error}") from None
+        found.seconds = time.perf_counter() - start
+        return found
+
+    def explain(self, verbose: bool = False) -> str:
+        """What the graph became for the sizes that came last: see `Compiled.explain`."""
+        return self._latest.explain(verbose) if self._latest else "not run yet: feed it once"
+
+    def __repr__(self) -> str:
+        return f"<graph function of {self._expected()}>"

@@ -1,0 +1,271 @@
+"""A function as it was traced for one kind of arguments, and its plans."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pyautograd import _C, modes
+from pyautograd.func.pytree import leaves, rebuild, tree_map
+from pyautograd.graph import GraphError
+from pyautograd.modes import is_grad_enabled, state
+from pyautograd.static.graph import Graph, Value
+from pyautograd.static.joint import Joint, PlannedFunction, leads_back
+from pyautograd.static.lower import lower
+from pyautograd.static.passes import PASSES
+from pyautograd.static.sizes import Guard, Sizes, Values
+from pyautograd.static.template import concrete
+from pyautograd.static.trace import Leaf, Tracer
+from pyautograd.tensor import Tensor, wrap
+
+BATCH = "N"
+
+
+def is_input(x: Any) -> bool:
+    """Whether a run is handed the values of x; other arguments are part of the program."""
+    return type(x) is Tensor and x._node is None
+
+
+class Planned:
+    """What a graph does around its plans: gradients that it leaves, and the results' structure."""
+
+    name = "plan"  # for the profiler
+    joint: Joint | None = None
+    on_tape: tuple[int, ...] | list[int] = ()
+
+    def _leave(self, leaves: list[Leaf], graph: Graph) -> None:
+        """Notes the gradients that a run leaves, and the other arrays that it changes."""
+        self.left: list[tuple[Tensor, Tensor | None, Tensor | None]] = []  # in the run, after it
+        for leaf in leaves:
+            tensor = leaf.tensor()
+            if tensor is not None and (leaf.after is not None or leaf.ends_without):
+                self.left.append((tensor, leaf.after, None if leaf.ends_without else leaf.after))
+        # A tensor may have no gradient at the end, though a step within the run reads one.
+        self.cleared = [(tensor, end) for tensor, grad, end in self.left if grad is not end]
+        kept = {id(leaf.after._array) for leaf in leaves if leaf.after is not None}
+        written = changed_arrays(graph, kept)
+        self.written = modes.changed_together(written, "compile") if written else None
+
+    def _return(self, result: Any, outputs: list[Tensor]) -> None:
+        """Notes the structure of what is returned: `outputs` are the tensors that a run computes."""
+        places = {id(y): i for i, y in reversed(list(enumerate(outputs)))}
+        self._result = result
+        # The place of each tensor among the results, or what is returned as it is.
+        self._outputs = [Place(places[id(y)]) if id(y) in places else y for y in leaves(result)]
+        self._single = isinstance(result, Tensor) and len(outputs) == 1
+
+    def results(self, tensors: list[Tensor]) -> Any:
+        """The results of a run in the structure that the program returned."""
+        if self._single:
+            return tensors[0]
+        return rebuild(
+            self._result,
+            iter([tensors[y.number] if isinstance(y, Place) else y for y in self._outputs]),
+        )
+
+
+class Program(Planned):
+    """A function traced for one kind of arguments: its graphs, and when they fit.
+
+    With a `batch`, dimension 0 of the inputs that have that size is left open.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        args: Any,
+        kwargs: Any,
+        inputs: list[Tensor],
+        known: tuple[Tensor, ...],
+        batch: int | None = None,
+    ) -> None:
+        start = time.perf_counter()
+        self.name = getattr(function, "__name__", type(function).__name__)
+        self.variants: dict[int | None, Variant] = {}  # by batch
+        self.one_batch: int | None = None  # that it serves, though others were hoped for
+        self.sizes: Sizes | None = None
+        shapes: list[Any] = [x.shape for x in inputs]
+        if batch is not None:
+            self.sizes = Sizes(least=2)
+            n = self.sizes.unknown(BATCH, batch, (2, 3, 7))
+            shapes = [(n, *s[1:]) if s and s[0] == batch else s for s in shapes]
+        tracer = Tracer(known, self.sizes)
+        made = [
+            wrap(tracer.input(shape, x.dtype, f"input{i}"))
+            for i, (x, shape) in enumerate(zip(inputs, shapes, strict=True))
+        ]
+        handed = [x._array for x in made]
+        rest = iter(made)
+        args, kwargs = tree_map(lambda x: next(rest) if is_input(x) else x, (args, kwargs))
+        try:
+            with tracer:
+                result = function(*args, **kwargs)
+                for i, (x, value) in enumerate(zip(made, handed, strict=True)):
+                    if x._array is not value:
+                        raise GraphError(
+                            f"compile: the function changes its argument {i} (tensors counted from "
+                            "0) in place; return the new value instead"
+                        )
+                tracer.finish()
+                outputs = [
+                    y
+                    for y in leaves(result)
+                    if isinstance(y, Tensor) and isinstance(y._array, Value)
+                ]
+                taped = [y for y in outputs if leads_back(y)]
+                self.joint = Joint(tracer, taped) if taped else None
+        finally:
+            tracer.restore()
+        tracer.graph.results = [y._array for y in outputs]
+        on_tape = {id(y) for y in taped}
+        self.on_tape = [i for i, y in enumerate(outputs) if id(y) in on_tape]
+        self._return(result, outputs)
+        self.graphs = [tracer.graph]
+        if self.joint is not None:
+            self.graphs.append(self.joint.split(tracer.graph))
+        self.leaves = list(tracer.leaves.values())
+        self._watch(tracer)
+        self.seconds = time.perf_counter() - start
+
+    def _watch(self, tracer: Tracer) -> None:
+        self._modules = list(tracer.modules.values())
+        tensors = {
+            id(t): t
+            for module, _ in self._modules
+            for t in (*module._parameters.values(), *module._buffers.values())
+            if t is not None
+        }
+        for leaf in self.leaves:
+            t = leaf.tensor()
+            if t is not None:
+                tensors[id(t)] = t
+        self._tensors = [(t, t._array, t.requires_grad) for t in tensors.values()]
+        self._layouts = state.layouts
+        # Gradients that the program reads must be those that it read when it was traced.
+        self._grads = [(leaf.tensor, leaf.before) for leaf in self.leaves if not leaf.cleared]
+        self._leave(self.leaves, self.graphs[0])
+
+    def fits(self) -> bool:
+        """Whether the program would be traced the same now, as far as can be told."""
+        for tensor, before in self._grads:
+            t = tensor()
+            if t is not None and t.grad is not before:
+                return False
+        if self._layouts != state.layouts:
+            for module, training in self._modules:
+                if module.training is not training:
+                    return False
+            for t, array, requires_grad in self._tensors:
+                if t._array is not array or t.requires_grad is not requires_grad:
+                    return False
+            self._layouts = state.layouts
+        return True
+
+    def broken(self, batch: int) -> list[Guard]:
+        """What the program was told of its batch that does not hold for this one."""
+        return self.sizes.broken({BATCH: batch}) if self.sizes is not None else []
+
+    def variant(self, batch: int | None) -> Variant | None:
+        """A plan for a batch; None where the program is not what would be traced for it."""
+        start = time.perf_counter()
+        values = None
+        if self.sizes is None:
+            if batch != self.one_batch:
+                return None
+        else:
+            assert batch is not None
+            values = {BATCH: batch}
+            if not self.sizes.hold(values):
+                return None
+        try:
+            found = Variant(self, self.graphs, values)
+        except (GraphError, ValueError, IndexError, ArithmeticError):
+            if values is None:
+                raise
+            return None  # other shapes than were foreseen
+        found.seconds = time.perf_counter() - start + (0 if self.variants else self.seconds)
+        self.variants[batch] = found
+        return found
+
+
+class Variant:
+    """A plan of a program, for given shapes of the inputs."""
+
+    def __init__(self, program: Planned, graphs: list[Graph], sizes: Values | None) -> None:
+        self.program = program
+        self.joint, self.on_tape = program.joint, program.on_tape
+        self.grad_enabled = is_grad_enabled()
+        self._graphs, self._sizes = graphs, sizes
+        own = self.source()
+        # Arrays of the inputs' layouts, which take no memory.
+        self._like = tuple([np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in own[0].inputs])
+        for graph in own:
+            for improve in PASSES:
+                improve(graph)
+        self.plan, *others = map(lower, own)
+        self.plan.name = program.name
+        for plan in others:
+            plan.name = f"{program.name}, gradients"
+        self.gradients = others[0] if others else None
+        self.seconds = 0.0
+
+    def source(self) -> list[Graph]:
+        """The graphs as they were traced, for the plan's sizes: copies, for passes to change."""
+        return [concrete(graph, self._sizes) for graph in self._graphs]
+
+    def arrays(self, args: tuple[Any, ...]) -> list[Any] | None:
+        """The arrays of plain arguments, if they are what the plan was made for."""
+        if is_grad_enabled() is not self.grad_enabled:
+            return None
+        return _C.matching_arrays(args, self._like, Tensor)
+
+    def run(self, arrays: list[Any]) -> Any:
+        """Runs the plan on the arrays of the inputs, C-contiguous."""
+        program = self.program
+        before = [tensor.grad for tensor, _, _ in program.left]
+        for tensor, grad, _ in program.left:
+            tensor.grad = grad
+        try:
+            if self.joint is not None:
+                tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves)
+            else:
+                tensors = [wrap(y) for y in self.plan.run(arrays)]
+        except BaseException:
+            for (tensor, _, _), grad in zip(program.left, before, strict=True):
+                tensor.grad = grad
+            raise
+        for tensor, grad in program.cleared:
+            tensor.grad = grad
+        if program.written is not None:
+            program.written.mark()
+        return program.results(tensors)
+
+    def explain(self, verbose: bool) -> str:
+        """See report.py."""
+        from pyautograd.static.report import report
+
+        return report(self, verbose)
+
+
+def changed_arrays(graph: Graph, kept: set[int]) -> list[Any]:
+    """The arrays outside that a graph changes, but for those with these ids."""
+    found = []
+    for call in graph.calls:
+        if call.name == "write":
+            if id(call.operands[0].source) not in kept:
+                found.append(call.operands[0].source)
+        elif call.name == "optimizer":
+            found += [p._array for group in call.attrs[1] for p in group]
+    return found
+
+
+class Place:
+    """A tensor that the function returns: which of the plan's results it is."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
