@@ -264,6 +264,69 @@ def test_summaries_of_nothing() -> None:
     assert np.isnan(Summary.of(np.array([np.nan, np.nan])).mean)
 
 
+# ---- compiled functions --------------------------------------------------------------------------
+
+
+def test_fused_calls_are_a_group() -> None:
+    @ag.compile
+    def f(x: Any, y: Any) -> Any:
+        return (x * y + y).tanh() * y
+
+    with pytest.raises(ValueError, match="call it once"):
+        ag.viz.draw(f)
+    f(ag.ones(2), ag.zeros(2))
+    graph = ag.viz.draw(f).graph
+    assert labels(graph, "op") == ["mul", "add", "tanh", "mul"]
+    assert sorted(labels(graph, "input")) == ["x", "y"]
+    assert {v.path for v in graph.vertices.values() if v.kind == "op"} == {("fused 1",)}
+    assert graph.groups[("fused 1",)] == "one pass"
+    (result,) = graph.outputs
+    assert graph.vertices[result].shape == (2,)
+
+
+def test_compiled_step_has_its_phases() -> None:
+    model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+    optimizer = ag.optim.SGD(model.parameters(), lr=0.1)
+
+    @ag.compile
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = ((model(x) - y) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step(ag.randn(4, 2), ag.randn(4, 1))
+    picture = ag.viz.draw(step)
+    graph = picture.graph
+    phases = {v.path[0] for v in graph.vertices.values() if v.kind == "op"}
+    assert phases == {"forward", "backward", "update"}
+    found = {(v.path, v.label) for v in graph.vertices.values()}
+    assert (("forward", "0"), "linear") in found
+    assert (("backward", "2"), "matmul") in found
+    assert (("backward", "0"), "write 0.weight.grad") in found
+    assert (("update",), "SGD.step") in found
+    assert sorted(labels(graph, "parameter")) == sorted(n for n, _ in model.named_parameters())
+    (update,) = [v.key for v in graph.vertices.values() if v.label == "SGD.step"]
+    reads = [graph.vertices[e.source] for e in graph.inputs_of[update]]
+    assert sorted(v.shape for v in reads) == sorted(p.shape for p in model.parameters())
+    check_scene(picture.stage.scene(picture.opened))
+    check_scene(picture.stage.scene(set(picture.tree.groups)))
+    assert "not kept" not in picture.svg()
+
+
+def test_compiled_module_has_its_gradients() -> None:
+    model = ag.compile(nn.Sequential(nn.Linear(2, 3), nn.Tanh()))
+    model(ag.randn(4, 2))
+    graph = ag.viz.draw(model).graph
+    assert {v.path[0] for v in graph.vertices.values() if v.kind == "op"} == {
+        "forward", "backward",
+    }  # fmt: skip
+    assert "gradient0" in labels(graph, "input")
+    assert not any(label.startswith("saved") for label in labels(graph, "input"))
+    ET.fromstring(ag.viz.draw(model, 9).svg())
+
+
 # ---- the layout ----------------------------------------------------------------------------------
 
 
@@ -295,7 +358,7 @@ def check_scene(scene: Scene) -> None:
     shut = {box.name: box for box in scene.boxes if not box.open}
     for line in scene.lines:
         for name, point in ((line.source, line.points[0]), (line.target, line.points[-1])):
-            if name is not None:
+            if name is not None and not (line.branch and point is line.points[0]):
                 box = shut.get(name) or frames[name]
                 assert box.x <= point.x <= box.x + box.width, "wires end at boxes"
                 edge = box.y + box.height if point is line.points[0] else box.y

@@ -74,8 +74,8 @@ class Drawing:
 
     def __init__(self, graph: Graph, depth: int | None = None, marks_bad: bool = False) -> None:
         self.graph = graph
-        self.tree = Tree(graph)
         found = find_bad(graph) if marks_bad else Bad()
+        self.tree = Tree(graph, found.keys)
         self.caption = found.caption
         self.cards = Cards(self.tree, found)
         self.stage = Stage(self.tree, self.cards.size)
