@@ -137,6 +137,8 @@ def test_formulas_name_the_values_and_say_the_numbers(shown: Open, total: Any) -
     sums = [x.inner_text() for x in tab.locator("#panel .formula").all()]
     assert any("650" in x and "1.1" in x and "715" in x for x in sums)
     assert tab.locator("#panel mfrac").count() > 2
+    step(tab, 1)
+    assert "sends1.1to𝑣1,1.1to𝑣2" in text(tab, "#caption").replace(" ", "")
 
 
 def test_network_of_matrix_products(shown: Open) -> None:

@@ -202,7 +202,8 @@ function paintStep(step, matches) {
     const now = kind === "backward" && carrying.some((e) => e.target === active);
     const lit = kind === "forward" && edge.edges.some((e) => e.target === active);
     const dim = !!matches && !(matches.has(edge.a) && matches.has(edge.b));
-    edge.line.setAttribute("class", `edge${carrying.length ? "" : " flat"}${lit ? " lit" : ""}${now ? " sending" : sent ? " sent" : ""}${dim ? " dim" : ""}`);
+    const kinds = `edge${carrying.length ? "" : " flat"}${lit ? " lit" : ""}${now ? " sending" : sent ? " sent" : ""}${dim ? " dim" : ""}`;
+    if (edge.kinds !== kinds) edge.line.setAttribute("class", edge.kinds = kinds); // thousands stay as they are
     if (sent && !edge.label) {
       world.append(edge.label = labelElement(edge));
       labelled.add(edge.b);

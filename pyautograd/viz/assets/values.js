@@ -145,4 +145,5 @@ function math(inside, kind = "formula") {
 }
 
 // Sides that repeat the one before are left out.
-const equals = (...sides) => sides.filter((side, i) => side !== sides[i - 1]).join("<mo>=</mo>");
+const plain = (side) => side?.replace(/<[^>]*>|[()]/g, "");
+const equals = (...sides) => sides.filter((side, i) => plain(side) !== plain(sides[i - 1])).join("<mo>=</mo>");
