@@ -39,6 +39,7 @@ const keyOf = (name) => (isGroup(name) ? groupOf(name).output : name);
 const sizeOf = (name) => (!isGroup(name) && NODES[name].kind !== "op" ? LEAF : CARD);
 
 function arrange(name) {
+  hoverEnd();
   stateName = name;
   state = DATA.states[name];
   [camera.width, camera.height] = state.size;

@@ -98,7 +98,7 @@ function name(text) {
 
 function number(x, bare = false) {
   const text = format(x, 5), power = /^(.*)e(.*)$/.exec(text);
-  const mathml = power ? `<mrow><mn>${power[1]}</mn><mo>·</mo><msup><mn>10</mn><mn>${power[2]}</mn></msup></mrow>` : `<mn class="${numberClass(x)}">${text}</mn>`;
+  const mathml = power ? `<mrow><mn>${power[1]}</mn><mo>·</mo><msup><mn>10</mn><mn>${power[2]}</mn></msup></mrow>` : `<mn${numberClass(x) && ` class="${numberClass(x)}"`}>${text}</mn>`;
   return x < 0 && !bare ? `<mrow><mo>(</mo>${mathml}<mo>)</mo></mrow>` : mathml;
 }
 
