@@ -15,7 +15,7 @@ Handler = Callable[[Module, Callable[[], Any]], Any]
 
 _thread = threading.local()
 _watching = 0
-_call = Module.__call__
+_call: Callable[..., Any] = Module.__call__  # as it was when the first began to watch
 
 
 class watch_modules:
@@ -29,11 +29,12 @@ class watch_modules:
         self._handler = handler
 
     def __enter__(self) -> None:
-        global _watching
+        global _watching, _call
         _handlers().append(self._handler)
         with lock:
             _watching += 1
             if _watching == 1:
+                _call = Module.__call__
                 Module.__call__ = _watched  # type: ignore[method-assign]
 
     def __exit__(self, *exc: object) -> None:
