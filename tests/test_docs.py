@@ -41,11 +41,12 @@ def test_reference_names_everything_public() -> None:
 
 def test_reference_knows_every_name_space() -> None:
     spaces = {path.partition(".")[0] for path in public.NAMESPACES}
-    assert not set(ag._SUBMODULES) - spaces
+    assert not set(ag._SUBMODULES) - spaces - {"cuda"}  # which only says that there is none
 
 
 def test_everything_public_has_a_docstring() -> None:
-    assert [name for name in public.public_names() if not public.lookup(name).__doc__] == []
+    found = {name: public.lookup(name) for name in public.public_names()}
+    assert [name for name, value in found.items() if callable(value) and not value.__doc__] == []
 
 
 # ---- two languages -------------------------------------------------------------------------------
