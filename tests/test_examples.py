@@ -120,6 +120,17 @@ def test_convolution_as_a_matrix_product(tmp_path):
     assert max(differences) < 1e-12
 
 
+def test_static_and_dynamic(tmp_path):
+    status, out, err = run("static_vs_dynamic.py", "--steps", "20", folder=tmp_path)
+    assert (status, err) == (0, "")
+    losses = [line.split()[1:] for line in re.findall(r"^  \w+ +(?:0\.\d{9} ?){4}$", out, re.M)]
+    assert len(losses) == 3
+    assert losses[0] == losses[1] == losses[2]
+    assert re.search(r"float32\[N, 16\] = linear\(x, p1, p2\)", out)
+    assert "linear: expected x with 2 features (weight (16, 2)), got x (N, 3)" in out
+    assert len(re.findall(r"us, +[\d.]+ times as fast", out)) == 3
+
+
 def test_the_examples_of_the_readme(tmp_path):
     text = (EXAMPLES.parent / "README.md").read_text()
     program = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))

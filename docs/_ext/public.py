@@ -23,8 +23,8 @@ from typing import Any
 API = Path(__file__).resolve().parent.parent / "api"
 NAMESPACES = (
     "autograd", "autograd.forward_ad", "autograd.functional", "autograd.graph", "data", "func",
-    "linalg", "nn", "nn.functional", "nn.init", "nn.utils", "optim", "optim.lr_scheduler",
-    "profiler", "static", "utils.checkpoint", "viz",
+    "linalg", "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "optim",
+    "optim.lr_scheduler", "profiler", "static", "utils.checkpoint", "viz",
 )  # fmt: skip
 DIRECTIVE = re.compile(r"^```\{public\} (\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 

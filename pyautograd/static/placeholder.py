@@ -48,15 +48,15 @@ class Symbolic(Stand):
         self._node = inner._node
 
     @property
-    def shape(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def shape(self) -> tuple[Any, ...]:
         return self.inner.shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+    def dtype(self) -> np.dtype[Any]:
         return self.inner.dtype
 
     @property
-    def grad(self) -> Any:  # type: ignore[override]
+    def grad(self) -> Any:
         return self.graph.outer(self.inner.grad)
 
     @grad.setter
@@ -156,9 +156,10 @@ class Build:
                 self.named[n] = self.sizes.add(n, True, dim == 0)
             return self.named[n]
         if n is None:
-            where = f"{name}[{dim}]"
-            while where in self.sizes.now:
-                where += "'"
+            where, count = f"{name}[{dim}]", 1
+            while where in self.sizes.now:  # of another placeholder of that name
+                count += 1
+                where = f"{name}[{dim}]#{count}"
             return self.sizes.add(where, False, dim == 0)
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
             raise ValueError(f"placeholder: expected sizes, None or names of sizes, got {n!r}")
@@ -249,6 +250,10 @@ def compile(inputs: Any, outputs: Any) -> GraphFunction:
     >>> bool(evaluate(feed)["loss"] < before)
     True
     """
+    if callable(inputs) and not isinstance(inputs, Tensor):
+        raise TypeError(
+            "compile: expected placeholders and outputs; pyautograd.compile takes a function"
+        )
     given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     for i, x in enumerate(given):
         if not isinstance(x, Symbolic) or not isinstance(x.inner._array.source, Input):
@@ -259,7 +264,7 @@ def compile(inputs: Any, outputs: Any) -> GraphFunction:
             raise TypeError(f"compile: output {i} is no symbol of the graph, but {y!r}")
     if not found and not given:
         raise ValueError("compile: expected inputs or outputs")
-    build = (given or found)[0].graph
+    build: Any = (given or found)[0].graph
     values = [build.inside(x)._array for x in given]
     names = [x.source.name for x in values]
     for name in names:

@@ -88,6 +88,17 @@ class PythonStep:
             target.array(arrays)[...] = y
 
 
+class PythonUpdate(PythonStep):
+    """The step of an optimiser without a kernel, over the parameters that it chose."""
+
+    def __init__(self, call: Any) -> None:
+        super().__init__(call, [], [])  # it reads gradients, which are outside of the plan
+
+    def run(self, arrays: list[Any]) -> None:
+        optimizer, chosen = self.call.attrs
+        optimizer._update(chosen)
+
+
 class _Operand:
     """The array of a home: the same in every run, or made anew over the array of its slot."""
 

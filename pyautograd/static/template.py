@@ -8,7 +8,7 @@ import numpy as np
 
 from pyautograd.graph import GraphError
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value
-from pyautograd.static.sizes import Values, evaluate
+from pyautograd.static.symbolic import Values, evaluate
 
 
 class _Copy:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautograd.graph import Node
 from pyautograd.modes import refuse_in_graph
 from pyautograd.op import Op, has_values
 from pyautograd.origin import users_frame
@@ -103,7 +104,6 @@ class _Data:
         self.title = title
         self.visits: list[Visit] = []
         self.leaf_grads: dict[Any, Any] = {}
-        self.hooked = set()
         if target._node is not None:
             seed = np.ones(target.shape, target.dtype)
             self.visits, self.leaf_grads = walk(target._node, seed)
@@ -148,7 +148,9 @@ class _Data:
         return None if visit is None else self.arrays.add(getattr(visit, what).get(edge.slot))
 
     def _node(self, vertex: Vertex, visit: Visit | None) -> dict[str, Any]:
-        grad = visit.arriving if visit else self.leaf_grads.get(vertex.node)
+        grad = visit.arriving if visit else None
+        if visit is None and vertex.node is not None:
+            grad = self.leaf_grads.get(vertex.node)
         if vertex.key == self.output and grad is None and self.target._node is not None:
             grad = np.ones(self.target.shape, self.target.dtype)
         return {
@@ -162,7 +164,7 @@ class _Data:
             "grad": self.arrays.add(grad),
             "path": list(vertex.path),
             "origin": _origin(vertex.origin),
-            "hooked": bool(vertex.node is not None and vertex.node.hooks is not None),
+            "hooked": _has_hooks(vertex.node),
             **(self._call(vertex) if vertex.kind == "op" else {}),
         }
 
@@ -189,16 +191,26 @@ def _symbols(graph: Graph, names: Mapping[str, Any], target: Tensor) -> dict[int
         for name, x in reversed(list(names.items()))
         if isinstance(x, Tensor) and x._node is not None and not name.startswith("_")
     }
-    symbols, count = {}, 0
+    symbols: dict[int, str] = {}
+    calls = constants = 0
     for key, vertex in graph.vertices.items():
-        if vertex.kind != "op":
-            unknown = vertex.kind == "constant" and vertex.value is None
+        if vertex.kind == "op":
+            calls += 1
+            named = variables.get(vertex.node) if vertex.node is not None else None
+            symbols[key] = named or f"v{calls}"
+        elif vertex.kind == "constant" and (vertex.value is None or vertex.value.size != 1):
+            constants += 1
+            symbols[key] = f"c{constants}"
+        else:
             last = vertex.label.rsplit(".", 1)[-1] if vertex.kind == "parameter" else vertex.label
-            symbols[key] = "?" if unknown else last
-            continue
-        count += 1
-        symbols[key] = variables.get(vertex.node) or f"v{count}"
+            symbols[key] = last
     return symbols
+
+
+def _has_hooks(node: Node | None) -> bool:
+    """Whether hooks of the user's may change the gradients on their way."""
+    hooks = None if node is None else node.hooks
+    return hooks is not None and bool(hooks.tensor or hooks.pre or hooks.post)
 
 
 def _origin(origin: str | None) -> dict[str, str] | None:

@@ -64,11 +64,11 @@ function frameElement([number, x, y, width, height]) {
 
 function fold(number) {
   const parent = DATA.groups[number].parent;
-  rearrange(parent !== null && DATA.states[parent] ? String(parent) : "none");
+  rearrange(parent !== null && DATA.states[parent] ? String(parent) : "none", number);
 }
 
 function unfold(number) {
-  rearrange(DATA.states[number] ? String(number) : "all");
+  rearrange(DATA.states[number] ? String(number) : "all", number);
 }
 
 function cardElement(card) {
@@ -79,7 +79,7 @@ function cardElement(card) {
   const kind = group ? "group" : node.kind === "op" ? "op" : `leaf ${node.kind}`;
   const title = group ? group.path.at(-1) : node.kind === "op" ? node.glyph || node.label : node.symbol;
   const aside = group ? group.class : node.kind === "op" ? (node.glyph ? node.label : "") : node.kind;
-  const box = el("div", { class: `card ${kind}`, style, role: "button", tabindex: "-1", "data-name": card.name, "aria-label": group ? `module ${group.path.join(".")}, ${group.class}: unfold` : `${node.label} ${node.symbol}` },
+  const box = el("div", { class: `card ${kind}`, style, role: "button", tabindex: "-1", "data-name": card.name, "aria-label": group ? `module ${group.path.join(".")}, ${group.class}: unfold` : node.kind === "op" ? `${node.label} ${node.symbol}` : `${node.kind} ${node.label}` },
     el("div", { class: "top" }, el("b", {}, title), el("span", {}, aside),
       !group && node.kind === "op" ? symbolElement(node.symbol) : null),
     el("div", { class: "value" }, valueInside(node)),
@@ -96,8 +96,8 @@ function cardElement(card) {
 }
 
 function symbolElement(text) {
-  const numbered = /^v(\d+)$/.exec(text);
-  return el("span", { class: "symbol" }, ...(numbered ? ["v", el("sub", {}, numbered[1])] : [short(text, 14)]));
+  const numbered = NUMBERED.exec(text);
+  return el("span", { class: "symbol" }, ...(numbered ? [numbered[1], el("sub", {}, numbered[2])] : [short(text, 14)]));
 }
 
 function valueInside(node) {
@@ -191,7 +191,7 @@ function paintStep(step, matches) {
     classList.toggle("active", active !== undefined && shownAs[active] === card.name);
     classList.toggle("on-forward", tone === "on-forward");
     classList.toggle("on-backward", tone === "on-backward");
-    classList.toggle("chosen", card.name === shownAs[chosen]);
+    classList.toggle("chosen", pinned && card.name === shownAs[chosen]);
     classList.toggle("dim", !!matches && !matches.has(card.name));
     card.element.tabIndex = card.name === shownAs[chosen] ? 0 : -1;
     paintGrad(card, key, step);
