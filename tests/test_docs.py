@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import shlex
+import subprocess
 import sys
 from itertools import zip_longest
 from pathlib import Path
@@ -86,6 +89,28 @@ def test_the_tutorial_is_there_in_chinese() -> None:
     chapters = {file.name for file in (DOCS / "tutorial").glob("*.md")}
     assert len(chapters) == 8
     assert {file.name for file in (DOCS / "zh" / "tutorial").glob("*.md")} == chapters
+
+
+# ---- the command line ---------------------------------------------------------------------------
+
+SESSION = re.compile(r"^```text\n\$ pyautograd ([^\n]*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def test_commands_print_what_the_pages_say() -> None:
+    text = (DOCS / "seeing.md").read_text(encoding="utf-8")
+    sessions = SESSION.findall(text)
+    assert sessions
+    for arguments, expected in sessions:
+        done = subprocess.run(
+            [sys.executable, "-m", "pyautograd", *shlex.split(arguments)],
+            capture_output=True,
+            encoding="utf-8",
+            env={**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"},
+            timeout=60,
+            check=True,
+        )
+        lines = [line.rstrip() for line in done.stdout.rstrip().splitlines()]
+        assert lines == expected.splitlines()
 
 
 # ---- tables --------------------------------------------------------------------------------------
