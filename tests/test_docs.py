@@ -31,7 +31,9 @@ CHINESE = [*sorted((DOCS / "zh").rglob("*.md")), DOCS.parent / "README.zh.md"]
 
 
 def test_reference_names_everything_public() -> None:
-    documented = set(public.documented())
+    pages = list(public.documented())
+    documented = set(pages)
+    assert len(pages) == len(documented), "documented twice"
     objects = {id(public.lookup(name)) for name in documented}
     missing = [
         name
