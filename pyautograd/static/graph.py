@@ -121,7 +121,8 @@ class Call:
     """A call of an op. Operands are Values, Python numbers or None."""
 
     __slots__ = (
-        "attrs", "backward", "by_python", "modules", "name", "op", "operands", "outputs", "parts", "where",
+        "attrs", "backward", "by_python", "modules", "name", "op", "operands", "outputs", "parts",
+        "where",
     )  # fmt: skip
 
     def __init__(
