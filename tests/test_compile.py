@@ -578,7 +578,7 @@ def test_an_optimiser_that_no_longer_fits_names_the_parameter() -> None:
     optimizer = ag.optim.Adam(net.parameters())
 
     @ag.compile
-    def step(x: Tensor) -> Tensor:
+    def step(x: Any) -> Any:
         optimizer.zero_grad()
         loss = net(x).sum()
         loss.backward()
@@ -591,7 +591,7 @@ def test_an_optimiser_that_no_longer_fits_names_the_parameter() -> None:
     good = optimizer.state[net.bias]["exp_avg"]
     optimizer.state[net.bias]["exp_avg"] = ag.zeros(5)
     optimizer.param_groups[0]["lr"] = 0.5  # read anew in each call
-    with pytest.raises(ValueError, match="Adam.step: parameter 1 is float32 of shape"):
+    with pytest.raises(ValueError, match=r"Adam\.step.*: parameter 1 is float32 of shape"):
         step(x)
     for p, b in zip(net.parameters(), before, strict=True):
         np.testing.assert_array_equal(p.detach().numpy(), b)
