@@ -24,7 +24,7 @@ API = Path(__file__).resolve().parent.parent / "api"
 NAMESPACES = (
     "autograd", "autograd.forward_ad", "autograd.functional", "autograd.graph", "data", "func",
     "linalg", "nn", "nn.functional", "nn.init", "nn.utils", "optim", "optim.lr_scheduler",
-    "static", "utils.checkpoint",
+    "static", "utils.checkpoint", "viz",
 )  # fmt: skip
 DIRECTIVE = re.compile(r"^```\{public\} (\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
