@@ -1,7 +1,5 @@
 """Pictures of graphs: what the model knows, where boxes are, and what the files hold."""
 
-# ruff: noqa: F811  a fixture is imported
-
 from __future__ import annotations
 
 import builtins
@@ -15,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import browser  # noqa: F401
 
 import pyautograd as ag
 from pyautograd import nn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pyautograd.modes import lock
@@ -54,10 +55,7 @@ def _handlers() -> list[Handler]:
 
 
 def _watched(self: Module, *args: Any, **kwargs: Any) -> Any:
-    def run(outer: int) -> Any:
-        if not outer:
-            return _call(self, *args, **kwargs)
-        return handlers[outer - 1](self, lambda: run(outer - 1))
-
-    handlers = tuple(_handlers())
-    return run(len(handlers))
+    run = partial(_call, self, *args, **kwargs)
+    for handler in _handlers():
+        run = partial(handler, self, run)
+    return run()

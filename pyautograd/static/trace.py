@@ -15,8 +15,10 @@ from pyautograd.op import OPS, Op
 from pyautograd.ops.inplace import Region, region
 from pyautograd.ops.random import Generator
 from pyautograd.origin import users_line
+from pyautograd.static.fit import layouts
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value
-from pyautograd.static.sizes import Sizes, evaluate, sizes_in
+from pyautograd.static.sizes import Sizes
+from pyautograd.static.symbolic import evaluate, sizes_in
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor, wrap
 from pyautograd.watch import node_in_backward, watch_ops
@@ -81,11 +83,12 @@ class Tracer:
     ) -> Tensor:
         """Random numbers from `source`, made anew for each run."""
         before = source.get_state()
-        open_ = any(True for _ in sizes_in(shape))
-        sample = np.asarray(draw(evaluate(shape, self.sizes.probes[0]) if open_ else shape))
-        source.set_state(before)  # that was for its layout; each run draws its own
-        shape = shape if open_ else sample.shape
-        return wrap(Value(shape, sample.dtype, source=Draw(draw, shape)))
+        is_open = self.sizes is not None and any(True for _ in sizes_in(shape))
+        example = evaluate(shape, self.sizes.probes[0]) if is_open else shape  # type: ignore[union-attr]
+        sample = np.asarray(draw(example))  # for its layout; each run draws its own
+        source.set_state(before)
+        layout = shape if is_open else sample.shape
+        return wrap(Value(layout, sample.dtype, source=Draw(draw, shape)))
 
     def made(self, array: Any) -> None:
         """Called when the program makes an array: a constant of each run, unless it changes it."""
@@ -129,7 +132,8 @@ class Tracer:
                 f"at {users_line()}; use gather(), where() or index_select()"
             )
         call = Call(op.name, op, operands, attrs)
-        call.outputs = [Value(*layout, call) for layout in self._layouts(op, operands, attrs)]
+        found = self._layouts(op, operands, attrs)
+        call.outputs = [Value(shape, dtype, call) for shape, dtype in found]
         call.modules = self._places.modules(call.backward)
         self.graph.calls.append(call)
         return tuple(call.outputs) if len(call.outputs) > 1 else call.outputs[0]
@@ -138,7 +142,7 @@ class Tracer:
         if self.sizes is not None:
             shapes = [getattr(x, "shape", x) for x in operands]
             if any(True for _ in sizes_in([*shapes, *attrs])):
-                return self.sizes.layouts(op, operands, attrs, _layouts)
+                return layouts(self.sizes, op, operands, attrs, _layouts)
         return _layouts(op, operands, attrs)
 
     # ---- changes in place ------------------------------------------------------------------------
