@@ -112,6 +112,24 @@ def test_gradients_of_inputs() -> None:
     assert f(np.ones((2, 3), np.float32)).tolist() == [[2.0] * 3] * 2
 
 
+def test_views_of_parameters_outside_of_the_graph() -> None:
+    weights = [ag.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], requires_grad=True) for _ in range(2)]
+    optimizers = [ag.optim.SGD([w], lr=0.1) for w in weights]
+    x = placeholder((None, 3), name="x")
+    loss = ((x @ weights[1].T)[:, 0] * weights[1][1, :1]).sum()
+    loss.backward()
+    optimizers[1].step()
+    f = static.compile(x, loss)
+    for n in (2, 3, 2):
+        value = rows(n)[0][:, :3]
+        optimizers[0].zero_grad()
+        expected = ((value @ weights[0].T)[:, 0] * weights[0][1, :1]).sum()
+        expected.backward()
+        optimizers[0].step()
+        assert_equal(f(value), expected)
+        assert_equal(*weights)
+
+
 def test_random_numbers_and_new_tensors_are_made_for_each_run() -> None:
     x = placeholder((None, 3), name="x")
     layer = nn.Dropout(0.5)
@@ -239,6 +257,7 @@ def test_errors_before_an_op_is_called(build: Any, message: str) -> None:
         lambda x: x.numpy(),
         lambda x: x.add_(1.0),
         lambda x: x * (nn.Linear(3, 3).weight * 2.0)[0],
+        lambda x: x * nn.Linear(3, 3).weight.T.reshape(9)[:3],
     ],
 )
 def test_what_a_graph_cannot_tell(read: Any) -> None:
@@ -366,6 +385,15 @@ def test_a_second_dtype_and_what_stays_outside() -> None:
     assert x.shape == (3,)
     assert f(np.ones(3)).dtype == np.float64
     assert f(np.ones(3)).tolist() == [2.0, 4.0, 6.0]
+
+
+def test_a_failed_call_leaves_nothing_in_the_graph() -> None:
+    x = placeholder((None, 3), name="x")
+    layers = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(4, 2))
+    with pytest.raises(ValueError, match="linear"):
+        layers(x)
+    static.compile(x, layers[0](x))(ag.randn(4, 3))
+    assert layers[0].num_batches_tracked.item() == 1
 
 
 def test_changes_belong_to_their_inputs() -> None:
