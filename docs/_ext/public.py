@@ -24,7 +24,7 @@ API = Path(__file__).resolve().parent.parent / "api"
 NAMESPACES = (
     "autograd", "autograd.forward_ad", "autograd.functional", "autograd.graph", "data", "func",
     "linalg", "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "optim",
-    "optim.lr_scheduler", "static", "utils.checkpoint",
+    "optim.lr_scheduler", "profiler", "static", "utils.checkpoint", "viz",
 )  # fmt: skip
 DIRECTIVE = re.compile(r"^```\{public\} (\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -79,7 +79,7 @@ def entry(full: str) -> list[str]:
         return [f".. autoclass:: {full}", *members(value), ""]
     if callable(value):
         return [f".. autofunction:: {full}", ""]
-    return [f".. autodata:: {full}", "   :no-value:", ""]
+    return [f".. data:: {full}", f"   :value: {value!r}", ""]
 
 
 def members(cls: type) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 
 import pyautograd as ag
 from figures.drawing import Drawing, between
@@ -54,6 +55,21 @@ def two_stacks() -> Drawing:
         if i:
             d.line((4, y - 3), (466, y - 3), style="rule")
     return d
+
+
+class Drawn:
+    """What `ag.viz.draw` makes, as the pages want it."""
+
+    def __init__(self, drawing: ag.viz.Drawing) -> None:
+        self.drawing = drawing
+
+    def svg(self, alt: str) -> str:
+        return f'<div role="img" aria-label="{escape(alt)}">{self.drawing.svg()}</div>'
+
+
+def drawn() -> Drawn:
+    apples, oranges, tax = (ag.tensor(v, requires_grad=True) for v in (100.0, 150.0, 1.1))
+    return Drawn(ag.viz.draw((2 * apples + 3 * oranges) * tax))
 
 
 def expression_graph() -> Drawing:
