@@ -368,6 +368,16 @@ def test_a_second_dtype_and_what_stays_outside() -> None:
     assert f(np.ones(3)).tolist() == [2.0, 4.0, 6.0]
 
 
+def test_changes_belong_to_their_inputs() -> None:
+    x, y = placeholder((None, 3), name="x"), placeholder((None, 3), name="y")
+    first, second = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
+    f, g = static.compile(x, first(x)), static.compile(y, second(y) * 2.0)
+    f(ag.randn(4, 3))
+    g(ag.randn(4, 3))
+    g(ag.randn(4, 3))
+    assert (first.num_batches_tracked.item(), second.num_batches_tracked.item()) == (1, 2)
+
+
 def test_compiled_functions_of_symbols() -> None:
     inner = ag.compile(lambda x: x * 2.0)
     x = placeholder((None, 2), name="x")
@@ -375,16 +385,26 @@ def test_compiled_functions_of_symbols() -> None:
 
 
 def test_a_graph_ends_with_its_symbols() -> None:
+    """In a thread of its own, where no other graph is being built."""
+    alive: list[int] = []
+
+    def work() -> None:
+        x = placeholder((None, 3))
+        y = nn.Linear(3, 2)(x)
+        f = static.compile(x, y)
+        alive.append(modes.state.building)
+        del x, y
+        gc.collect()
+        alive.append(modes.state.building)
+        assert f(ag.ones(2, 3)).shape == (2, 2)
+        alive.append(0)
+
     gc.collect()
     before = modes.state.building
-    x = placeholder((None, 3))
-    y = nn.Linear(3, 2)(x)
-    f = static.compile(x, y)
-    assert modes.state.building == before + 1
-    del x, y
-    gc.collect()
-    assert modes.state.building == before
-    assert f(ag.ones(2, 3)).shape == (2, 2)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert alive == [before + 1, before, 0]
 
 
 def test_the_graph_is_printed(capsys: Any) -> None:

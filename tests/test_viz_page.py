@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyautograd as ag
 from pyautograd import nn
 from pyautograd.op import OPS
 from pyautograd.utils.checkpoint import checkpoint
-from pyautograd.viz.formulas import ELEMENTWISE, OTHERS
+from pyautograd.viz.formulas import ELEMENTWISE, OTHERS, formula
 from pyautograd.viz.graph import Graph
 from pyautograd.viz.math import mathml
 
@@ -136,6 +137,8 @@ def test_formulas_name_the_values_and_say_the_numbers(shown: Open, total: Any) -
     sums = [x.inner_text() for x in tab.locator("#panel .formula").all()]
     assert any("650" in x and "1.1" in x and "715" in x for x in sums)
     assert tab.locator("#panel mfrac").count() > 2
+    step(tab, 1)
+    assert "sends1.1to𝑣1,1.1to𝑣2" in text(tab, "#caption").replace(" ", "")
 
 
 def test_network_of_matrix_products(shown: Open) -> None:
@@ -262,10 +265,10 @@ def test_pan_zoom_and_fit(shown: Open, total: Any) -> None:
 def test_hover_and_click_tell_of_a_value(shown: Open, total: Any) -> None:
     tab = shown(total)
     tab.keyboard.press("End")
-    card(tab, 2).hover()
+    card(tab, 5).hover()
     tab.locator("#hover").wait_for()
-    assert "200" in text(tab, "#hover")
-    card(tab, 2).click()
+    assert "450" in text(tab, "#hover")
+    card(tab, 5).click()
     assert "sent on" in text(tab, "#panel").lower()
 
 
@@ -486,3 +489,37 @@ def test_every_op_has_a_formula() -> None:
     ]
     assert missing == []
     assert not [name for name in {**ELEMENTWISE, **OTHERS} if name not in OPS]
+
+
+@pytest.mark.parametrize("name", [*ELEMENTWISE, *OTHERS])
+def test_formulas_fit_their_ops(name: str) -> None:
+    """A row takes the attributes of the op's calls, has one gradient an operand, and is LaTeX."""
+    op, row = OPS[name], {**ELEMENTWISE, **OTHERS}[name]
+    attrs: tuple[Any, ...] = ()
+    if callable(row):
+        rule = inspect.signature(op.rule).parameters  # K, g, saved, needs, and the attributes
+        taken = inspect.signature(row).parameters
+        if not any(p.kind is p.VAR_POSITIONAL for p in rule.values()):
+            assert len(taken) == len(rule) - 4
+        attrs = tuple((1, 0) if key == "dims" else 1 for key in taken)
+    made = formula(name, attrs, op.inputs, frozenset())
+    assert len(made.grads) == op.inputs
+    for latex in (made.value, *made.local, *made.grads):
+        if latex is not None:
+            assert "<merror" not in mathml(latex)
+            assert "\\" not in mathml(latex)
+
+
+def test_functions_of_the_user_s_keep_their_names_to_themselves(shown: Open) -> None:
+    class sum(ag.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 2.0
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 2.0
+
+    tab = shown(sum.apply(ag.tensor(3.0, requires_grad=True)))
+    tab.keyboard.press("End")
+    assert "sum" in text(tab, "#panel h2")

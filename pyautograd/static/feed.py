@@ -13,7 +13,7 @@ from pyautograd.graph import GraphError
 from pyautograd.op import Stand
 from pyautograd.static.graph import Graph
 from pyautograd.static.program import Place, Planned, Variant
-from pyautograd.static.symbolic import Values
+from pyautograd.static.symbolic import Values, told
 from pyautograd.static.trace import Leaf
 from pyautograd.static.unify import OpenSizes
 from pyautograd.tensor import Tensor, as_tensor
@@ -104,7 +104,7 @@ class GraphFunction(Planned):
                 )
         for name, n in values.items():
             if n < self._sizes.least:
-                raise ValueError(f"feed: the size {name} is {n}, expected at least 1")
+                raise ValueError(f"feed: the size {told(name)} is {n}, expected at least 1")
         return values
 
     def _variant(self, values: Values) -> Variant:
@@ -140,4 +140,4 @@ class GraphFunction(Planned):
 
 
 def _told(values: Values) -> str:
-    return ", ".join(f"{name} = {n}" for name, n in values.items()) or "these shapes"
+    return ", ".join(f"{told(name)} = {n}" for name, n in values.items()) or "these shapes"

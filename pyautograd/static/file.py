@@ -41,7 +41,7 @@ from pyautograd.static.feed import GraphFunction
 from pyautograd.static.file_reader import LoadedFunction, Reader
 from pyautograd.static.graph import Graph, Value
 from pyautograd.static.program import Place
-from pyautograd.static.symbolic import Ratio, Size, frozen
+from pyautograd.static.symbolic import Ratio, Size, atoms_in, frozen, sizes_in
 
 _ENTRY = "graph.json"
 _FORMAT, _VERSION = "pyautograd graph", 1
@@ -97,6 +97,7 @@ class _Writer:
 
     def table(self) -> dict[str, Any]:
         graph, sizes = self.graph, self.graph.sizes
+        used = _unknowns([x.shape for x in graph.inputs])
         calls = [
             [
                 call.name,
@@ -110,10 +111,11 @@ class _Writer:
         return {
             "format": _FORMAT,
             "version": _VERSION,
-            "sizes": sizes.described(),
+            "sizes": [entry for entry in sizes.described() if entry[0] in used],
             "guards": [
                 [g.name, self.encoded(g.a), self.encoded(g.b), g.answer, g.where]
                 for g in sizes.guards.values()
+                if _unknowns([g.a, g.b]) <= used
             ],
             "inputs": [[x.source.name, *self._layout(x)] for x in graph.inputs],
             "arrays": [len(self.arrays), len(self.attributes)],
@@ -168,6 +170,11 @@ _ENCODED: dict[str, tuple[type, Callable[[Any, Any], Any]]] = {
     "dict": (dict, lambda writer, x: writer.pairs(x)),
     "tuple": (tuple, lambda writer, x: writer.many(x)),
 }
+
+
+def _unknowns(x: Any) -> set[str]:
+    """The names of the unknowns in shapes and numbers."""
+    return {name for size in sizes_in(x) for name in atoms_in(size.terms)}
 
 
 def _plain(terms: Any) -> Any:

@@ -127,7 +127,7 @@ class Reader:
                 raise ValueError(f"the comparison {name!r}")
             guard = Guard(name, self.decoded(a), self.decoded(b), bool(answer))
             guard.where = _text(where)
-            self.sizes.guards[str(len(self.sizes.guards))] = guard
+            self.sizes.guards[len(self.sizes.guards)] = guard
         graph.tree = self.decoded(table["tree"])
         _check_tree(graph.tree, len(graph.results))
 

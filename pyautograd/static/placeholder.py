@@ -104,6 +104,7 @@ class Build:
         self.sizes = OpenSizes()
         self.sizes.build = weakref.ref(self)
         self.named: dict[str, Any] = {}  # sizes
+        self.causes: dict[Any, list[Value]] = {}  # of effects: what `run` was handed
         self.tracer = Tracer(sizes=self.sizes)
         self.tracer._ops = self.tracer._mode = None  # type: ignore[assignment]  # see `run`
         with modes.lock:
@@ -129,6 +130,9 @@ class Build:
         args, kwargs = tree_map(self.inside, (args, kwargs))
         self._exchange_grads(self.inside)
         bound = dict(self.sizes.bound)
+        calls = self.tracer.graph.calls
+        start = len(calls)
+        given = [x._array for x in leaves((args, kwargs)) if self.outer(x) is not x]
         try:
             with watch_ops(self.tracer._call), modes.tracing(self.tracer):
                 result = function(*args, **kwargs)
@@ -140,6 +144,7 @@ class Build:
             raise type(error)(f"{error}, at {line}") from error
         finally:
             self._exchange_grads(self.outer)
+        self.causes.update((call, given) for call in calls[start:] if call.has_effect)
         return tree_map(self.outer, result)
 
     def _exchange_grads(self, how: Callable[[Any], Any]) -> None:
@@ -276,7 +281,9 @@ def compile(inputs: Any, outputs: Any) -> GraphFunction:
     grads = list(build.tracer.leaves.values())
     build.tracer.restore()
     build.tracer.leaves = {}
-    graph = part_of(build.tracer.graph, values, [build.inside(y)._array for y in found])
+    graph = part_of(
+        build.tracer.graph, values, [build.inside(y)._array for y in found], build.causes
+    )
     graph.sizes = build.sizes
     graph.tree = rebuild(outputs, iter([Place(i) for i in range(len(found))]))
     changed = {id(c.operands[0].source) for c in graph.calls if c.name == "write"}

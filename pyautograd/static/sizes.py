@@ -24,7 +24,7 @@ import numpy as np
 
 from pyautograd.graph import GraphError
 from pyautograd.origin import users_line
-from pyautograd.static.symbolic import COMPARE, Size, Terms, Values, evaluate, terms_of
+from pyautograd.static.symbolic import COMPARE, Size, Terms, Values, evaluate, identity, terms_of
 
 
 class Guard:
@@ -56,7 +56,7 @@ class Sizes:
         self.least = least
         self.now: Values = {}  # for which questions are answered
         self.probes: list[Values] = [{}, {}, {}]  # for which shape rules are run
-        self.guards: dict[str, Guard] = {}
+        self.guards: dict[Any, Guard] = {}
         self.asking = True  # else questions leave no guard
 
     def unknown(self, name: str, now: int, probes: tuple[int, int, int]) -> Size:
@@ -95,7 +95,7 @@ class Sizes:
         return answer
 
     def _note(self, guard: Guard) -> None:
-        self.guards.setdefault(f"{guard.a!r} {guard.name} {guard.b!r}", guard)
+        self.guards.setdefault((identity(guard.a), guard.name, identity(guard.b)), guard)
 
     def _certain(self, name: str, a: Any, b: Any) -> bool | None:
         """The answer, where it is the same for all sizes of at least `least`."""

@@ -202,6 +202,13 @@ def frozen(terms: Terms) -> tuple[Any, ...]:
     return tuple(sorted(terms.items(), key=repr))
 
 
+def identity(x: Any) -> Any:
+    """What two numbers have in common if they are computed alike."""
+    if isinstance(x, Size):
+        return frozen(x.terms)
+    return (x.name, *map(identity, x.args)) if isinstance(x, Ratio) else x
+
+
 def atoms_in(terms: Any) -> Iterator[str]:
     """The unknowns in terms, or in frozen terms."""
     for atoms, _ in terms.items() if isinstance(terms, dict) else terms:
@@ -213,6 +220,11 @@ def atoms_in(terms: Any) -> Iterator[str]:
                 yield from atoms_in(atom[2])
 
 
+def told(name: str) -> str:
+    """The name of an unknown for people: without what tells it from others of that name."""
+    return name.partition("#")[0]
+
+
 def _factor(terms: Any) -> str:
     return f"({_text(terms)})" if len(terms) > 1 else _text(terms)
 
@@ -221,7 +233,8 @@ def _text(terms: Any) -> str:
     parts = []
     for atoms, factor in sorted(dict(terms).items(), key=lambda t: (not t[0], repr(t))):
         names = [
-            a if isinstance(a, str) else f"({_factor(a[1])} {a[0]} {_factor(a[2])})" for a in atoms
+            told(a) if isinstance(a, str) else f"({_factor(a[1])} {a[0]} {_factor(a[2])})"
+            for a in atoms
         ]
         if factor != 1 or not names:
             names.insert(0, str(factor))

@@ -24,6 +24,7 @@ from pyautograd.static.symbolic import (
     atoms_in,
     evaluate,
     frozen,
+    identity,
     product,
     size_of,
     terms_of,
@@ -148,11 +149,11 @@ class OpenSizes(Sizes):
 
     def _candidates(self, operands: list[Any]) -> Iterator[tuple[tuple[Any, Any], ...]]:
         shapes = [getattr(x, "shape", ()) for x in operands]
-        pairs: dict[str, tuple[Any, Any]] = {}
+        pairs: dict[Any, tuple[Any, Any]] = {}
         for one, other in itertools.combinations(shapes, 2):
             for a, b in itertools.product(one, other):
                 if isinstance(a, Size) or isinstance(b, Size):
-                    pairs.setdefault(f"{a!r} {b!r}", (a, b))
+                    pairs.setdefault((identity(a), identity(b)), (a, b))
         chosen = itertools.chain.from_iterable(
             itertools.combinations(pairs.values(), n) for n in range(1, MOST_AT_ONCE + 1)
         )

@@ -245,6 +245,7 @@ OTHERS: dict[str, Row | Callable[..., Row]] = {
         r"<a>\ \text{with } <b> \text{ at } <c>",
         r"<g>\ \text{with } 0 \text{ at } <c>",
         "<g>[<c>]",
+        None,
     ),
     "scatter_add": (r"<a>\ \text{added at } <b>", r"<g>[<b>]", None),
     "index_add": (r"<a>\ \text{added at } <b>", r"<g>[<b>]", None),
@@ -287,7 +288,7 @@ def formula(name: str, attrs: tuple[Any, ...], operands: int, missing: frozenset
         more = r", \ldots" if operands > 3 else ""
         own = r"<g>\ \text{at its own part}"
         return Formula(rf"[{parts}{more}]", (None,) * operands, (own,) * operands)
-    return _unknown(name, operands)
+    return unknown(name, operands)
 
 
 def _row(row: Row | Callable[..., Row], attrs: tuple[Any, ...]) -> Row:
@@ -320,8 +321,8 @@ def _without(value: str, missing: frozenset[int]) -> str:
     return value
 
 
-def _unknown(name: str, operands: int) -> Formula:
-    """Of an op without a row: the function's name, and its Jacobian."""
+def unknown(name: str, operands: int) -> Formula:
+    """The formula of what has no row: the function's name, and its Jacobian."""
     written = name.replace("_", r"\_")
     arguments = ", ".join(f"<{x}>" for x in OPERANDS[: min(operands, 4)])
     more = r", \ldots" if operands > 4 else ""

@@ -20,7 +20,7 @@ from pyautograd.origin import users_frame
 from pyautograd.tensor import Tensor
 from pyautograd.viz.backward import Visit, walk
 from pyautograd.viz.folding import arrangements
-from pyautograd.viz.formulas import SYMBOLS, formula
+from pyautograd.viz.formulas import SYMBOLS, formula, unknown
 from pyautograd.viz.graph import Graph, Vertex
 from pyautograd.viz.math import as_mathml
 from pyautograd.viz.packed import Arrays
@@ -111,7 +111,7 @@ class _Data:
         self.output = self.graph.outputs[0]
         self.keys = {v.node: k for k, v in self.graph.vertices.items() if v.node is not None}
         self.arrays = Arrays()
-        self.symbols = _symbols(self.graph, names, target)
+        self.symbols = _symbols(self.graph, names)
         self.formulas: dict[str, int] = {}
 
     def collected(self) -> dict[str, Any]:
@@ -174,7 +174,12 @@ class _Data:
         count = max([len(vertex.node.edges) if vertex.node else 0, *(s + 1 for s in edges)])
         slots = [edges.get(slot) for slot in range(count)]
         missing = frozenset(slot for slot, source in enumerate(slots) if source is None)
-        made = formula(vertex.label, vertex.attrs, count, missing)
+        known = isinstance(vertex.op, Op)  # and no function of the user's, of whatever name
+        made = (
+            formula(vertex.label, vertex.attrs, count, missing)
+            if known
+            else unknown(vertex.label, count)
+        )
         text = json.dumps(as_mathml(made))
         return {
             "slots": slots,
@@ -184,7 +189,7 @@ class _Data:
         }
 
 
-def _symbols(graph: Graph, names: Mapping[str, Any], target: Tensor) -> dict[int, str]:
+def _symbols(graph: Graph, names: Mapping[str, Any]) -> dict[int, str]:
     """What each value is called in formulas: its variable, or v1, v2, ... in the order of calls."""
     variables = {
         x._node: name
@@ -249,6 +254,8 @@ def _holds_arrays(value: Any) -> bool:
 
 def _windows(vertex: Vertex) -> dict[str, Any] | None:
     """How windows move over the input, for the ops that have some."""
+    if not isinstance(vertex.op, Op):
+        return None
     if vertex.label == "conv2d":
         stride, padding, dilation, groups = vertex.attrs
         named = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}

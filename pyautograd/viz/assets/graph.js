@@ -39,6 +39,7 @@ const keyOf = (name) => (isGroup(name) ? groupOf(name).output : name);
 const sizeOf = (name) => (!isGroup(name) && NODES[name].kind !== "op" ? LEAF : CARD);
 
 function arrange(name) {
+  hoverEnd();
   stateName = name;
   state = DATA.states[name];
   [camera.width, camera.height] = state.size;
@@ -202,7 +203,8 @@ function paintStep(step, matches) {
     const now = kind === "backward" && carrying.some((e) => e.target === active);
     const lit = kind === "forward" && edge.edges.some((e) => e.target === active);
     const dim = !!matches && !(matches.has(edge.a) && matches.has(edge.b));
-    edge.line.setAttribute("class", `edge${carrying.length ? "" : " flat"}${lit ? " lit" : ""}${now ? " sending" : sent ? " sent" : ""}${dim ? " dim" : ""}`);
+    const kinds = `edge${carrying.length ? "" : " flat"}${lit ? " lit" : ""}${now ? " sending" : sent ? " sent" : ""}${dim ? " dim" : ""}`;
+    if (edge.kinds !== kinds) edge.line.setAttribute("class", edge.kinds = kinds); // thousands stay as they are
     if (sent && !edge.label) {
       world.append(edge.label = labelElement(edge));
       labelled.add(edge.b);

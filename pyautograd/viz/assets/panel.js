@@ -131,8 +131,8 @@ function overview() {
     if (!here.length) continue;
     parts.push(el("h3", {}, plural(here.length, kind)), el("div", { class: "links" }, here.slice(0, 12).map((key) => {
       const array = values(NODES[key].value);
-      const what = array?.size === 1 ? `= ${format(array.data[0], 5)}` : shapeText(NODES[key].shape);
-      return el("button", { type: "button", onclick: () => choose(key, true) }, el("b", {}, short(NODES[key].label, 30)), ` ${what}`);
+      const what = array?.size === 1 ? (kind === "constant" ? "" : `= ${format(array.data[0], 5)}`) : shapeText(NODES[key].shape);
+      return el("button", { type: "button", onclick: () => choose(key, true) }, el("b", {}, kind === "constant" ? NODES[key].symbol : short(NODES[key].label, 30)), ` ${what}`);
     })), here.length > 12 ? el("p", { class: "note" }, `and ${here.length - 12} more`) : null);
   }
   const text = notes();
@@ -147,7 +147,7 @@ function notes() {
   return [
     cut ? `Of ${plural(cut, "large array")} the page holds the first elements only; ranges and means are of the whole.` : "",
     missing ? `The tape has not kept ${plural(missing, "value")}: compute under “with ag.viz.record():” to see them all.` : "",
-  ].join(" ");
+  ].filter(Boolean).join(" ");
 }
 
 // ---- beside the pointer -------------------------------------------------------------------------
@@ -157,7 +157,7 @@ let hoverTimer = null;
 function hoverSoon(card) {
   clearTimeout(hoverTimer);
   hoverTimer = setTimeout(() => {
-    if (pointers.size) return;
+    if (pointers.size || shownAs[chosen] === card.name && !isGroup(card.name) && (current || pinned)) return;
     const box = $("hover"), group = isGroup(card.name) ? groupOf(card.name) : null;
     box.replaceChildren(...(group
       ? [el("h2", {}, `${group.path.join(".")}  ${group.class}`), el("p", { class: "meta" }, `${group.members.filter((k) => NODES[k].kind === "op").length} ops inside. Click to unfold.`)]

@@ -107,6 +107,9 @@ function backwardSentence(key) {
   return parts;
 }
 
+// The value that the reader looks at: before the first step, the first to be computed.
+const inFocus = () => (pinned || current ? chosen : DATA.forward[0] ?? DATA.output);
+
 // The least scale at which cards can be read.
 const readable = () => (innerWidth > 760 ? 0.8 : 0.66);
 
@@ -118,7 +121,7 @@ function rearrange(name, group = null) {
   paint();
   if (group === null) {
     fit(readable());
-    showCard(chosen);
+    showCard(inFocus(), true);
     return;
   }
   const frame = state.frames.find(([number]) => number === group), card = cards.get(`g${group}`);
@@ -271,5 +274,5 @@ play(false);
 arrange(DATA.states.none && NODES.length > 48 ? "none" : "all");
 go(0);
 fit(readable());
-showCard(DATA.forward[0] ?? DATA.output, true);
+showCard(inFocus(), true);
 new ResizeObserver(() => applyCamera()).observe(viewport);

@@ -93,13 +93,12 @@ function name(text) {
   if (/^[−-]?[\d.]+(e[−-]?\d+)?$/.test(text)) return `<mn>${escaped(text.replaceAll("-", "−"))}</mn>`;
   const numbered = NUMBERED.exec(text);
   if (numbered) return `<msub><mi class="name">${numbered[1]}</mi><mn>${numbered[2]}</mn></msub>`;
-  if ([...text].length === 1) return `<mi class="name">${escaped(text)}</mi>`;
-  return `<mtext class="name">${escaped(short(text, 20))}</mtext>`;
+  return `<mi class="name">${escaped(short(text, 20))}</mi>`; // a <mtext> would count as space
 }
 
 function number(x, bare = false) {
   const text = format(x, 5), power = /^(.*)e(.*)$/.exec(text);
-  const mathml = power ? `<mrow><mn>${power[1]}</mn><mo>·</mo><msup><mn>10</mn><mn>${power[2]}</mn></msup></mrow>` : `<mn class="${numberClass(x)}">${text}</mn>`;
+  const mathml = power ? `<mrow><mn>${power[1]}</mn><mo>·</mo><msup><mn>10</mn><mn>${power[2]}</mn></msup></mrow>` : `<mn${numberClass(x) && ` class="${numberClass(x)}"`}>${text}</mn>`;
   return x < 0 && !bare ? `<mrow><mo>(</mo>${mathml}<mo>)</mo></mrow>` : mathml;
 }
 
@@ -146,4 +145,5 @@ function math(inside, kind = "formula") {
 }
 
 // Sides that repeat the one before are left out.
-const equals = (...sides) => sides.filter((side, i) => side !== sides[i - 1]).join("<mo>=</mo>");
+const plain = (side) => side?.replace(/<[^>]*>|[()]/g, "");
+const equals = (...sides) => sides.filter((side, i) => plain(side) !== plain(sides[i - 1])).join("<mo>=</mo>");
