@@ -27,12 +27,13 @@ from case import (
 )
 from cases_activation import ACTIVATIONS
 from cases_further import FURTHER
+from cases_layers import LAYERS
 from cases_linalg import LINALG
 from cases_more import MORE
 
 from pyautograd import tape
 
-CASES: list[Case] = [*ACTIVATIONS, *MORE, *FURTHER, *LINALG]
+CASES: list[Case] = [*ACTIVATIONS, *MORE, *FURTHER, *LINALG, *LAYERS]
 
 # ---- element-wise --------------------------------------------------------------------------------
 

@@ -11,13 +11,17 @@ import pytest
 import pyautograd as ag
 from pyautograd.data import (
     BatchSampler,
+    ChainDataset,
     ConcatDataset,
     DataLoader,
     Dataset,
+    IterableDataset,
     RandomSampler,
+    StackDataset,
     Subset,
     SubsetRandomSampler,
     TensorDataset,
+    WeightedRandomSampler,
     default_collate,
     random_split,
 )
@@ -212,3 +216,66 @@ def test_utils_has_pytorchs_names() -> None:
 def test_errors(make: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         make()
+
+
+class Odd(IterableDataset):
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __iter__(self) -> Any:
+        return iter(range(1, 2 * self.n, 2))
+
+    def __len__(self) -> int:
+        return self.n
+
+
+def test_iterable_datasets() -> None:
+    loader = DataLoader(Odd(5), batch_size=2)
+    assert [b.tolist() for b in loader] == [b.tolist() for b in loader] == [[1, 3], [5, 7], [9]]
+    assert len(loader) == 3
+    assert [b.tolist() for b in DataLoader(Odd(5), 2, drop_last=True)] == [[1, 3], [5, 7]]
+    assert len(DataLoader(Odd(5), 2, drop_last=True)) == 2
+    assert list(DataLoader(Odd(3), None)) == [1, 3, 5]
+    assert list(DataLoader(Odd(4), 3, collate_fn=sum)) == [9, 7]
+    both = Odd(2) + Odd(1)
+    assert isinstance(both, ChainDataset)
+    assert list(both) == [1, 3, 1]
+    assert len(both) == 3
+    with pytest.raises(ValueError, match="IterableDataset come in their own order"):
+        DataLoader(Odd(3), shuffle=True)
+    with pytest.raises(TypeError, match="ChainDataset: expected IterableDatasets, got range"):
+        list(ChainDataset([range(3)]))
+    with pytest.raises(NotImplementedError, match="IterableDataset has no __iter__"):
+        iter(IterableDataset())
+
+
+def test_stacked_datasets() -> None:
+    pairs = StackDataset(range(3), numbers(3))
+    assert len(pairs) == 3
+    assert pairs[2][0] == 2
+    named = StackDataset(a=range(3), b="xyz")
+    assert named[1] == {"a": 1, "b": "y"}
+    batch = next(iter(DataLoader(named, 2)))
+    assert batch["a"].tolist() == [0, 1]
+    assert batch["b"] == ["x", "y"]
+    with pytest.raises(ValueError, match=r"datasets of one length, got \[3, 2\]"):
+        StackDataset(range(3), range(2))
+    with pytest.raises(ValueError, match="StackDataset: expected datasets as arguments"):
+        StackDataset()
+
+
+def test_weighted_sampler() -> None:
+    weights = ag.tensor([1.0, 0.0, 3.0])
+    sampler = WeightedRandomSampler(weights, 4000, generator=ag.Generator().manual_seed(0))
+    drawn = list(sampler)
+    assert len(drawn) == len(sampler) == 4000
+    assert set(drawn) == {0, 2}
+    assert abs(drawn.count(2) / 4000 - 0.75) < 0.03
+    assert list(sampler) != drawn
+    once = WeightedRandomSampler([1.0, 0.0, 3.0, 2.0], 3, replacement=False)
+    assert sorted(once) == [0, 2, 3]
+    for bad, count in (([], 1), ([-1.0, 2.0], 1), ([0.0, 0.0], 1), ([np.nan], 1), ([1.0], 0)):
+        with pytest.raises(ValueError, match="WeightedRandomSampler"):
+            WeightedRandomSampler(bad, count)
+    with pytest.raises(ValueError, match="cannot draw 3 of 2 samples"):
+        WeightedRandomSampler([1.0, 0.0, 3.0], 3, replacement=False)

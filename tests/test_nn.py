@@ -490,3 +490,45 @@ def test_vector_of_parameters() -> None:
     assert nn.utils.parameters_to_vector(net.parameters()).tolist() == list(range(18))
     with pytest.raises(ValueError, match=r"shape \(18,\), got \(17,\)"):
         nn.utils.vector_to_parameters(ag.zeros(17), net.parameters())
+
+
+def test_parameter_dict() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = nn.ParameterDict({"a": ag.zeros(2)})
+            self.weights.update([("b", nn.Parameter(ag.ones(3)))])
+
+    net = Net()
+    assert list(net.state_dict()) == ["weights.a", "weights.b"]
+    assert len(list(net.parameters())) == 2
+    weights = net.weights
+    assert list(weights) == list(weights.keys()) == ["a", "b"]
+    assert "a" in weights
+    assert weights.get("c") is None
+    assert [p.shape for p in weights.values()] == [(2,), (3,)]
+    assert weights.pop("a").shape == (2,)
+    assert [name for name, _ in weights.items()] == ["b"]
+    weights["b"] = ag.zeros(4)
+    assert weights["b"].requires_grad
+    assert repr(weights) == "ParameterDict((b): float32 (4,))"
+
+
+def test_buffers_by_assignment() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mean = nn.Buffer(ag.zeros(2))
+            self.scratch = nn.Buffer(ag.ones(3), persistent=False)
+
+    net = Net()
+    assert [name for name, _ in net.named_buffers()] == ["mean", "scratch"]
+    assert list(net.state_dict()) == ["mean"]
+    assert not list(net.parameters())
+    assert not net.mean.requires_grad
+    net.mean = ag.full((2,), 5.0)
+    assert net.state_dict()["mean"].tolist() == [5.0, 5.0]
+    net.scratch = nn.Buffer(ag.zeros(1))
+    assert list(net.state_dict()) == ["mean", "scratch"]
+    net.double()
+    assert net.mean.dtype == ag.float64

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_nn import follows_pytorch
+from test_nn_twins import follows_pytorch
 
 import pyautograd as ag
 

@@ -40,6 +40,12 @@ SCHEDULERS: list[Callable[[Any, Any], Any]] = [
     lambda s, o: s.SequentialLR(
         o, [s.LinearLR(o, 0.1, total_iters=3), s.ExponentialLR(o, 0.9)], [3]
     ),
+    lambda s, o: s.MultiplicativeLR(o, lambda epoch: 0.9 - 0.01 * epoch),
+    lambda s, o: s.ChainedScheduler([s.LinearLR(o, 0.1, total_iters=3), s.ExponentialLR(o, 0.9)]),
+    lambda s, o: s.CyclicLR(o, 0.1, [0.5, 0.7], 3, 2, cycle_momentum=False),
+    lambda s, o: s.CyclicLR(o, [0.1, 0.2], 0.5, 2, mode="triangular2", cycle_momentum=False),
+    lambda s, o: s.CyclicLR(o, 0.1, 0.5, 4, mode="exp_range", gamma=0.9, cycle_momentum=False),
+    lambda s, o: s.CyclicLR(o, 0.1, 0.5, 3, scale_fn=lambda x: 1 / x, cycle_momentum=False),
     lambda s, o: s.SequentialLR(
         o, [s.ConstantLR(o, 0.1, 9), s.StepLR(o, 2), s.CosineAnnealingLR(o, 4)], [2, 7]
     ),
@@ -176,3 +182,57 @@ def test_scheduler_errors() -> None:
         schedulers.SequentialLR(optimizer, [other, other], [2])
     with pytest.raises(ValueError, match="unknown entries"):
         schedulers.StepLR(optimizer, 1).load_state_dict({"T_max": 3})
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_cycles_move_the_momentum_too(name: str) -> None:
+    torch = pytest.importorskip("torch")
+
+    def run(library: Any) -> list[Any]:
+        options = {"momentum": 0.5} if name == "SGD" else {}
+        optimizer = getattr(library.optim, name)(
+            [library.ones(1, requires_grad=True)], lr=0.1, **options
+        )
+        schedule = library.optim.lr_scheduler.CyclicLR(optimizer, 0.1, 0.5, 3, 2)
+        seen = []
+        for _ in range(9):
+            group = optimizer.param_groups[0]
+            seen.append((group["lr"], group["momentum" if options else "betas"]))
+            optimizer.step()
+            schedule.step()
+        return seen
+
+    for got, want in zip(run(ag), run(torch), strict=True):
+        np.testing.assert_allclose(np.hstack(got), np.hstack(want), rtol=1e-12)
+
+
+def test_states_of_chained_and_cyclic_schedules() -> None:
+    s = optim.lr_scheduler
+    for make in (
+        lambda o: s.ChainedScheduler([s.StepLR(o, 2, 0.5), s.ExponentialLR(o, 0.9)]),
+        lambda o: s.CyclicLR(o, 0.1, 0.5, 3, 2, "triangular2", cycle_momentum=False),
+    ):
+        optimizers = two_groups(ag), two_groups(ag)
+        first, second = map(make, optimizers)
+        for _ in range(4):
+            first.step()
+        second.load_state_dict(copy.deepcopy(first.state_dict()))
+        optimizers[1].load_state_dict(optimizers[0].state_dict())
+        for _ in range(4):
+            first.step()
+            second.step()
+            assert first.get_last_lr() == second.get_last_lr()
+
+
+def test_arguments_of_chained_and_cyclic_schedules() -> None:
+    s, optimizer = optim.lr_scheduler, two_groups(ag)
+    with pytest.raises(ValueError, match="ChainedScheduler: expected at least one scheduler"):
+        s.ChainedScheduler([])
+    with pytest.raises(ValueError, match="ChainedScheduler: scheduler 1 belongs to another"):
+        s.ChainedScheduler([s.StepLR(optimizer, 2), s.StepLR(two_groups(ag), 2)])
+    with pytest.raises(ValueError, match="CyclicLR: 3 values of max_lr for 2 groups"):
+        s.CyclicLR(optimizer, 0.1, [0.1, 0.2, 0.3])
+    with pytest.raises(ValueError, match="CyclicLR: mode is triangular, triangular2"):
+        s.CyclicLR(optimizer, 0.1, 0.2, mode="round")
+    with pytest.raises(ValueError, match="CyclicLR: cycle_momentum needs an optimiser with"):
+        s.CyclicLR(optim.Adagrad([ag.ones(1, requires_grad=True)]), 0.1, 0.2)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_nn import twins
+from test_nn_twins import twins
 
 import pyautograd as ag
 

@@ -1,7 +1,16 @@
 """Datasets, samplers, and the loader that makes batches of them."""
 
 from pyautograd.data.cifar import load_cifar10
-from pyautograd.data.dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
+from pyautograd.data.dataset import (
+    ChainDataset,
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
 from pyautograd.data.digits import load_digits
 from pyautograd.data.idx import load_mnist
 from pyautograd.data.images import ImageSet
@@ -12,11 +21,15 @@ from pyautograd.data.sampler import (
     Sampler,
     SequentialSampler,
     SubsetRandomSampler,
+    WeightedRandomSampler,
 )
 
 __all__ = [
+    "ChainDataset",
     "ConcatDataset",
     "Dataset",
+    "IterableDataset",
+    "StackDataset",
     "Subset",
     "TensorDataset",
     "random_split",
@@ -27,6 +40,7 @@ __all__ = [
     "Sampler",
     "SequentialSampler",
     "SubsetRandomSampler",
+    "WeightedRandomSampler",
     "ImageSet",
     "load_cifar10",
     "load_digits",

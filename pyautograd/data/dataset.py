@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,74 @@ class TensorDataset(Dataset):
         return [
             wrap(t._array[indices]) if t._node is None else t[wrap(indices)] for t in self.tensors
         ]
+
+
+class StackDataset(Dataset):
+    """Datasets of one length side by side: sample i is the tuple (or dict) of their samples i.
+
+    >>> import pyautograd as ag
+    >>> ag.data.StackDataset(image=[5, 6, 7], label=[0, 1, 0])[1]
+    {'image': 6, 'label': 1}
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if bool(args) == bool(kwargs):
+            raise ValueError("StackDataset: expected datasets as arguments, or as named ones")
+        self.datasets: Any = kwargs or args
+        lengths = [len(dataset) for dataset in (kwargs.values() if kwargs else args)]
+        if len(set(lengths)) != 1:
+            raise ValueError(f"StackDataset: expected datasets of one length, got {lengths}")
+        self._length = lengths[0]
+
+    def __getitem__(self, index: int) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: dataset[index] for name, dataset in self.datasets.items()}
+        return tuple([dataset[index] for dataset in self.datasets])
+
+    def __len__(self) -> int:
+        return self._length
+
+
+class IterableDataset(Dataset):
+    """The base of datasets without numbers: derive from it and write `__iter__`.
+
+    A DataLoader takes its samples in their order.
+
+    >>> import pyautograd as ag
+    >>> class Squares(ag.data.IterableDataset):
+    ...     def __iter__(self):
+    ...         return (i * i for i in range(5))
+    >>> list(ag.data.DataLoader(Squares(), batch_size=3))
+    [tensor([0, 1, 4]), tensor([ 9, 16])]
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError(f"{type(self).__name__} has no __iter__()")
+
+    def __len__(self) -> int:
+        """The number of samples, where a derived class knows it. TypeError here."""
+        raise TypeError(f"{type(self).__name__} has no __len__()")  # list() asks, and goes on
+
+    def __add__(self, other: Any) -> ChainDataset:  # type: ignore[override]
+        return ChainDataset([self, other])
+
+
+class ChainDataset(IterableDataset):
+    """Iterable datasets one after the other."""
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+
+    def __iter__(self) -> Iterator[Any]:
+        for dataset in self.datasets:
+            if not isinstance(dataset, IterableDataset):
+                raise TypeError(
+                    f"ChainDataset: expected IterableDatasets, got {type(dataset).__name__}"
+                )
+            yield from dataset
+
+    def __len__(self) -> int:
+        return sum(len(dataset) for dataset in self.datasets)
 
 
 class Subset(Dataset):

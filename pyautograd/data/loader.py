@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.data.dataset import Subset, TensorDataset
+from pyautograd.data.dataset import IterableDataset, Subset, TensorDataset
 from pyautograd.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from pyautograd.ops.random import Generator
 from pyautograd.ops.shape import stack
@@ -79,8 +80,8 @@ def _taker(dataset: Any) -> Callable[[Any], Any] | None:
 class DataLoader:
     """Goes through a dataset in batches; each `iter` is one pass.
 
-    dataset: anything with `__getitem__` and `__len__`. A sample (x, y) of a TensorDataset gives
-        batches [(N, ...), (N, ...)], which are copies.
+    dataset: anything with `__getitem__` and `__len__`, or an IterableDataset. A sample (x, y) of a
+        TensorDataset gives batches [(N, ...), (N, ...)], which are copies.
     batch_size: None gives samples rather than batches.
     shuffle: a new random order for each pass, from `generator` (the default one unless given).
     sampler: sample numbers in place of `shuffle`; batch_sampler: lists of them.
@@ -119,6 +120,12 @@ class DataLoader:
                 f"DataLoader: num_workers={num_workers} is not supported; samples are made where "
                 "the loop runs (num_workers=0)"
             )
+        iterable = isinstance(dataset, IterableDataset)
+        if iterable and (shuffle or sampler is not None or batch_sampler is not None):
+            raise ValueError(
+                "DataLoader: the samples of an IterableDataset come in their own order, without "
+                "shuffle, sampler or batch_sampler"
+            )
         if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
             raise TypeError(
                 "DataLoader: expected a dataset with __getitem__ and __len__, got "
@@ -140,7 +147,7 @@ class DataLoader:
         self.generator = generator
         self.drop_last = drop_last
         self.collate_fn = collate_fn
-        if sampler is None:
+        if sampler is None and not iterable:
             sampler = (
                 RandomSampler(dataset, generator=generator)
                 if shuffle
@@ -153,16 +160,27 @@ class DataLoader:
         else:
             self.batch_size = batch_size
             self.batch_sampler = (
-                None if batch_size is None else BatchSampler(sampler, batch_size, drop_last)
+                None
+                if batch_size is None or iterable
+                else BatchSampler(sampler, batch_size, drop_last)  # type: ignore[arg-type]
             )
 
     def __len__(self) -> int:
         """The number of batches (or of samples, without a batch size)."""
+        if self.sampler is None and self.batch_sampler is None:
+            count = len(self.dataset)  # TypeError where it does not know
+            if self.batch_size is None:
+                return count
+            return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[Any]:
         dataset, collate = self.dataset, self.collate_fn
+        if self.batch_sampler is None and self.sampler is None:
+            yield from self._in_order()
+            return
         if self.batch_sampler is None:
+            assert self.sampler is not None
             for index in self.sampler:
                 sample = dataset[index]
                 yield _convert(sample) if collate is None else collate(sample)
@@ -175,3 +193,15 @@ class DataLoader:
         collate = collate or default_collate
         for batch in self.batch_sampler:
             yield collate([dataset[index] for index in batch])
+
+    def _in_order(self) -> Iterator[Any]:
+        """The samples of an IterableDataset, or batches of them."""
+        samples, size = iter(self.dataset), self.batch_size
+        if size is None:
+            convert = self.collate_fn or _convert
+            yield from map(convert, samples)
+            return
+        collate = self.collate_fn or default_collate
+        while batch := list(itertools.islice(samples, size)):
+            if len(batch) == size or not self.drop_last:
+                yield collate(batch)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any
 
+import numpy as np
+
 from pyautograd.ops.random import Generator, default_generator
 
 
@@ -78,6 +80,51 @@ class SubsetRandomSampler(Sampler):
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+class WeightedRandomSampler(Sampler):
+    """`num_samples` numbers from 0 to n-1, each drawn with a probability in ratio to its weight.
+
+    weights: n numbers of at least 0, whose sum need not be 1. Without `replacement`, none twice.
+
+    >>> import pyautograd as ag
+    >>> list(ag.data.WeightedRandomSampler([0.0, 0.0, 2.5], 4))
+    [2, 2, 2, 2]
+    """
+
+    def __init__(
+        self,
+        weights: Any,
+        num_samples: int,
+        replacement: bool = True,
+        generator: Generator | None = None,
+    ) -> None:
+        name = "WeightedRandomSampler"
+        given = np.asarray(weights, np.float64)
+        if given.ndim != 1 or not (given >= 0).all() or not 0 < given.sum() < np.inf:
+            raise ValueError(
+                f"{name}: expected weights (n,) of at least 0 with a finite sum above 0, got "
+                f"shape {given.shape}"
+            )
+        if num_samples < 1 or (not replacement and num_samples > np.count_nonzero(given)):
+            raise ValueError(
+                f"{name}: cannot draw {num_samples} of {np.count_nonzero(given)} samples of a "
+                f"weight above 0"
+            )
+        self.weights = given
+        self.num_samples = num_samples
+        self.replacement = replacement
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[int]:
+        shares = self.weights / self.weights.sum()
+        drawn = (self.generator or default_generator).draw(
+            "choice", len(shares), self.num_samples, self.replacement, shares
+        )
+        return iter(drawn.tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
 
 
 class BatchSampler(Sampler):

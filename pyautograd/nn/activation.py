@@ -10,6 +10,7 @@ from pyautograd.nn.linear import new_parameter
 from pyautograd.nn.module import Module, Parameter
 from pyautograd.ops import activation
 from pyautograd.ops.elementwise import relu, sigmoid, tanh
+from pyautograd.ops.noise import rrelu
 from pyautograd.ops.softmax import log_softmax, softmax
 from pyautograd.tensor import Tensor
 
@@ -356,3 +357,26 @@ class GLU(_Activation):
 
     def __init__(self, dim: int = -1) -> None:
         self._keep(dim=dim)
+
+
+class RReLU(Module):
+    """x where x >= 0, a x elsewhere: a uniform in [lower, upper) in training, else their mean.
+
+    Xu et al., 2015.
+    """
+
+    def __init__(
+        self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False
+    ) -> None:
+        super().__init__()
+        self.lower = lower
+        self.upper = upper
+        self.inplace = inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        """In the shape of the input."""
+        return rrelu(input, self.lower, self.upper, self.training)
+
+    def extra_repr(self) -> str:
+        """The bounds of the slope."""
+        return f"lower={self.lower}, upper={self.upper}{', inplace=True' if self.inplace else ''}"

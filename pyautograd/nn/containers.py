@@ -258,3 +258,67 @@ class ParameterList(Module):
     def extra_repr(self) -> str:
         """Shapes."""
         return "\n".join(f"({i}): {p.dtype} {p.shape}" for i, p in enumerate(self))
+
+
+class ParameterDict(Module):
+    """A dict of parameters by name, in order. Tensors become parameters.
+
+    >>> import pyautograd as ag
+    >>> weights = ag.nn.ParameterDict({"left": ag.zeros(2), "right": ag.zeros(3)})
+    >>> weights["right"].shape, list(weights.state_dict())
+    ((3,), ['left', 'right'])
+    """
+
+    def __init__(self, parameters: Mapping[str, Any] | Iterable[Any] | None = None) -> None:
+        super().__init__()
+        self.update(parameters or {})
+
+    def update(self, parameters: Mapping[str, Any] | Iterable[Any]) -> None:
+        """Adds parameters, from a dict or pairs; one of the same name is replaced."""
+        for name, value in dict(parameters).items():
+            self[name] = value
+
+    def __getitem__(self, name: str) -> Any:
+        return self._parameters[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.register_parameter(name, value if isinstance(value, Parameter) else Parameter(value))
+
+    def __delitem__(self, name: str) -> None:
+        del self._parameters[name]
+        del self.__dict__[name]
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._parameters
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The parameter, or `default` where there is none."""
+        return self._parameters.get(name, default)
+
+    def pop(self, name: str) -> Any:
+        """Takes a parameter away, and returns it."""
+        value = self[name]
+        del self[name]
+        return value
+
+    def keys(self) -> Any:
+        """The names."""
+        return self._parameters.keys()
+
+    def values(self) -> Any:
+        """The parameters."""
+        return self._parameters.values()
+
+    def items(self) -> Any:
+        """Names and parameters."""
+        return self._parameters.items()
+
+    def extra_repr(self) -> str:
+        """Shapes."""
+        return "\n".join(f"({name}): {p.dtype} {p.shape}" for name, p in self.items())

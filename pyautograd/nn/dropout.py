@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyautograd.nn.module import Module
+from pyautograd.ops.noise import alpha_dropout, feature_alpha_dropout
 from pyautograd.ops.random import dropout, dropout1d, dropout2d, dropout3d
 from pyautograd.tensor import Tensor
 
@@ -61,3 +62,22 @@ class Dropout3d(Dropout):
     def forward(self, input: Tensor) -> Tensor:
         """In the shape of the input."""
         return dropout3d(input, self.p, self.training)
+
+
+class AlphaDropout(Dropout):
+    """In training, sets elements to selu's lower bound with probability p; mean and variance stay.
+
+    Klambauer et al., 2017.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """In the shape of the input."""
+        return alpha_dropout(input, self.p, self.training)
+
+
+class FeatureAlphaDropout(Dropout):
+    """As `AlphaDropout`, for whole channels of (N, C, ...)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """In the shape of the input."""
+        return feature_alpha_dropout(input, self.p, self.training)

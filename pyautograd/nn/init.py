@@ -88,6 +88,106 @@ def ones_(tensor: Tensor) -> Tensor:
     return constant_(tensor, 1.0)
 
 
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Normal, with values outside [a, b] drawn anew.
+
+    Where fewer than one in 100 would lie inside, raises ValueError.
+
+    >>> import pyautograd as ag
+    >>> w = ag.nn.init.trunc_normal_(ag.empty(1000), std=2.0)
+    >>> bool((w.abs() <= 2.0).all())
+    True
+    """
+    low, high = ((edge - mean) / (std * math.sqrt(2.0)) if std > 0 else 0.0 for edge in (a, b))
+    if not std > 0 or (math.erf(high) - math.erf(low)) / 2 < 0.01:
+        raise ValueError(
+            f"trunc_normal_: a normal of mean {mean} and std {std} has next to no values in "
+            f"[{a}, {b}]"
+        )
+    kind = tensor.dtype.type
+    values = _draw(tensor, "standard_normal", generator) * kind(std) + kind(mean)
+    source = generator or default_generator
+    while (outside := (values < a) | (values > b)).any():
+        again = source.draw("standard_normal", size=int(outside.sum()), dtype=tensor.dtype)
+        values[outside] = again * kind(std) + kind(mean)
+    return _fill("trunc_normal_", tensor, values)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """The identity matrix, cut where a matrix is not square."""
+    if tensor.ndim != 2:
+        raise ValueError(f"eye_: expected a matrix, got shape {tensor.shape}")
+    return _fill("eye_", tensor, np.eye(tensor.shape[0], tensor.shape[1]))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Filters that hand their input on: a 1 in the middle of filter o for its channel o.
+
+    weights (O, C/groups, ...) of a convolution in one to three dimensions; each group of filters
+    begins again with its first channel.
+    """
+    if tensor.ndim not in (3, 4, 5) or groups < 1 or tensor.shape[0] % groups:
+        raise ValueError(
+            f"dirac_: expected weights (O, C, ...) of 3 to 5 dimensions with O divisible by "
+            f"{groups}, got shape {tensor.shape}"
+        )
+    values = np.zeros(tensor.shape, tensor.dtype)
+    each = tensor.shape[0] // groups
+    middle = tuple([n // 2 for n in tensor.shape[2:]])
+    for o in range(tensor.shape[0]):
+        if o % each < tensor.shape[1]:
+            place = (o, o % each, *middle)
+            values[place] = 1
+    return _fill("dirac_", tensor, values)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Orthogonal rows (or columns, of a tall matrix) of length `gain`, uniform among such.
+
+    Dimensions after the first count as one. Saxe et al., 2014.
+
+    >>> import pyautograd as ag
+    >>> w = ag.nn.init.orthogonal_(ag.empty(2, 5))
+    >>> bool(((w @ w.T - ag.eye(2)).abs() < 1e-6).all())
+    True
+    """
+    if tensor.ndim < 2:
+        raise ValueError(f"orthogonal_: expected at least 2 dimensions, got shape {tensor.shape}")
+    if not tensor.numel():
+        return tensor
+    rows = tensor.shape[0]
+    normal = _draw(tensor, "standard_normal", generator).reshape(rows, -1)
+    wide = rows < normal.shape[1]
+    q, r = np.linalg.qr(normal.T if wide else normal)
+    q = q * np.where(np.diag(r) < 0, -1.0, 1.0)  # else qr's own choice of signs would show
+    values = np.asarray((q.T if wide else q) * gain, tensor.dtype)
+    return _fill("orthogonal_", tensor, values.reshape(tensor.shape))
+
+
+def sparse_(
+    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
+) -> Tensor:
+    """Normal, with the share `sparsity` of each column (rounded up) set to 0. Martens, 2010."""
+    if tensor.ndim != 2:
+        raise ValueError(f"sparse_: expected a matrix, got shape {tensor.shape}")
+    if not 0.0 <= sparsity <= 1.0:
+        raise ValueError(f"sparse_: expected a sparsity in [0, 1], got {sparsity}")
+    values = _draw(tensor, "standard_normal", generator) * tensor.dtype.type(std)
+    rows, columns = tensor.shape
+    zeros = math.ceil(sparsity * rows)
+    source = generator or default_generator
+    for column in range(columns):
+        values[source.draw("permutation", rows)[:zeros], column] = 0
+    return _fill("sparse_", tensor, values)
+
+
 def xavier_uniform_(
     tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
@@ -150,10 +250,15 @@ def default_(weight: Tensor, bias: Tensor | None) -> None:
 __all__ = [
     "calculate_gain",
     "constant_",
+    "dirac_",
+    "eye_",
     "kaiming_normal_",
     "kaiming_uniform_",
     "normal_",
     "ones_",
+    "orthogonal_",
+    "sparse_",
+    "trunc_normal_",
     "uniform_",
     "xavier_normal_",
     "xavier_uniform_",

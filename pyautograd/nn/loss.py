@@ -7,7 +7,9 @@ from pyautograd.ops import loss as ops
 from pyautograd.tensor import Tensor
 
 
-class _Loss(Module):
+class Loss(Module):
+    """The base of losses."""
+
     _reductions: tuple[str, ...] = ("mean", "sum", "none")
 
     def __init__(self, reduction: str) -> None:
@@ -21,7 +23,7 @@ class _Loss(Module):
         self.reduction = reduction
 
 
-class MSELoss(_Loss):
+class MSELoss(Loss):
     """(input - target)^2; both of one shape."""
 
     def __init__(self, *, reduction: str = "mean") -> None:
@@ -32,7 +34,7 @@ class MSELoss(_Loss):
         return ops.mse_loss(input, target, self.reduction)
 
 
-class L1Loss(_Loss):
+class L1Loss(Loss):
     """|input - target|; both of one shape."""
 
     def __init__(self, *, reduction: str = "mean") -> None:
@@ -43,7 +45,7 @@ class L1Loss(_Loss):
         return ops.l1_loss(input, target, self.reduction)
 
 
-class BCEWithLogitsLoss(_Loss):
+class BCEWithLogitsLoss(Loss):
     """The cross-entropy of sigmoid(input) against targets in [0, 1]; both of one shape.
 
     `weight` scales the elements, `pos_weight` the positive part; both broadcast.
@@ -70,7 +72,7 @@ class BCEWithLogitsLoss(_Loss):
         )
 
 
-class NLLLoss(_Loss):
+class NLLLoss(Loss):
     """-weight[c] input[c] for the target class c: log-probabilities (N, C, ...), classes (N, ...).
 
     The mean is weighted; samples of the class `ignore_index` count nowhere.
@@ -90,7 +92,7 @@ class NLLLoss(_Loss):
         return ops.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
 
 
-class CrossEntropyLoss(_Loss):
+class CrossEntropyLoss(Loss):
     """The cross-entropy of softmax(input): logits (N, C, ...) against classes (N, ...).
 
     Targets may also be probabilities in the shape of the input. `weight` (C,) scales the classes.
@@ -122,7 +124,7 @@ class CrossEntropyLoss(_Loss):
         )
 
 
-class SmoothL1Loss(_Loss):
+class SmoothL1Loss(Loss):
     """d^2 / (2 beta) where |d| < beta, |d| - beta / 2 elsewhere, d = input - target."""
 
     def __init__(self, *, reduction: str = "mean", beta: float = 1.0) -> None:
@@ -134,7 +136,7 @@ class SmoothL1Loss(_Loss):
         return ops.smooth_l1_loss(input, target, self.reduction, self.beta)
 
 
-class HuberLoss(_Loss):
+class HuberLoss(Loss):
     """d^2 / 2 where |d| < delta, delta (|d| - delta / 2) elsewhere, d = input - target."""
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
@@ -146,14 +148,14 @@ class HuberLoss(_Loss):
         return ops.huber_loss(input, target, self.reduction, self.delta)
 
 
-class KLDivLoss(_Loss):
+class KLDivLoss(Loss):
     """target (log(target) - input), for log-probabilities `input`.
 
     `reduction` may also be "batchmean": the sum over the size of dimension 0. With `log_target` the
     target is a logarithm too.
     """
 
-    _reductions = (*_Loss._reductions, "batchmean")
+    _reductions = (*Loss._reductions, "batchmean")
 
     def __init__(self, *, reduction: str = "mean", log_target: bool = False) -> None:
         super().__init__(reduction)
@@ -164,7 +166,7 @@ class KLDivLoss(_Loss):
         return ops.kl_div(input, target, self.reduction, self.log_target)
 
 
-class BCELoss(_Loss):
+class BCELoss(Loss):
     """-(t log(p) + (1 - t) log(1 - p)) for probabilities p; both of one shape.
 
     `weight` scales the elements, and broadcasts.

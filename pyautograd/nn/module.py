@@ -40,6 +40,27 @@ class Parameter(Tensor):
             self.requires_grad_()
 
 
+class Buffer(Tensor):
+    """A tensor that a Module registers as a buffer when it becomes an attribute.
+
+    Shares the memory of `data`. Saved with the others if `persistent`.
+
+    >>> import pyautograd as ag
+    >>> layer = ag.nn.Module()
+    >>> layer.mean = ag.nn.Buffer(ag.zeros(2))
+    >>> layer.state_dict()
+    {'mean': tensor([0., 0.])}
+    """
+
+    __slots__ = ("persistent",)
+
+    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
+        self._array = np.zeros(0, float32) if data is None else as_tensor(data)._array
+        self._node = None
+        self.grad = None
+        self.persistent = persistent
+
+
 class LoadResult(NamedTuple):
     """The keys that `load_state_dict(strict=False)` passed over."""
 
@@ -194,7 +215,7 @@ class Module:
         """Where an attribute belongs: by the value's kind, or where the name is registered."""
         kinds = self.__dict__
         if "_modules" not in kinds:
-            if isinstance(value, (Parameter, Module)):
+            if isinstance(value, (Parameter, Module, Buffer)):
                 raise AttributeError(
                     f"{type(self).__name__}: call super().__init__() before assigning {name!r}"
                 )
@@ -203,6 +224,8 @@ class Module:
             return self._parameters
         if isinstance(value, Module):
             return self._modules
+        if isinstance(value, Buffer) and name not in self._parameters and name not in self._modules:
+            return self._buffers
         for registry, expected in (
             (self._parameters, "a Parameter"),
             (self._modules, "a Module"),
@@ -234,6 +257,8 @@ class Module:
                 other.pop(name, None)
         if registry is not self._buffers:
             self._non_persistent.discard(name)
+        elif isinstance(value, Buffer):
+            (self._non_persistent.discard if value.persistent else self._non_persistent.add)(name)
         registry[name] = value
         self.__dict__[name] = value
 

@@ -12,6 +12,7 @@ from pyautograd.nn import init
 from pyautograd.nn.linear import new_parameter
 from pyautograd.nn.module import Module, Parameter
 from pyautograd.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from pyautograd.ops.response_norm import local_response_norm
 from pyautograd.tensor import Tensor, wrap
 
 
@@ -344,3 +345,25 @@ class RMSNorm(_BySample):
 
 def _shape_of(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+
+
+class LocalResponseNorm(Module):
+    """input / (k + alpha / size * s)^beta, s the sum of squares over `size` channels around.
+
+    (N, C, ...) in its shape. Krizhevsky et al., 2012.
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: Tensor) -> Tensor:
+        """In the shape of the input."""
+        return local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        """Settings."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -16,6 +16,17 @@ from pyautograd.ops.activation import gelu
 from pyautograd.ops.elementwise import relu
 from pyautograd.tensor import Tensor
 
+Activation = str | Callable[[Tensor], Tensor]
+
+
+def activation_of(layer: str, activation: Activation) -> Callable[[Tensor], Tensor]:
+    """The function of that name, or the function itself."""
+    if not isinstance(activation, str):
+        return activation
+    if activation not in ("relu", "gelu"):
+        raise ValueError(f"{layer}: activation is relu or gelu, got {activation!r}")
+    return relu if activation == "relu" else gelu
+
 
 class TransformerEncoderLayer(Module):
     """Self-attention and a network of two layers, each with a residual path and layer norm.
@@ -36,7 +47,7 @@ class TransformerEncoderLayer(Module):
         nhead: int,
         dim_feedforward: int = 2048,
         dropout: float = 0.1,
-        activation: str | Callable[[Tensor], Tensor] = relu,
+        activation: Activation = relu,
         layer_norm_eps: float = 1e-5,
         batch_first: bool = False,
         norm_first: bool = False,
@@ -56,13 +67,7 @@ class TransformerEncoderLayer(Module):
         self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
         self.dropout1 = Dropout(dropout)
         self.dropout2 = Dropout(dropout)
-        if isinstance(activation, str):
-            if activation not in ("relu", "gelu"):
-                raise ValueError(
-                    f"TransformerEncoderLayer: activation is relu or gelu, got {activation!r}"
-                )
-            activation = relu if activation == "relu" else gelu
-        self.activation = activation
+        self.activation = activation_of("TransformerEncoderLayer", activation)
 
     def forward(
         self,

@@ -20,7 +20,7 @@ __all__ = [
 
 Pair = int | Sequence[int]
 
-_SEVERAL = {1: "a tuple of one", 2: "a pair", 3: "a triple"}
+SEVERAL = {1: "a tuple of one", 2: "a pair", 3: "a triple"}
 
 
 def per_dim(op: str, name: str, value: Pair, dims: int, least: int = 1) -> tuple[int, ...]:
@@ -28,7 +28,7 @@ def per_dim(op: str, name: str, value: Pair, dims: int, least: int = 1) -> tuple
     every: Any = tuple(value) if isinstance(value, (tuple, list)) else (value,) * dims
     if len(every) != dims or any(not isinstance(v, int) or v < least for v in every):
         raise ValueError(
-            f"{op}: expected {name} as an integer or {_SEVERAL[dims]}, each at least {least}, "
+            f"{op}: expected {name} as an integer or {SEVERAL[dims]}, each at least {least}, "
             f"got {value}"
         )
     return every

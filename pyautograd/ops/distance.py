@@ -1,4 +1,4 @@
-"""Vectors scaled to length 1, and the angle between vectors."""
+"""Vectors scaled to length 1, and the angles and distances between vectors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pyautograd.tensor import Tensor
 __all__ = [
     "cosine_similarity",
     "normalize",
+    "pairwise_distance",
 ]
 
 
@@ -25,3 +26,15 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         for x, ndim in ((x1, max(x1.ndim, x2.ndim)), (x2, max(x1.ndim, x2.ndim)))
     )
     return sum(ew.mul(a, b), dim)
+
+
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The p-norm of x1 - x2 + eps along the last dimension; shapes broadcast.
+
+    >>> import pyautograd as ag
+    >>> ag.nn.functional.pairwise_distance(ag.tensor([3.0, 4.0]), ag.zeros(2))
+    tensor(5.0000)
+    """
+    return vector_norm(ew.add(ew.sub(x1, x2), eps), p, -1, keepdim)

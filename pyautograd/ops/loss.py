@@ -29,7 +29,8 @@ __all__ = [
 ]
 
 
-def _reduce(op: str, loss: Tensor, reduction: str) -> Tensor:
+def reduced(op: str, loss: Tensor, reduction: str) -> Tensor:
+    """The mean or the sum of the elements' losses, or these; ValueError for another word."""
     if reduction == "mean":
         return mean(loss)
     if reduction == "sum":
@@ -39,21 +40,22 @@ def _reduce(op: str, loss: Tensor, reduction: str) -> Tensor:
     raise ValueError(f"{op}: reduction is mean, sum or none, got {reduction!r}")
 
 
-def _same_shape(op: str, input: Tensor, target: Tensor) -> None:
+def same_shape(op: str, input: Tensor, target: Tensor) -> None:
+    """ValueError unless the shapes agree."""
     if input.shape != target.shape:
         raise ValueError(f"{op}: input of shape {input.shape}, target of shape {target.shape}")
 
 
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """(input - target)^2."""
-    _same_shape("mse_loss", input, target)
-    return _reduce("mse_loss", ew.square(ew.sub(input, target)), reduction)
+    same_shape("mse_loss", input, target)
+    return reduced("mse_loss", ew.square(ew.sub(input, target)), reduction)
 
 
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """|input - target|."""
-    _same_shape("l1_loss", input, target)
-    return _reduce("l1_loss", ew.abs(ew.sub(input, target)), reduction)
+    same_shape("l1_loss", input, target)
+    return reduced("l1_loss", ew.abs(ew.sub(input, target)), reduction)
 
 
 def huber_loss(
@@ -63,13 +65,13 @@ def huber_loss(
 
     Huber, 1964.
     """
-    _same_shape("huber_loss", input, target)
+    same_shape("huber_loss", input, target)
     if not delta > 0:
         raise ValueError(f"huber_loss: expected delta above 0, got {delta}")
     d = ew.sub(input, target)
     size = ew.abs(d)
     far = ew.mul(ew.sub(size, 0.5 * delta), delta)
-    return _reduce(
+    return reduced(
         "huber_loss", ew.where(ew.lt(size, delta), ew.mul(ew.square(d), 0.5), far), reduction
     )
 
@@ -85,12 +87,12 @@ def smooth_l1_loss(
         raise ValueError(f"smooth_l1_loss: expected beta of at least 0, got {beta}")
     if not beta:
         return l1_loss(input, target, reduction)
-    _same_shape("smooth_l1_loss", input, target)
+    same_shape("smooth_l1_loss", input, target)
     d = ew.sub(input, target)
     size = ew.abs(d)
     near = ew.mul(ew.square(d), 0.5 / beta)
     loss = ew.where(ew.lt(size, beta), near, ew.sub(size, 0.5 * beta))
-    return _reduce("smooth_l1_loss", loss, reduction)
+    return reduced("smooth_l1_loss", loss, reduction)
 
 
 def kl_div(
@@ -109,7 +111,7 @@ def kl_div(
         loss = ew.sub(self_part, ew.mul(target, input))
     if reduction == "batchmean":
         return ew.div(sum(loss), input.shape[0] if input.ndim else 1)
-    return _reduce("kl_div", loss, reduction)
+    return reduced("kl_div", loss, reduction)
 
 
 def binary_cross_entropy(
@@ -120,7 +122,7 @@ def binary_cross_entropy(
     Raises ValueError for values outside [0, 1]. `weight` scales the elements, and broadcasts.
     """
     op = "binary_cross_entropy"
-    _same_shape(op, input, target)
+    same_shape(op, input, target)
     if has_values(input) and input.numel():
         low, high = input._array.min(), input._array.max()
         if low < 0 or high > 1:
@@ -130,7 +132,7 @@ def binary_cross_entropy(
     rest = ew.sub(1.0, target)
     logs = [_log_from_100(x) for x in (input, ew.sub(1.0, input))]
     loss = ew.neg(ew.add(ew.mul(target, logs[0]), ew.mul(rest, logs[1])))
-    return _reduce(op, loss if weight is None else ew.mul(loss, weight), reduction)
+    return reduced(op, loss if weight is None else ew.mul(loss, weight), reduction)
 
 
 def _log_from_100(p: Tensor) -> Tensor:
@@ -151,13 +153,13 @@ def binary_cross_entropy_with_logits(
     Computed as (1 - t) x + (1 + (p - 1) t) softplus(-x).
     """
     op = "binary_cross_entropy_with_logits"
-    _same_shape(op, input, target)
+    same_shape(op, input, target)
     rest = ew.mul(ew.sub(1.0, target), input)
     tail = ew.softplus(ew.neg(input))
     if pos_weight is not None:
         tail = ew.mul(ew.add(ew.mul(ew.sub(pos_weight, 1.0), target), 1.0), tail)
     loss = ew.add(rest, tail)
-    return _reduce(op, loss if weight is None else ew.mul(loss, weight), reduction)
+    return reduced(op, loss if weight is None else ew.mul(loss, weight), reduction)
 
 
 def _classes(
@@ -227,7 +229,7 @@ def nll_loss(
         share = ones if share is None else ew.mul(share, ones)
     if reduction == "mean" and share is not None:
         return ew.div(sum(loss), sum(share))
-    return _reduce(op, loss, reduction)
+    return reduced(op, loss, reduction)
 
 
 def _per_class(weights: Tensor, input: Tensor) -> Tensor:
@@ -319,7 +321,7 @@ def cross_entropy(
             weight = weight.detach()
         loss, _ = _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
         return reshape(loss, ()) if one and reduction == "none" else loss
-    _same_shape("cross_entropy", input, target)
+    same_shape("cross_entropy", input, target)
     dim = 0 if input.ndim == 1 else 1
     log_p = log_softmax(input, dim)
     if label_smoothing:
@@ -332,4 +334,4 @@ def cross_entropy(
     if reduction == "mean":
         samples = input.numel() // input.shape[dim] if input.shape[dim] else 0
         return ew.div(sum(loss), samples or float("nan"))
-    return _reduce("cross_entropy", loss, reduction)
+    return reduced("cross_entropy", loss, reduction)

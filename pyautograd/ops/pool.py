@@ -4,13 +4,14 @@ size, so that the adaptive one is the same op.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pyautograd import _C
 from pyautograd.op import primitive
-from pyautograd.ops.conv import Pair, pair, window_count
+from pyautograd.ops.conv import SEVERAL, Pair, pair, per_dim, window_count
 from pyautograd.ops.shape import reshape
 from pyautograd.tape import OUT, SHAPE
 from pyautograd.tensor import Tensor
@@ -30,10 +31,11 @@ def _pooled(size: int, kernel: int, stride: int, padding: int, dilation: int, ce
     return count
 
 
-def _geometry(op: str, kernel_size: Pair, stride: Pair | None, padding: Pair) -> Any:
-    kernel = pair(op, "kernel_size", kernel_size)
-    steps = kernel if stride is None or stride == () else pair(op, "stride", stride)
-    border = pair(op, "padding", padding, 0)
+def pool_geometry(op: str, dims: int, kernel_size: Pair, stride: Pair | None, padding: Pair) -> Any:
+    """Kernel, stride and padding for each of the last `dims` dimensions."""
+    kernel = per_dim(op, "kernel_size", kernel_size, dims)
+    steps = kernel if stride is None or stride == () else per_dim(op, "stride", stride, dims)
+    border = per_dim(op, "padding", padding, dims, 0)
     if any(2 * p > k for p, k in zip(border, kernel, strict=True)):
         raise ValueError(f"{op}: padding {border} is more than half of the kernel {kernel}")
     return kernel, steps, border
@@ -46,12 +48,14 @@ def _images(op: str, input: Tensor) -> Tensor:
     return input if input.ndim == 4 else reshape(input, (1, *input.shape))
 
 
-def _counts(
-    op: str, input: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
-) -> Any:
+def pool_counts(
+    op: str, input: Any, geometry: tuple[Any, Any, Any], dilation: Any, ceil: bool
+) -> list[int]:
+    """How many windows along each dimension after the second; ValueError where there is none."""
+    kernel, stride, padding = geometry
     counts = [
         _pooled(input.shape[2 + i], kernel[i], stride[i], padding[i], dilation[i], ceil)
-        for i in range(2)
+        for i in range(len(kernel))
     ]
     if any(n < 1 for n in counts):
         raise ValueError(
@@ -72,7 +76,7 @@ _max_pool2d = primitive(
         K.max_pool2d_scatter(g, saved[0], tuple(saved[1][2:]), kernel, stride, padding, dilation),
     ),
     lambda x, kernel, stride, padding, dilation, ceil: (
-        (*x.shape[:2], *_counts("max_pool2d", x, kernel, stride, padding, dilation, ceil)),
+        (*x.shape[:2], *pool_counts("max_pool2d", x, (kernel, stride, padding), dilation, ceil)),
         x.dtype,
     ),
     saves=(OUT - 1, SHAPE),
@@ -134,7 +138,7 @@ def max_pool2d(
               [13., 15.]]]])
     """
     x = _images("max_pool2d", input)
-    kernel, steps, border = _geometry("max_pool2d", kernel_size, stride, padding)
+    kernel, steps, border = pool_geometry("max_pool2d", 2, kernel_size, stride, padding)
     geometry = kernel, steps, border, pair("max_pool2d", "dilation", dilation)
     out, mask = _max_pool2d(x, *geometry, bool(ceil_mode))
     shape = out.shape[4 - input.ndim :]
@@ -157,7 +161,7 @@ def _added(x: Any, rows: Windows, columns: Windows) -> int:
 
 
 # avg_pool2d(x, rows, columns): sums over rows x columns, times both factors.
-_avg_pool2d = primitive(
+average = primitive(
     "avg_pool2d",
     "window",
     _C.avg_pool2d,
@@ -180,8 +184,61 @@ primitive(
 )
 
 
+def average_windows(
+    op: str,
+    sizes: Sequence[int],
+    counts: Sequence[int],
+    geometry: tuple[Any, Any, Any],
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> list[Windows]:
+    """The windows along each dimension, whose factors multiply to one over the divisor."""
+    if divisor_override is not None and divisor_override == 0:
+        raise ValueError(f"{op}: divisor_override must not be 0")
+    windows = []
+    for i, (size, count) in enumerate(zip(sizes, counts, strict=True)):
+        kernel, step, border = (g[i] for g in geometry)
+        first = np.arange(count) * step - border
+        last = np.minimum(first + kernel, size + border)
+        begin, end = np.maximum(first, 0), np.minimum(last, size)
+        if divisor_override is not None:
+            factor = np.full(count, 1.0 / divisor_override if i == 0 else 1.0)
+        else:
+            factor = 1.0 / (last - first if count_include_pad else np.maximum(end - begin, 1))
+        windows.append((begin.astype(np.int64), end.astype(np.int64), factor))
+    return windows
+
+
+def adaptive_sizes(op: str, output_size: Any, sizes: Sequence[int]) -> list[int]:
+    """The output's size in each dimension, where None is the input's."""
+    dims = len(sizes)
+    asked = (output_size,) * dims if isinstance(output_size, int) else tuple(output_size)
+    if len(asked) != dims or any(
+        n is not None and (not isinstance(n, int) or n < 0) for n in asked
+    ):
+        raise ValueError(
+            f"{op}: expected output_size as an integer or {SEVERAL[dims]}, got {output_size}"
+        )
+    if not all(sizes):
+        raise ValueError(f"{op}: nothing to pool in input of size {tuple(sizes)}")
+    return [size if n is None else n for n, size in zip(asked, sizes, strict=True)]
+
+
+def adaptive_windows(size: int, count: int) -> tuple[Any, Any]:
+    """Begin and end of each window: floor(i size / count) to ceil((i + 1) size / count)."""
+    at = np.arange(count)
+    begin, end = at * size // max(count, 1), -(-(at + 1) * size // max(count, 1))
+    return begin.astype(np.int64), end.astype(np.int64)
+
+
+def adaptive_average_windows(op: str, output_size: Any, sizes: Sequence[int]) -> list[Windows]:
+    """The windows along each dimension, with the means' factors."""
+    ends = map(adaptive_windows, sizes, adaptive_sizes(op, output_size, sizes))
+    return [(begin, end, 1.0 / (end - begin)) for begin, end in ends]
+
+
 def _run(input: Tensor, x: Tensor, rows: Windows, columns: Windows) -> Tensor:
-    out = _avg_pool2d(x, rows, columns)
+    out = average(x, rows, columns)
     return out if input.ndim == 4 else reshape(out, out.shape[1:])
 
 
@@ -200,20 +257,11 @@ def avg_pool2d(
     `ceil_mode`); `divisor_override` replaces it.
     """
     x = _images("avg_pool2d", input)
-    kernel, steps, border = _geometry("avg_pool2d", kernel_size, stride, padding)
-    counts = _counts("avg_pool2d", x, kernel, steps, border, (1, 1), ceil_mode)
-    if divisor_override is not None and divisor_override == 0:
-        raise ValueError("avg_pool2d: divisor_override must not be 0")
-    windows = []
-    for i in range(2):
-        size, first = x.shape[2 + i], np.arange(counts[i]) * steps[i] - border[i]
-        last = np.minimum(first + kernel[i], size + border[i])
-        begin, end = np.maximum(first, 0), np.minimum(last, size)
-        if divisor_override is not None:
-            factor = np.full(counts[i], 1.0 / divisor_override if i == 0 else 1.0)
-        else:
-            factor = 1.0 / (last - first if count_include_pad else np.maximum(end - begin, 1))
-        windows.append((begin.astype(np.int64), end.astype(np.int64), factor))
+    geometry = pool_geometry("avg_pool2d", 2, kernel_size, stride, padding)
+    counts = pool_counts("avg_pool2d", x, geometry, (1, 1), ceil_mode)
+    windows = average_windows(
+        "avg_pool2d", x.shape[2:], counts, geometry, count_include_pad, divisor_override
+    )
     return _run(input, x, *windows)
 
 
@@ -223,18 +271,5 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     Window i of n covers floor(i H / n) to ceil((i + 1) H / n).
     """
     x = _images("adaptive_avg_pool2d", input)
-    sizes = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
-    if len(sizes) != 2 or any(n is not None and (not isinstance(n, int) or n < 0) for n in sizes):
-        raise ValueError(
-            f"adaptive_avg_pool2d: expected output_size as an integer or a pair, got {output_size}"
-        )
-    windows = []
-    for i, n in enumerate(sizes):
-        size = x.shape[2 + i]
-        if not size:
-            raise ValueError(f"adaptive_avg_pool2d: nothing to average in input {input.shape}")
-        count = size if n is None else n
-        at = np.arange(count)
-        begin, end = at * size // max(count, 1), -(-(at + 1) * size // max(count, 1))
-        windows.append((begin.astype(np.int64), end.astype(np.int64), 1.0 / (end - begin)))
+    windows = adaptive_average_windows("adaptive_avg_pool2d", output_size, x.shape[2:])
     return _run(input, x, *windows)

@@ -232,10 +232,11 @@ def _dropout(op: str, input: Tensor, p: float, training: bool, shape: tuple[int,
     return ew.mul(input, sampled(draw, shape, default_generator))
 
 
-def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zeroes each element with probability p and divides the others by 1 - p, in training.
 
-    Srivastava et al., 2014, in the inverted form that leaves evaluation alone.
+    Srivastava et al., 2014, in the inverted form that leaves evaluation alone. `inplace` is
+    taken so that programs written for PyTorch run; the input never changes.
     """
     return _dropout("dropout", input, p, training, input.shape)
 
@@ -248,12 +249,16 @@ def _channels(op: str, input: Tensor, p: float, training: bool, spatial: int) ->
     return _dropout(op, input, p, training, (*input.shape[:-spatial], *(1,) * spatial))
 
 
-def dropout1d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+def dropout1d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
     """Zeroes whole channels of (N, C, L) or (C, L) with probability p; see `dropout`."""
     return _channels("dropout1d", input, p, training, 1)
 
 
-def dropout2d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+def dropout2d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
     """Zeroes whole channels of images (N, C, H, W) or (C, H, W) with probability p.
 
     Tompson et al., 2015.
@@ -261,6 +266,8 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     return _channels("dropout2d", input, p, training, 2)
 
 
-def dropout3d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+def dropout3d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
     """Zeroes whole channels of volumes (N, C, D, H, W) or (C, D, H, W) with probability p."""
     return _channels("dropout3d", input, p, training, 3)

@@ -63,6 +63,7 @@ class Optimizer:
 
     # The kernel that takes what was prepared for all groups, checks it, and runs.
     _kernel: Callable[[list[Any]], None]
+    has_kernel = True  # whether that is native: then plans call it without Python
 
     def _keep(self, params: list[Tensor], work: Any) -> None:
         """Takes over the state after a step: called with what was prepared for a group."""
@@ -70,6 +71,8 @@ class Optimizer:
 
     # Entries that a loaded state must have for each parameter it knows.
     _required: tuple[str, ...] = ()
+    # Entries that are a number, as a float64 tensor without dimensions.
+    _scalars: tuple[str, ...] = ()
 
     # ---- use -------------------------------------------------------------------------------------
 
@@ -124,7 +127,10 @@ class Optimizer:
         chosen = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
         if state.tracing and (trace := tracer()) is not None:
             trace.step(self, chosen)
-        elif state.building and (graph := graph_of([p.grad for p in sum(chosen, [])])) is not None:
+        elif (
+            state.building
+            and (graph := graph_of([[p.grad for p in c] for c in chosen])) is not None
+        ):
             graph.run(self.step)
         else:
             self._update(chosen)
@@ -186,8 +192,10 @@ class Optimizer:
                     f"{which} of shape {p.shape} has strides {p.stride()}: expected contiguous "
                     "memory"
                 )
-            for value in self.state.get(p, {}).values():
-                if isinstance(value, Tensor) and not _same_layout(array, value._array):
+            for name, value in self.state.get(p, {}).items():
+                if not isinstance(value, Tensor) or name in self._scalars:
+                    continue
+                if not _same_layout(array, value._array):
                     return ValueError(
                         f"{which} is {p.dtype} of shape {p.shape}, and its state is not: was the "
                         "parameter changed after the first step?"
@@ -253,7 +261,7 @@ class Optimizer:
                 raise ValueError(f"{where}: parameter {number} has no {', '.join(missing)}")
             p = params[number]
             state[p] = {
-                name: _entry(f"{where}: parameter {number}: {name}", name, value, p)
+                name: self._loaded(f"{where}: parameter {number}: {name}", name, value, p)
                 for name, value in entries.items()
                 if value is not None
             }
@@ -264,6 +272,22 @@ class Optimizer:
             self._check_group(groups[-1])
         self.state = state
         self.param_groups = groups
+
+    def _loaded(self, where: str, name: str, value: Any, p: Tensor) -> Any:
+        """One entry of a loaded state: a number for "step" and `_scalars`, else an array in the
+        parameter's shape.
+        """
+        array = value._array if isinstance(value, Tensor) else np.asarray(value)
+        if name == "step" or name in self._scalars:
+            if array.size != 1 or array.dtype.kind not in "iuf":
+                raise ValueError(f"{where}: expected a number, got {value!r}")
+            return int(array.item()) if name == "step" else wrap(np.full((), float(array.item())))
+        if array.shape != p.shape or array.dtype.kind != "f":
+            raise ValueError(
+                f"{where}: expected floats of shape {p.shape}, got {array.dtype} of shape "
+                f"{array.shape}"
+            )
+        return wrap(np.array(array, dtype=p.dtype, order="C"))
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -276,20 +300,6 @@ class Optimizer:
 def _plain(value: Any) -> Any:
     """A setting as it was given: files may have turned a tuple into a list."""
     return tuple(value) if isinstance(value, list) else value
-
-
-def _entry(where: str, name: str, value: Any, p: Tensor) -> Any:
-    """One entry of a loaded state: a number for "step", else an array in the parameter's shape."""
-    array = value._array if isinstance(value, Tensor) else np.asarray(value)
-    if name == "step":
-        if array.size != 1 or array.dtype.kind not in "iuf":
-            raise ValueError(f"{where}: expected a number, got {value!r}")
-        return int(array.item())
-    if array.shape != p.shape or array.dtype.kind != "f":
-        raise ValueError(
-            f"{where}: expected floats of shape {p.shape}, got {array.dtype} of shape {array.shape}"
-        )
-    return wrap(np.array(array, dtype=p.dtype, order="C"))
 
 
 def check_at_least_0(optimizer: Optimizer, group: Mapping[str, Any], *names: str) -> None:

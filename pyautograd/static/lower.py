@@ -15,7 +15,7 @@ import numpy as np
 from pyautograd import _C, modes
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value, is_view
 from pyautograd.static.notes import StepNote, note_of
-from pyautograd.static.plan import OptimizerStep, Plan, PythonStep, Slot
+from pyautograd.static.plan import OptimizerStep, Plan, PythonStep, PythonUpdate, Slot
 
 _ALIGNMENT = 64
 
@@ -152,6 +152,9 @@ class _Lowering:
         for step in self.steps:
             if step.call is not None and step.name != "optimizer":
                 parts.append(PythonStep(step.call, step.inputs, step.outputs))
+                continue
+            if step.call is not None and not step.call.attrs[0].has_kernel:
+                parts.append(PythonUpdate(step.call))
                 continue
             if step.call is not None:
                 optimizers.append(OptimizerStep(*step.call.attrs))
@@ -307,7 +310,7 @@ class _Lowering:
         """The native step of a call, with copies before it where it takes no other layouts."""
         ints: list[int] = []
         numbers: list[float] = []
-        if not _flatten(call.attrs, ints, numbers):
+        if call.by_python or not _flatten(call.attrs, ints, numbers):
             return None
         if any(not isinstance(x, Value) and x is not None for x in call.operands):
             return None

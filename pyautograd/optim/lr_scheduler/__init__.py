@@ -6,20 +6,25 @@ optimiser. `step()` is called once an epoch, after the optimiser's.
 
 from pyautograd.optim.lr_scheduler.base import LRScheduler
 from pyautograd.optim.lr_scheduler.cycle import CosineAnnealingWarmRestarts, OneCycleLR
+from pyautograd.optim.lr_scheduler.cyclic import CyclicLR
 from pyautograd.optim.lr_scheduler.decay import (
     ConstantLR,
     CosineAnnealingLR,
     ExponentialLR,
     LambdaLR,
     LinearLR,
+    MultiplicativeLR,
     MultiStepLR,
     PolynomialLR,
     StepLR,
 )
 from pyautograd.optim.lr_scheduler.plateau import ReduceLROnPlateau
-from pyautograd.optim.lr_scheduler.sequence import SequentialLR
+from pyautograd.optim.lr_scheduler.sequence import ChainedScheduler, SequentialLR
 
 __all__ = [
+    "ChainedScheduler",
+    "CyclicLR",
+    "MultiplicativeLR",
     "ConstantLR",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",

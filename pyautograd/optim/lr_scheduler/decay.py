@@ -24,7 +24,9 @@ class LambdaLR(LRScheduler):
             list(lr_lambda) if several else [lr_lambda] * n
         )
         if len(self.lr_lambdas) != n:
-            raise ValueError(f"LambdaLR: {len(self.lr_lambdas)} functions for {n} groups")
+            raise ValueError(
+                f"{type(self).__name__}: {len(self.lr_lambdas)} functions for {n} groups"
+            )
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -37,6 +39,22 @@ class LambdaLR(LRScheduler):
     def state_dict(self) -> dict[str, Any]:
         """All but the optimiser and the functions."""
         return {name: value for name, value in super().state_dict().items() if name != "lr_lambdas"}
+
+
+class MultiplicativeLR(LambdaLR):
+    """The rate times lr_lambda(epoch), at each epoch but the first; one function, or one a group.
+
+    The functions are not part of `state_dict`.
+    """
+
+    def get_lr(self) -> list[float]:
+        """The present rates times lr_lambda(epoch)."""
+        if self.last_epoch == 0:
+            return self._present()
+        return [
+            lr * function(self.last_epoch)
+            for lr, function in zip(self._present(), self.lr_lambdas, strict=True)
+        ]
 
 
 class StepLR(LRScheduler):

@@ -1,4 +1,4 @@
-"""What is done to the parameters of a whole model: clipping gradients, one vector of all values."""
+"""Clipping the gradients of a whole model, and one vector of all its parameters."""
 
 from __future__ import annotations
 
@@ -31,14 +31,53 @@ def _replace(p: Tensor, op: str, values: Tensor) -> None:
         assign(grad, op, (...,), values)
 
 
-def _norm(grads: list[Tensor], norm_type: float) -> Tensor:
-    """The norm of all gradients as one vector, in float64."""
-    magnitudes = [g.detach().double().abs() for g in grads if g.numel()]
+def _norm(op: str, tensors: list[Any], norm_type: float, error_if_nonfinite: bool) -> Tensor:
+    """The norm of all of them as one vector, in float64."""
+    if not norm_type > 0:
+        raise ValueError(f"{op}: expected a positive norm_type, got {norm_type}")
+    magnitudes = [g.detach().double().abs() for g in tensors if g.numel()]
     if not magnitudes:
-        return tensor(0.0, dtype=np.float64)
-    if norm_type == math.inf:
-        return stack([x.amax() for x in magnitudes]).amax()
-    return stack([(x**norm_type).sum() for x in magnitudes]).sum() ** (1.0 / norm_type)
+        total = tensor(0.0, dtype=np.float64)
+    elif norm_type == math.inf:
+        total = stack([x.amax() for x in magnitudes]).amax()
+    else:
+        total = stack([(x**norm_type).sum() for x in magnitudes]).sum() ** (1.0 / norm_type)
+    if error_if_nonfinite and not math.isfinite(total.item()):
+        raise RuntimeError(f"{op}: the gradients' norm is {total.item()}")
+    return total
+
+
+def _clip(op: str, chosen: list[Tensor], max_norm: float, total: Tensor) -> None:
+    factor = clamp(max_norm / (total + 1e-6), max=1.0)  # a NaN spreads, as without clipping
+    for p in chosen:
+        grad: Any = p.grad
+        _replace(p, op, grad.detach() * factor)
+
+
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """The norm of all tensors as one vector, in the dtype of the first; a scalar.
+
+    >>> import pyautograd as ag
+    >>> ag.nn.utils.get_total_norm([ag.tensor([3.0]), ag.tensor([[4.0]])])
+    tensor(5.)
+    """
+    listed = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    with no_grad():
+        total = _norm("get_total_norm", listed, norm_type, error_if_nonfinite)
+        return total.to(listed[0].dtype if listed else np.float32)
+
+
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor
+) -> None:
+    """Scales all gradients by max_norm / total_norm, where that is below 1.
+
+    The second half of `clip_grad_norm_`: `total_norm` comes from `get_total_norm`.
+    """
+    with no_grad():
+        _clip("clip_grads_with_norm_", _with_gradients(parameters), max_norm, total_norm.double())
 
 
 def clip_grad_norm_(
@@ -61,17 +100,11 @@ def clip_grad_norm_(
     >>> p.grad
     tensor([0.6000, 0.8000])
     """
-    if not norm_type > 0:
-        raise ValueError(f"clip_grad_norm_: expected a positive norm_type, got {norm_type}")
     chosen = _with_gradients(parameters)
     grads: list[Any] = [p.grad for p in chosen]
     with no_grad():
-        total = _norm(grads, norm_type)
-        if error_if_nonfinite and not math.isfinite(total.item()):
-            raise RuntimeError(f"clip_grad_norm_: the gradients' norm is {total.item()}")
-        factor = clamp(max_norm / (total + 1e-6), max=1.0)  # a NaN spreads, as without clipping
-        for p, g in zip(chosen, grads, strict=True):
-            _replace(p, "clip_grad_norm_", g.detach() * factor)
+        total = _norm("clip_grad_norm_", grads, norm_type, error_if_nonfinite)
+        _clip("clip_grad_norm_", chosen, max_norm, total)
         return total.to(grads[0].dtype if grads else np.float32)
 
 
@@ -108,6 +141,8 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
 __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
+    "clip_grads_with_norm_",
+    "get_total_norm",
     "parameters_to_vector",
     "vector_to_parameters",
 ]
