@@ -57,6 +57,7 @@ format: $(VENV)/test.stamp
 SPHINX := $(BIN)/python -m sphinx -W --keep-going -q -j auto -c docs
 docs: $(VENV)/docs.stamp
 	$(BIN)/pytest docs tests/test_docs.py $(ARGS)
+	rm -rf build/docs
 	$(SPHINX) docs build/docs
 	$(SPHINX) -D language=zh_CN docs/zh build/docs/zh
 	$(BIN)/python docs/check_links.py build/docs

@@ -14,7 +14,6 @@ copyright = "the authors of pyautograd"
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "docstrings",
     "languages",
@@ -39,6 +38,18 @@ html_theme = "furo"
 html_title = "pyautograd"
 html_static_path = [str(HERE / "_static")]
 html_css_files = ["site.css"]
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/language.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
 html_copy_source = False
 html_show_sphinx = False
+html_show_search_summary = False  # they would be fetched, which pages opened as files may not
+html_search_options = {"dict": str(HERE / "zh" / "words.txt")}
 html_theme_options = {"navigation_with_keys": True}

@@ -1,11 +1,14 @@
-"""The command line: `pyautograd train`, also as `python -m pyautograd train`."""
+"""The command line, `pyautograd` and `python -m pyautograd`: runs a command of `commands`."""
 
 from __future__ import annotations
 
+import os
 import sys
-from importlib.util import find_spec
 
-_NEEDED = ("typer", "rich", "matplotlib")
+from pyautograd.terminal import missing
+
+_NEEDED = {"cli": ("typer", "rich"), "train": ("typer", "rich", "matplotlib")}
+_CLOSED = 128 + 13  # the status of a program that SIGPIPE has ended
 
 
 def main() -> None:
@@ -15,15 +18,25 @@ def main() -> None:
 
 def run(arguments: list[str] | None = None) -> int | str:
     """What to exit with: a status, or an error to print. The program's own arguments if None."""
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        return f"pyautograd: {', '.join(missing)} missing: pip install 'pyautograd[train]'"
-    from pyautograd.training.command import app
+    arguments = sys.argv[1:] if arguments is None else arguments
+    extra = "train" if arguments[:1] == ["train"] else "cli"
+    absent = missing(*_NEEDED[extra])
+    if absent:
+        return f"pyautograd: {', '.join(absent)} missing: pip install 'pyautograd[{extra}]'"
+    from pyautograd.commands import app
+    from pyautograd.commands.explain import protected
     from pyautograd.training.settings import RunError
 
+    if arguments[:1] == ["explain"]:
+        arguments = protected(arguments)
     try:
-        return int(app(arguments, prog_name="pyautograd", standalone_mode=False) or 0)
-    except (RunError, OSError) as error:
+        status = int(app(arguments, prog_name="pyautograd", standalone_mode=False) or 0)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read what we print has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _CLOSED
+    except (RunError, OSError, ImportError) as error:
         return f"pyautograd: {' '.join(str(error).split())}"
     except KeyboardInterrupt:
         return 130

@@ -188,9 +188,14 @@ def tracer() -> Any:
     return getattr(_tracer, "value", None)
 
 
+def in_graph() -> bool:
+    """Whether this thread is building a static graph, so that ops compute nothing."""
+    return bool(state.tracing) and tracer() is not None
+
+
 def refuse_in_graph(what: str) -> None:
     """GraphError where a static graph is being built: Python would do it once, not at each run."""
-    if state.tracing and tracer() is not None:
+    if in_graph():
         from pyautograd.graph import GraphError
 
         raise GraphError(f"{what} cannot be part of a static graph; do it outside of the function")

@@ -7,13 +7,16 @@ import os
 import sys
 from types import FrameType
 
-_PACKAGE = os.path.dirname(__file__) + os.sep
+import numpy as np
+
+# NumPy is no code of the user's either: it may ask a symbol for what it does not know.
+_LIBRARIES = tuple([os.path.dirname(module) + os.sep for module in (__file__, np.__file__)])
 
 
 def users_frame() -> FrameType:
-    """The innermost frame outside this package."""
+    """The innermost frame outside this package and NumPy."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_LIBRARIES):
         frame = frame.f_back
     return frame
 
@@ -34,7 +37,7 @@ def users_line_of(error: BaseException) -> str:
     """The line outside this package that called what raised the error."""
     found, trace = None, error.__traceback__
     while trace is not None:
-        if not trace.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        if not trace.tb_frame.f_code.co_filename.startswith(_LIBRARIES):
             found = trace
         trace = trace.tb_next
     if found is None:

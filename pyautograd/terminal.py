@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 
-def needs(*modules: str) -> None:
-    """ImportError that names the extra, unless these modules are there."""
-    from importlib.util import find_spec
-
-    missing = []
+def missing(*modules: str) -> list[str]:
+    """Those of the modules that are not installed."""
+    absent = []
     for name in modules:
         try:
             found = find_spec(name)
         except ValueError:  # sys.modules has None in its place
             found = None
         if found is None:
-            missing.append(name)
-    if missing:
-        raise ImportError(f"{', '.join(missing)} missing: pip install 'pyautograd[cli]'")
+            absent.append(name)
+    return absent
+
+
+def needs(*modules: str) -> None:
+    """ImportError that names the extra, unless these modules are there."""
+    absent = missing(*modules)
+    if absent:
+        raise ImportError(f"{', '.join(absent)} missing: pip install 'pyautograd[cli]'")
 
 
 def table_of(*columns: str) -> Any:

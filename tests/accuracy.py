@@ -1,4 +1,4 @@
-"""How errors of the vector functions are measured: by test_accuracy.py, and for the site's table."""
+"""How errors of the vector functions are measured: for test_accuracy.py and the site's table."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ FUNCTIONS = {
     "sin": (np.sin, 1.5),
     "cos": (np.cos, 1.5),
     "tan": (np.tan, 3.0),
+    "asin": (np.arcsin, 1.5),
+    "acos": (np.arccos, 1.5),
+    "atan": (np.arctan, 1.5),
+    "sinh": (np.sinh, 1.5),
+    "cosh": (np.cosh, 1.5),
     "erf": (np.vectorize(math.erf), 2.0),
     "gelu": (gelu, 7.0),
     "silu": (lambda x: x * np.exp(-np.logaddexp(0, -x)), 3.0),

@@ -13,6 +13,7 @@ import pyautograd as ag
 from pyautograd import _C, modes
 
 sys.path.insert(0, str(Path(__file__).parent))  # cases.py, references.py
+from browser import browser  # noqa: F401  # a fixture: one for all tests
 
 
 @pytest.fixture

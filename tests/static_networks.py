@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,10 @@ import numpy as np
 
 import pyautograd as ag
 from pyautograd import nn
+from pyautograd.static.graph import Graph
+from pyautograd.static.lower import lower
+from pyautograd.static.passes import PASSES
+from pyautograd.static.verify import Verifier
 
 F = nn.functional
 
@@ -94,6 +99,27 @@ def training_step(model: nn.Module, optimizer: Any) -> Callable[..., Any]:
         return loss
 
     return step
+
+
+def verify_passes(monkeypatch: Any) -> None:
+    """From now on, each pass is followed by the verifier, and the arena's places are looked at."""
+
+    def verified(graph: Graph) -> str:
+        verifier = Verifier(graph)
+        for improve in PASSES:
+            improve(graph)
+            verifier.check(improve.__name__)
+        return "verified"
+
+    def placed(graph: Graph) -> Any:
+        plan = lower(graph)
+        for (at, size, _, first, last), other in itertools.combinations(plan.places, 2):
+            together = first <= other[4] and other[3] <= last
+            assert not (together and at < other[0] + other[1] and other[0] < at + size)
+        return plan
+
+    monkeypatch.setattr("pyautograd.static.program.PASSES", [verified])
+    monkeypatch.setattr("pyautograd.static.program.lower", placed)
 
 
 def assert_equal(a: Any, b: Any) -> None:

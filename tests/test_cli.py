@@ -1,4 +1,4 @@
-"""`pyautograd train`, run as a user runs it."""
+"""The command line, run as a user runs it."""
 
 import csv
 import os
@@ -15,6 +15,7 @@ from image_files import write_cifar, write_mnist
 import pyautograd as ag
 from pyautograd import cli
 from pyautograd.data import load_digits
+from pyautograd.expression import evaluate
 from pyautograd.training.network import convolutional_network
 from pyautograd.training.settings import Settings
 from pyautograd.training.trainer import Trainer
@@ -274,6 +275,213 @@ def test_help_tells_every_option(tmp_path):
     assert ag.__version__ in out
 
 
+# ---- explain -------------------------------------------------------------------------------------
+
+
+def explain(capsys, *arguments):
+    """(status, standard output, standard error), in this process."""
+    status = cli.run(["explain", *arguments])
+    out = capsys.readouterr()
+    return status, out.out, out.err
+
+
+def test_explain_shows_steps_graph_and_gradients(tmp_path):
+    status, out, err = pyautograd("explain", "(2*100 + 3*150) * 1.1", folder=tmp_path)
+    assert (status, err) == (0, "")
+    assert "\x1b" not in out
+    assert re.search(r"15 +end +apply: 650 \* 1.1 = 715 +715", out)
+    assert re.search(r"8 +\* +push \* +200 3 +\( \+ \*", out)
+    assert "* = 715   gradient 1\n├─ + = 650   gradient 1.1" in out
+    assert re.search(r"\n100 +100 +2.2\n", out)
+
+
+VALUES = {
+    "1 + 2*3": 7.0,
+    "2^3^2": 512.0,
+    "2**-1": 0.5,
+    "-2^2": -4.0,
+    "--2": 2.0,
+    "---2": -2.0,
+    "8/4/2": 1.0,
+    "2-3-4": -5.0,
+    "-(1 - 2) * +3": 3.0,
+    "sqrt(16) + exp(0)": 5.0,
+    "max(1, min(5, 3))": 3.0,
+    "relu(-1) + abs(-2)": 2.0,
+    "2 × 3 ÷ 4 − 1": 0.5,
+    ".5 + 1e-1 + 1.": 1.6,
+    "cos(π)": -1.0,
+    "1/0": float("inf"),
+    "1e400": float("inf"),
+}
+
+
+@pytest.mark.parametrize("text", VALUES)
+def test_values(text):
+    assert evaluate(text).result.value == pytest.approx(VALUES[text])
+
+
+def test_values_that_are_none(capsys):
+    for text in ("0/0", "log(-1)", "nan"):
+        found = evaluate(text, {"nan": float("nan")})
+        assert np.isnan(found.result.value)
+    status, out, err = explain(capsys, "0/0 + log(0-1)")
+    assert (status, err) == (0, "")
+    assert "The result is nan" in out
+
+
+def test_html_writes_the_page(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("igraph")
+    monkeypatch.chdir(tmp_path)
+    status, out, err = explain(capsys, "2*x + 2", "--let", "x=3", "--html", "page.html")
+    assert (status, err) == (0, "")
+    assert out.endswith("page.html steps through it in a browser.\n")
+    page = (tmp_path / "page.html").read_text()
+    assert "2*x + 2" in page
+    assert '"2 (2)"' in page
+    status, out, err = explain(capsys, "2", "--html", "absent/page.html")
+    assert "No such file" in status
+
+
+def test_a_name_is_one_number_however_often_it_stands(capsys):
+    status, out, _ = explain(capsys, "x*x + 3*x", "--let", "x=5", "--let", "人=1")
+    assert status == 0
+    assert re.search(r"\nx +5 +13\n", out)
+    status, out, _ = explain(capsys, "-x + 人", "--let", "x=2", "--let", "人=1")
+    assert status == 0
+    assert "The result is -1" in out
+    assert explain(capsys, "2", "+", "3")[0] == 0
+
+
+MISTAKES = {
+    "": (1, "expected a number, a name or '('"),
+    "   ": (1, "expected a number, a name or '('"),
+    "2 +": (4, "expected a number, a name or '('"),
+    "2 3": (3, "expected an operator"),
+    "2 $ 3": (3, "cannot read '$'"),
+    "((1)": (1, "nothing closes this '('"),
+    "1)": (2, "nothing opens this ')'"),
+    "()": (2, "expected a number, a name or '('"),
+    "sin 2": (5, "expected '(' after sin"),
+    "sin": (4, "expected '(' after sin"),
+    "max(1)": (1, "max takes 2 arguments, got 1"),
+    "max(1,2,3)": (1, "max takes 2 arguments, got 3"),
+    "(1,2)": (3, "a comma separates the arguments of max and min only"),
+    "sin(1,2)": (6, "a comma separates the arguments of max and min only"),
+    "2*y": (3, "unknown name 'y'; give it a value by --let y=1"),
+    "人+": (3, "expected a number, a name or '('"),
+    "3 人": (3, "expected an operator"),
+}
+
+
+@pytest.mark.parametrize("text", MISTAKES)
+def test_a_mistake_is_pointed_at(capsys, text):
+    column, message = MISTAKES[text]
+    status, out, err = explain(capsys, text, "--let", "人=1")
+    assert (status, out) == (2, "")
+    said, shown, caret = err.rstrip("\n").split("\n")
+    # The shell's quotes keep spaces at the ends, the message does not count them.
+    assert said == f"pyautograd: column {column}: {message}"
+    assert shown.strip() == text.strip()
+    wide = sum(c == "人" for c in text[: column - 1])  # takes two columns
+    assert caret == " " * (2 + column - 1 + wide) + "^"
+
+
+def test_a_mistake_in_a_long_expression_shows_its_surroundings(capsys):
+    text = "1+" * 5000 + "+" + "*" + "+1" * 5000
+    status, _, err = explain(capsys, text)
+    assert status == 2
+    said, shown, caret = err.rstrip("\n").split("\n")
+    assert "column 10002" in said
+    assert shown[len(caret) - 1] == "*"
+    assert max(len(shown), len(caret)) < 200
+
+
+@pytest.mark.parametrize("option", ["x", "=3", "x=", "x=a", "1x=2", "sin=3", "pi=3"])
+def test_let_takes_a_name_and_a_number(capsys, option):
+    status, out, err = explain(capsys, "1", "--let", option)
+    assert (status, out) == (2, "")
+    assert "--let: " in err
+    assert err.count("\n") == 1
+
+
+def test_long_and_deep_expressions(capsys):
+    text = "+".join(["1.5*2"] * 16_667)
+    assert len(text) > 100_000
+    status, out, err = explain(capsys, text)
+    assert (status, err) == (0, "")
+    assert "The result is 50001" in out
+    assert "more steps" in out
+    assert len(out) < 20_000
+    deep = "(" * 10_000 + "1" + "+1)" * 10_000
+    status, out, err = explain(capsys, deep, "--all")
+    assert "The result is 10001" in out
+    assert len(out.splitlines()) > 50_000
+    status, out, err = explain(capsys, "-" * 50_000 + "1")
+    assert "The result is 1;" in out
+
+
+def test_everything_is_shown_if_asked_for(capsys):
+    text = "+".join(["1"] * 60)
+    status, out, _ = explain(capsys, text)
+    assert "Cut short; --all" in out.replace(":", ";")
+    status, out, _ = explain(capsys, text, "--all")
+    assert status == 0
+    assert "more steps" not in out
+    assert "Cut short" not in out
+
+
+def test_a_reader_that_closes_early_and_ctrl_c(tmp_path):
+    command = [*COMMAND, "explain", "--all", "+".join(["1"] * 3000)]
+    with subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) != 0
+    with subprocess.Popen(
+        [*COMMAND, "bench"], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert b"limits" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == b""
+        # Python itself may end by the signal, where it was executing a string: 130 in a shell.
+        assert process.wait(timeout=60) in (130, -signal.SIGINT)
+
+
+# ---- the others ----------------------------------------------------------------------------------
+
+
+def test_info_and_help(tmp_path):
+    status, out, err = pyautograd("info", folder=tmp_path)
+    assert (status, err) == (0, "")
+    for part in ("pyautograd 0.", "instruction set:", "threads:", "memory:", "numpy"):
+        assert part in out
+    for command in ("explain", "info", "bench", "train"):
+        status, out, err = pyautograd(command, "--help", folder=tmp_path)
+        assert (status, err) == (0, "")
+        assert out.startswith(f"Usage: pyautograd {command}")
+    status, out, err = pyautograd("--help", folder=tmp_path)
+    assert {"explain", "info", "bench", "train"} <= set(out.split())
+
+
+@pytest.mark.parametrize("arguments", ["explan", "info more", "explain", "bench --threads few"])
+def test_wrong_use_takes_one_line(tmp_path, arguments):
+    status, out, err = pyautograd(*arguments.split(), folder=tmp_path)
+    assert (status, out) == (2, "")
+    assert err.startswith("pyautograd: ")
+    assert err.count("\n") == 1
+
+
+def test_bench_measures_the_rows_that_are_asked_for(tmp_path):
+    status, out, err = pyautograd("bench", "--only", "softmax", "--threads", 1, folder=tmp_path)
+    assert (status, err) == (0, "")
+    assert re.search(r"softmax, 4096x768 +[\d,.]+ +[\d.]+ GB/s +\d+%", out)
+    assert "matmul" not in out
+    assert pyautograd("bench", "--only", "nothing", folder=tmp_path)[0] == 1
+
+
 @pytest.mark.parametrize("module", ["typer", "rich", "matplotlib", "sklearn"])
 def test_a_missing_extra_takes_one_line(tmp_path, module):
     program = (
@@ -287,6 +495,22 @@ def test_a_missing_extra_takes_one_line(tmp_path, module):
     assert done.stderr.count("\n") == 1
     assert "pip install 'pyautograd[train]'" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("module", ["typer", "rich", "matplotlib"])
+def test_explain_needs_less(tmp_path, module):
+    program = (
+        f"import sys; sys.modules[{module!r}] = None; sys.argv[1:] = ['explain', '1']; "
+        "from pyautograd.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    if module == "matplotlib":
+        assert done.returncode == 0
+    else:
+        expected = f"pyautograd: {module} missing: pip install 'pyautograd[cli]'\n"
+        assert (done.returncode, done.stderr) == (1, expected)
 
 
 def test_importing_pyautograd_loads_no_extra(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import subprocess
 import sys
 import threading
@@ -571,3 +572,22 @@ def test_explain_tells_what_was_made() -> None:
     text = compiled.explain()
     assert "4 calls in 1 programs" in text
     assert "1 native steps" in text
+    fused = "t5: float32[3] = mul+add+tanh+mul(input0, input1)"
+    assert f"after the passes:\n  {fused}" in text
+    assert "by steps" not in text
+    text = compiled.explain(verbose=True)
+    assert "-t3: float32[3] = add(t2, input1)" in text
+    assert f"+{fused}" in text
+
+
+def test_explain_tells_why_not_and_where() -> None:
+    w = ag.ones(4, 3, requires_grad=True)
+    compiled = ag.compile(lambda x: ((x @ w).tanh() * 2.0).sum(0) + 1.0)
+    compiled(ag.ones(5, 4))
+    text = compiled.explain(verbose=True)
+    assert "the gradients' plan" in text
+    assert re.search(r"arena: [\d,]+ bytes; eager holds up to [\d,]+ bytes", text)
+    assert re.search(r"\d+ bytes +0-1 +\|##\.*\| float32\[5, 3\]", text)
+    wider = ag.compile(lambda x, y: x.exp().tanh() + y)
+    wider(ag.ones(3), ag.ones(2, 3))
+    assert "not fused: exp+tanh with add: shapes (3,) and (2, 3) differ" in wider.explain()

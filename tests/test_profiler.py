@@ -242,10 +242,14 @@ def test_nested_profiles() -> None:
         model(ag.ones(1, 2))
         with profile() as inner:
             model(ag.ones(1, 2)).sum().backward()
+            ag.ones(1000, 1000).abs()
         ag.ones(2).exp()
     assert rows(inner)["linear", "forward"].calls == 1
     assert rows(outer)["linear", "forward"].calls == 2
     assert ("exp", "forward") not in rows(inner)
+    for p in (inner, outer):
+        assert rows(p)["abs", "forward"].peak >= 8_000_000
+    assert outer.memory_peak >= inner.memory_peak >= 8_000_000
     assert sum(row.self_time for row in outer.key_averages()) == outer.events[0].time
     assert left_nothing()
 

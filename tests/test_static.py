@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 from case import Case
 from cases import CASES
+from static_networks import verify_passes
 from test_ops import K, as_draw, cast, draw, listed, rows, weights
 
 import pyautograd as ag
 from pyautograd.tensor import Tensor
+
+
+@pytest.fixture(autouse=True)
+def _verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    verify_passes(monkeypatch)
 
 
 def program(case: Case, order: int) -> Callable[..., Any]:

@@ -1,5 +1,5 @@
-// Circular and hyperbolic functions. float32 arguments are reduced in double, which is right up to
-// 10^6; beyond, and for float64, libm does it.
+// Circular and hyperbolic functions and their inverses. float32 arguments of sin, cos and tan are
+// reduced in double, which is right up to 10^6; beyond, and for float64, libm does it.
 #pragma once
 #include "isa/vloop.h"
 #include "isa/vmath.h"
@@ -86,19 +86,92 @@ PAG_INLINE VecD vsin(VecD x) { return vlanes(x, sin); }
 PAG_INLINE VecD vcos(VecD x) { return vlanes(x, cos); }
 PAG_INLINE VecD vtan(VecD x) { return vlanes(x, tan); }
 
-// Rare enough to leave to libm, in double for either dtype.
-#define PAG_LANES(name, function)                                     \
-  PAG_INLINE VecD name(VecD x) { return vlanes(x, function); }        \
-  PAG_INLINE VecF name(VecF x) {                                      \
-    for (int i = 0; i < kLanes<float>; ++i)                           \
-      x[i] = static_cast<float>(function(static_cast<double>(x[i]))); \
-    return x;                                                         \
-  }
-PAG_LANES(vasin, asin)
-PAG_LANES(vacos, acos)
-PAG_LANES(vatan, atan)
-PAG_LANES(vsinh, sinh)
-PAG_LANES(vcosh, cosh)
-#undef PAG_LANES
+// ---- the inverses -------------------------------------------------------------------------------
+
+PAG_INLINE VecF with_sign_of(VecF x, VecF magnitude) {
+  return (VecF)((VecI)magnitude | ((VecI)x & INT32_MIN));
+}
+
+// high + low is pi/2 to 48 bits.
+constexpr float kHalfPi = 1.57079637f, kHalfPiLow = -4.37113883e-8f;
+
+// x^2 P(x^2) with atan x = x + x that, |x| <= 1; likewise asin, |x| <= 1/2. The polynomials are
+// fitted to 0.25 and 0.1 units of 2^-24.
+PAG_INLINE VecF atan_rest(VecF z) {
+  const float c[] = {0.00297454326f, -0.0165809976f, 0.0435532408f, -0.0758055333f,
+                     0.106789289f,   -0.142142063f,  0.199941369f,  -0.33333167f};
+  return z * vpolynomial(c, z);
+}
+PAG_INLINE VecF asin_rest(VecF z) {
+  const float c[] = {0.0422185462f, 0.0241476118f, 0.0454770971f, 0.0749524178f, 0.166667539f};
+  return z * vpolynomial(c, z);
+}
+
+// Beyond 1, pi/2 + atan(-1/x).
+PAG_INLINE VecF vatan(VecF x) {
+  const VecF magnitude = vabs(x), one = vset(1.0f);
+  const auto far = magnitude > one;
+  const VecF t = vselect(far, -one / magnitude, magnitude);
+  const VecF rest = t * atan_rest(t * t);
+  const VecF y = vselect(far, vset(kHalfPi) + (t + (rest + vset(kHalfPiLow))), t + rest);
+  return with_sign_of(x, y);
+}
+
+// s + low = sqrt(z), where z = (1 - |x|)/2: asin |x| = pi/2 - 2 asin(s + low). The rest of 2 asin,
+// beyond 2 s, is returned.
+PAG_INLINE VecF asin_of_root(VecF magnitude, VecF* s) {
+  const VecF z = vfma(magnitude, vset(-0.5f), vset(0.5f));
+  *s = vsqrt(z);
+  const VecF low = vselect(z > 0, vfma(-*s, *s, z) / (*s + *s), VecF{});
+  return vset(2.0f) * vfma(*s, asin_rest(z), low);
+}
+
+PAG_INLINE VecF vasin(VecF x) {
+  const VecF magnitude = vabs(x), half_pi = vset(kHalfPi);
+  VecF s;
+  const VecF rest = asin_of_root(magnitude, &s);
+  const VecF top = half_pi - (s + s);
+  const VecF far = top + ((half_pi - top) - (s + s) + (vset(kHalfPiLow) - rest));
+  const VecF near = vfma(magnitude, asin_rest(magnitude * magnitude), magnitude);
+  return with_sign_of(x, vselect(magnitude <= vset(0.5f), near, far));
+}
+
+// pi/2 - asin x; 2 asin(root) from 1/2 on, and pi minus that below -1/2.
+PAG_INLINE VecF vacos(VecF x) {
+  const VecF magnitude = vabs(x), half_pi = vset(kHalfPi), low = vset(kHalfPiLow);
+  const VecF top = half_pi - x, near_rest = x * asin_rest(x * x);
+  const VecF near = top + ((half_pi - top) - x + (low - near_rest));
+  VecF s;
+  const VecF rest = asin_of_root(magnitude, &s), above = (s + s) + rest;
+  const VecF pi = half_pi + half_pi, top_below = pi - (s + s);
+  const VecF below = top_below + ((pi - top_below) - (s + s) + (low + low - rest));
+  return vselect(magnitude <= vset(0.5f), near, vselect(x < 0, below, above));
+}
+
+// ---- hyperbolic ---------------------------------------------------------------------------------
+
+// (e^x + sign e^-x) / 2 for x >= 0. With e^x / 4 = s (1 + q), s a power of two, only the last sum
+// rounds; the quarter keeps s finite as far as the result is.
+PAG_INLINE VecF half_exp_sum(VecF x, float sign) {
+  VecF n;
+  const VecF q = expm1_reduced(reduce_by_ln2(vclamp(x, VecF{}, vset(89.5f)), &n));
+  const VecF s = vpow2(__builtin_convertvector(n, VecI) - 2);
+  const VecF small = vset(0.0625f * sign) / vfma(s, q, s);
+  return vset(2.0f) * (s + vfma(s, q, small));
+}
+PAG_INLINE VecF vcosh(VecF x) { return half_exp_sum(vabs(x), 1); }
+PAG_INLINE VecF vsinh(VecF x) {
+  const VecF magnitude = vabs(x), z = x * x;
+  const float c[] = {2.81743965e-6f, 1.98360662e-4f, 8.33335060e-3f, 0.166666665f};
+  const VecF near = vfma(magnitude, z * vpolynomial(c, z), magnitude);
+  const VecF far = half_exp_sum(magnitude, -1);
+  return with_sign_of(x, vselect(magnitude <= vset(1.0f), near, far));
+}
+
+PAG_INLINE VecD vasin(VecD x) { return vlanes(x, asin); }
+PAG_INLINE VecD vacos(VecD x) { return vlanes(x, acos); }
+PAG_INLINE VecD vatan(VecD x) { return vlanes(x, atan); }
+PAG_INLINE VecD vsinh(VecD x) { return vlanes(x, sinh); }
+PAG_INLINE VecD vcosh(VecD x) { return vlanes(x, cosh); }
 
 }  // namespace

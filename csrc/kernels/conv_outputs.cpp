@@ -273,13 +273,13 @@ bool Outputs<T>::run_task(const Task& t, const std::vector<Part>& parts) const {
       }
     }
   }
-  const int64_t plane = rows_.out * cols_.out;
-  for (int64_t i = 0; i < t.images; ++i)
-    conv.transpose(t.rows * cols_.out, t.outputs, sums + i * t.rows * cols_.out * t.outputs,
-                   t.outputs,
-                   p_.out + (((t.image + i) * g_.groups + t.group) * outputs_ + t.output) * plane +
-                       t.row * cols_.out,
-                   plane);
+  const int64_t plane = rows_.out * cols_.out, size = t.rows * cols_.out;
+  for (int64_t i = 0; i < t.images; ++i) {
+    T* const out = p_.out + (((t.image + i) * g_.groups + t.group) * outputs_ + t.output) * plane +
+                   t.row * cols_.out;
+    conv.transpose(size, t.outputs, sums + i * size * t.outputs, t.outputs, out, plane);
+    if (g_.epilogue) g_.epilogue->run(out, t.outputs, plane, size);
+  }
   return true;
 }
 

@@ -35,8 +35,8 @@ constexpr double kThinChunkOperations = 2.5e5;  // bound by memory
 constexpr int64_t kMinAxpyColumns = 4096;       // shorter pieces of a row are slow to fetch
 constexpr int64_t kMinAxpyRows = 64;
 constexpr int64_t kMaxChunks = 16;
-constexpr int64_t kMinChunkRows = 48;
-constexpr int64_t kMinChunkColumns = 64;  // a transposed A is packed for each chunk: kWidth there
+constexpr int64_t kMinChunkRows = 48;     // half of that where there would be one chunk only
+constexpr int64_t kMinChunkColumns = 64;  // a tall transposed A is packed for each: kWidth there
 
 double operations(int64_t m, int64_t n, int64_t k) {
   return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
@@ -128,10 +128,14 @@ Plan make_plan(const Gemm<T>& g, int64_t items) {
   plan.method = Method::kTiles;
   plan.panel = balanced(g.n, loops<T>().tile_columns, lanes);
   const int64_t chunks = chunks_for(kChunkOperations);
-  const int64_t most = std::max<int64_t>(1, g.n / (g.a.col == 1 ? kMinChunkColumns : kWidth));
+  const bool few_rows = g.m < 2 * kMinChunkRows;
+  const int64_t least = g.a.col == 1 || few_rows ? kMinChunkColumns : kWidth;
+  const int64_t most = std::max<int64_t>(1, g.n / least);
   plan.columns = round_up(divide_up(g.n, std::min(chunks, most)), plan.panel);
   plan.column_chunks = divide_up(g.n, plan.columns);
-  const int64_t row_chunks = std::min(divide_up(chunks, plan.column_chunks), g.m / kMinChunkRows);
+  const int64_t least_rows =
+      few_rows && plan.column_chunks == 1 ? kMinChunkRows / 2 : kMinChunkRows;
+  const int64_t row_chunks = std::min(divide_up(chunks, plan.column_chunks), g.m / least_rows);
   if (row_chunks > 1) {
     plan.rows = round_up(divide_up(g.m, row_chunks), loops<T>().tile_rows);
     plan.row_chunks = divide_up(g.m, plan.rows);

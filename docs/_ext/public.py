@@ -5,8 +5,8 @@
     ```
 
 documents the names of that module's `__all__` which the namespace has, but for those of an
-`:except:`; instead of `:from:`, the names may be listed. So a new op of a family appears of itself. `documented()` reads the same pages
-without Sphinx: a test compares it with `public_names()`.
+`:except:`; instead of `:from:`, the names may be listed. So a new op of a family appears of itself.
+`documented()` reads the same pages without Sphinx: a test compares it with `public_names()`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ API = Path(__file__).resolve().parent.parent / "api"
 NAMESPACES = (
     "autograd", "autograd.forward_ad", "autograd.functional", "autograd.graph", "data", "func",
     "linalg", "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "optim",
-    "optim.lr_scheduler", "static", "utils.checkpoint",
+    "optim.lr_scheduler", "profiler", "static", "utils.checkpoint", "viz",
 )  # fmt: skip
 DIRECTIVE = re.compile(r"^```\{public\} (\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -39,8 +39,7 @@ def is_public(namespace: types.ModuleType, name: str) -> bool:
 def public_names() -> set[str]:
     """Every public name, as a user writes it: `pyautograd.nn.functional.relu`."""
     top = importlib.import_module("pyautograd")
-    lazy = [name for name in top._LAZY]
-    found = {f"pyautograd.{name}" for name in {*dir(top), *lazy} if is_public(top, name)}
+    found = {f"pyautograd.{name}" for name in {*dir(top), *top._LAZY} if is_public(top, name)}
     for path in NAMESPACES:
         module = importlib.import_module(f"pyautograd.{path}")
         found |= {f"pyautograd.{path}.{name}" for name in module.__all__ if is_public(module, name)}
@@ -80,7 +79,7 @@ def entry(full: str) -> list[str]:
         return [f".. autoclass:: {full}", *members(value), ""]
     if callable(value):
         return [f".. autofunction:: {full}", ""]
-    return [f".. autodata:: {full}", "   :no-value:", ""]
+    return [f".. data:: {full}", f"   :value: {value!r}", ""]
 
 
 def members(cls: type) -> list[str]:
@@ -100,7 +99,7 @@ def setup(app: Any) -> dict[str, Any]:
     class Public(SphinxDirective):
         required_arguments = 1
         has_content = True
-        option_spec = {"from": str, "except": str}
+        option_spec: typing.ClassVar = {"from": str, "except": str}
 
         def run(self) -> list[nodes.Node]:
             options = [f":{name}: {value}" for name, value in self.options.items()]

@@ -3,7 +3,7 @@
 Their numbers are computed by pyautograd as they are drawn.
 """
 
-from figures.arithmetic import expression_graph, two_stacks
+from figures.arithmetic import drawn, expression_graph, two_stacks
 from figures.compiling import tape_and_plan
 from figures.graphs import backward_order, diamond
 from figures.matrices import three_products, training_loss, two_layers
@@ -22,6 +22,7 @@ __all__ = [
     "columns",
     "convolution",
     "diamond",
+    "drawn",
     "expression_graph",
     "fold_counts",
     "overlapping_windows",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 
 import pyautograd as ag
 from figures.drawing import Drawing, between
@@ -56,6 +57,21 @@ def two_stacks() -> Drawing:
     return d
 
 
+class Drawn:
+    """What `ag.viz.draw` makes, as the pages want it."""
+
+    def __init__(self, drawing: ag.viz.Drawing) -> None:
+        self.drawing = drawing
+
+    def svg(self, alt: str) -> str:
+        return f'<div role="img" aria-label="{escape(alt)}">{self.drawing.svg()}</div>'
+
+
+def drawn() -> Drawn:
+    apples, oranges, tax = (ag.tensor(v, requires_grad=True) for v in (100.0, 150.0, 1.1))
+    return Drawn(ag.viz.draw((2 * apples + 3 * oranges) * tax))
+
+
 def expression_graph() -> Drawing:
     a, b, c, e, f = (
         ag.tensor(v, dtype=ag.float64, requires_grad=True) for v in (2.0, 100.0, 3.0, 150.0, 1.1)
@@ -67,11 +83,11 @@ def expression_graph() -> Drawing:
         t.retain_grad()
     z.retain_grad()
     z.backward()
-    d = Drawing(560, 330)
+    d = Drawing(440, 330)
     places = {
-        "a": (60, 50, a, "2"), "b": (60, 120, b, "100"), "c": (60, 190, c, "3"),
-        "e": (60, 260, e, "150"), "p": (190, 85, p, "×"), "q": (190, 225, q, "×"),
-        "s": (320, 155, s, "+"), "f": (320, 275, f, "1.1"), "z": (450, 215, z, "×"),
+        "a": (45, 50, a, "2"), "b": (45, 120, b, "100"), "c": (45, 190, c, "3"),
+        "e": (45, 260, e, "150"), "p": (160, 85, p, "×"), "q": (160, 225, q, "×"),
+        "s": (275, 155, s, "+"), "f": (275, 275, f, "1.1"), "z": (390, 215, z, "×"),
     }  # fmt: skip
     edges = ("ap", "bp", "cq", "eq", "ps", "qs", "sz", "fz")
     for tail, head in edges:

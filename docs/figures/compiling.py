@@ -8,13 +8,11 @@ from figures.drawing import Drawing
 def tape_and_plan() -> Drawing:
     d = Drawing(520, 250)
     d.text(130, 14, "eager: each op, each time", "title")
-    for i, (name, kernel) in enumerate(
-        (("mul", "k₁"), ("add", "k₂"), ("tanh", "k₃"), ("mul", "k₄"))
-    ):
+    for i, name in enumerate(("mul", "add", "tanh", "mul")):
         y = 36 + i * 50
         d.box(24, y, 90, 34, "accent", f"Python: {name}")
         d.arrow((114, y + 17), (150, y + 17))
-        d.box(152, y, 36, 34, "value", kernel)
+        d.box(152, y, 36, 34, "value", f"k{'₁₂₃₄'[i]}")
         d.arrow((188, y + 17), (214, y + 17))
         d.box(216, y, 40, 34, "leaf", "array")
     d.text(400, 14, "compiled: one call", "title")

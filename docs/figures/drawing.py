@@ -21,7 +21,8 @@ class Drawing:
 
     def svg(self, alt: str) -> str:
         head = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(alt)}" '
+            '<svg xmlns="http://www.w3.org/2000/svg" class="drawing" '
+            f'role="img" aria-label="{escape(alt)}" '
             f'viewBox="0 0 {self.width} {self.height}" width="{self.width}">'
             '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
             'markerHeight="7" orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" class="head"/>'

@@ -75,10 +75,10 @@ def training_loss() -> Drawing:
     low = math.floor(math.log10(min(found)))
     high = math.ceil(math.log10(max(found)))
     d = Drawing(480, 250)
-    for power in range(low, high + 1):
+    for power in range(low, high + 1, max(1, (high - low) // 5)):
         y = top + (high - power) / (high - low) * h
         d.line((left, y), (left + w, y), style="rule")
-        d.text(left - 8, y, f"{10.0**power:g}", "small", "end")
+        d.text(left - 8, y, f"{10.0**power:.0e}" if power else "1", "small", "end")
     for step in range(0, 151, 50):
         d.text(left + step / 150 * w, top + h + 16, step, "small")
     points = [

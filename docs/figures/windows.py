@@ -81,13 +81,14 @@ def argmax_mask() -> Drawing:
     y, places = F.max_pool2d(x, 2, return_indices=True)
     (y * ag.tensor([[1.0, 2.0], [3.0, 4.0]])).sum().backward()
     taken = {divmod(int(i), 4): "accent" for i in places.reshape(-1).tolist()}
-    d = Drawing(560, 196)
-    d.grid(14, 44, VALUES, taken, title="input")
-    d.arrow((156, 112), (188, 112))
-    d.grid(196, 78, rows(y.detach()), title="maxima")
-    d.grid(300, 78, [[1, 2], [3, 4]], cells(0, 0, 2, 2, "value"), title="gradients")
-    d.arrow((374, 112), (406, 112))
-    d.grid(414, 44, rows(x.grad), taken, title="gradient of input")
+    d = Drawing(440, 170)
+    cell = 28
+    d.grid(10, 36, VALUES, taken, cell, "input")
+    d.arrow((126, 92), (150, 92))
+    d.grid(156, 64, rows(y.detach()), cell=cell, title="maxima")
+    d.grid(226, 64, [[1, 2], [3, 4]], cells(0, 0, 2, 2, "value"), cell, "gradients")
+    d.arrow((288, 92), (312, 92))
+    d.grid(318, 36, rows(x.grad), taken, cell, "gradient of input")
     return d
 
 

@@ -10,10 +10,9 @@ from pyautograd.autograd.anomaly_mode import (
     set_detect_anomaly,
 )
 from pyautograd.autograd.function import Function
-from pyautograd.autograd.gradient import grad
+from pyautograd.autograd.gradient import backward, grad
 from pyautograd.gradcheck import gradcheck, gradgradcheck
 from pyautograd.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
-from pyautograd.tape import backward
 
 if TYPE_CHECKING:
     from pyautograd.autograd import forward_ad as forward_ad

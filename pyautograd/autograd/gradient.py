@@ -1,13 +1,22 @@
-"""`autograd.grad`: the tape's, and for batches of cotangents."""
+"""`autograd.backward` and `grad`: the tape's, for symbols, and for batches of cotangents."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from pyautograd import tape
 from pyautograd.modes import state
 from pyautograd.op import Stand, graph_of
 from pyautograd.tensor import Tensor
+
+
+@functools.wraps(tape.backward)
+def backward(outputs: Any, *args: Any, **kwargs: Any) -> None:
+    if state.building and (graph := graph_of(outputs)) is not None:
+        graph.run(tape.backward, outputs, *args, **kwargs)
+    else:
+        tape.backward(outputs, *args, **kwargs)
 
 
 def grad(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pyautograd.modes import lock
@@ -14,7 +15,7 @@ Handler = Callable[[Module, Callable[[], Any]], Any]
 
 _thread = threading.local()
 _watching = 0
-_call = Module.__call__
+_call: Callable[..., Any] = Module.__call__  # as it was when the first began to watch
 
 
 class watch_modules:
@@ -28,11 +29,12 @@ class watch_modules:
         self._handler = handler
 
     def __enter__(self) -> None:
-        global _watching
+        global _watching, _call
         _handlers().append(self._handler)
         with lock:
             _watching += 1
             if _watching == 1:
+                _call = Module.__call__
                 Module.__call__ = _watched  # type: ignore[method-assign]
 
     def __exit__(self, *exc: object) -> None:
@@ -53,10 +55,7 @@ def _handlers() -> list[Handler]:
 
 
 def _watched(self: Module, *args: Any, **kwargs: Any) -> Any:
-    def run(outer: int) -> Any:
-        if not outer:
-            return _call(self, *args, **kwargs)
-        return handlers[outer - 1](self, lambda: run(outer - 1))
-
-    handlers = tuple(_handlers())
-    return run(len(handlers))
+    run = partial(_call, self, *args, **kwargs)
+    for handler in _handlers():
+        run = partial(handler, self, run)
+    return run()

@@ -9,10 +9,11 @@ import numpy as np
 from pyautograd import _C
 from pyautograd.op import has_values
 from pyautograd.ops import elementwise as ew
+from pyautograd.ops.create import arange
 from pyautograd.ops.matmul import matmul
 from pyautograd.ops.random import dropout
 from pyautograd.ops.reduce import any as any_of
-from pyautograd.ops.shape import transpose
+from pyautograd.ops.shape import transpose, unsqueeze
 from pyautograd.ops.softmax import softmax
 from pyautograd.tensor import Tensor, wrap
 
@@ -33,7 +34,10 @@ def attention_weights(
     scores = matmul(ew.mul(query, scale), transpose(key, -2, -1))
     if is_causal:
         rows, columns = scores.shape[-2:]
-        attn_mask = wrap(np.tri(rows, columns, dtype=bool))
+        if isinstance(rows, int) and isinstance(columns, int):
+            attn_mask = wrap(np.tri(rows, columns, dtype=bool))
+        else:  # sizes that are not known yet
+            attn_mask = ew.ge(unsqueeze(arange(rows), 1), arange(columns))
     if attn_mask is None:
         return softmax(scores, -1)
     if attn_mask.dtype != np.bool_:

@@ -135,6 +135,13 @@ def full_like(
     return full(input.shape, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+def _counted(n: Any) -> Tensor:
+    """0 to n - 1, for an n that is not known yet."""
+    from pyautograd.ops.order import cumsum
+
+    return cumsum(full((n,), 1, dtype=np.int64), 0) - 1
+
+
 def arange(
     start: Any,
     end: Any = None,
@@ -150,6 +157,10 @@ def arange(
     """
     if end is None:
         start, end = 0, start
+    if isinstance(end, SymbolicNumber) or isinstance(start, SymbolicNumber):
+        counted = _counted(-((start - end) // step)) * step + start
+        counted = counted if dtype is None else counted.to(as_dtype(dtype))
+        return counted.requires_grad_() if requires_grad else counted
     if not step:
         raise ValueError("arange: step must not be 0")
     if (end - start) * step < 0:

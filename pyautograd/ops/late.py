@@ -32,6 +32,9 @@ def _method(self: Tensor, name: str) -> Any:
     if not _loaded and not name.startswith("_"):
         families()
         return getattr(self, name)
+    found = getattr(type(self), name, None)
+    if isinstance(found, property) and found.fget is not None:
+        return found.fget(self)  # it raised an AttributeError of its own: once more
     raise AttributeError(f"'{type(self).__name__}' object has no attribute {name!r}")
 
 

@@ -66,7 +66,7 @@ def dims_of(op: str, ndim: int, dim: Dims) -> tuple[int, ...]:
     return tuple(dims) if dims and ndim else tuple(range(ndim))
 
 
-def _sizes(args: Any) -> tuple[int, ...]:
+def _sizes(args: Any) -> tuple[Any, ...]:
     """`f(2, 3)` and `f((2, 3))` mean the same."""
     if len(args) == 1 and isinstance(args[0], (tuple, list, range)):
         args = args[0]

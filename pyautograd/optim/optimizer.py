@@ -127,7 +127,10 @@ class Optimizer:
         chosen = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
         if state.tracing and (trace := tracer()) is not None:
             trace.step(self, chosen)
-        elif state.building and (graph := graph_of([p.grad for p in sum(chosen, [])])) is not None:
+        elif (
+            state.building
+            and (graph := graph_of([[p.grad for p in c] for c in chosen])) is not None
+        ):
             graph.run(self.step)
         else:
             self._update(chosen)

@@ -144,6 +144,7 @@ def _fitted(label: str, width: float) -> str:
 
 
 _STYLE = """
+:root { background: #ffffff }
 text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #1c2330; pointer-events: none }
 .page { fill: #ffffff } .head { font-size: 16px; font-weight: 600 } .help { fill: #5b6472 }
 .forward { fill: #8fbcf0 } .backward { fill: #f4b183 } .update { fill: #9fd3a8 }
@@ -151,6 +152,7 @@ text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #1c2330; pointer-e
 .bar { cursor: pointer } .bar:hover rect { stroke: #1c2330; stroke-width: 1 }
 .bar.above rect { opacity: .55 } .bar.gone { display: none }
 @media (prefers-color-scheme: dark) {
+:root { background: #15181d }
 text { fill: #e8ebf0 } .page { fill: #15181d } .help { fill: #9aa4b2 }
 .forward { fill: #2f6db5 } .backward { fill: #b0602a } .update { fill: #3d8049 }
 .rule { fill: #6b4630 } .data { fill: #7a58a3 } .around { fill: #39414d }

@@ -11,6 +11,8 @@ import numpy as np
 from pyautograd import _C
 from pyautograd.graph import RecordWatcher
 from pyautograd.memory import in_use_and_peak
+from pyautograd.modes import in_graph, lock
+from pyautograd.nn.watch import watch_modules
 from pyautograd.op import Op
 from pyautograd.profiler.events import BACKWARD, FORWARD, Event, OpCall, Scope
 from pyautograd.watch import node_in_backward, watch_ops
@@ -19,6 +21,9 @@ _thread = threading.local()
 
 # What backward calls to add into a gradient that is there already: no op of its own.
 ADD_INTO = Op("add_into", "elementwise", _C.add_into, None, lambda a, b: (a.shape, a.dtype), (), 2)
+
+
+_active: tuple[Recorder, ...] = ()  # at work, in all threads
 
 
 def recorders() -> tuple[Recorder, ...]:
@@ -38,19 +43,29 @@ class Recorder(RecordWatcher):
         self._modules: dict[Scope, Any] = {}
         self._node: tuple[Any, Event] | None = None  # the node of the last op in backward
         self._calls: dict[Any, OpCall] = {}
-        self._watch = watch_ops(self.timed)
+        self._peak = 0  # the most memory in use since it asked last
+        self._watches = watch_ops(self.timed), watch_modules(self._module)
 
     def __enter__(self) -> None:
+        global _active
         super().__enter__()
-        self._watch.__enter__()
+        for watch in self._watches:
+            watch.__enter__()
         _thread.recorders = (*recorders(), self)
-        in_use_and_peak()
+        with lock:
+            _active = (*_active, self)
+        self._memory()
+        self._peak = 0
         self.root.start = perf_counter_ns()
 
     def __exit__(self, *exc: object) -> None:
+        global _active
         self.end(self.root)
+        with lock:
+            _active = tuple([r for r in _active if r is not self])
         _thread.recorders = tuple([r for r in recorders() if r is not self])
-        self._watch.__exit__(*exc)
+        for watch in self._watches:
+            watch.__exit__(*exc)
         super().__exit__(*exc)
         self._scope_of.clear()
         self._modules.clear()
@@ -83,10 +98,30 @@ class Recorder(RecordWatcher):
                 last.parent.peak = max(last.parent.peak, last.peak)
 
     def note_memory(self) -> None:
+        """Notes the memory in use, and the most since the last note, in the innermost event."""
         event = self._stack[-1]
-        event.memory, peak = in_use_and_peak()
+        event.memory, peak = self._memory()
         if peak > event.peak:
             event.peak = peak
+
+    def _memory(self) -> tuple[int, int]:
+        """Bytes in use, and the most since the last call; one recorder's call is news to all."""
+        in_use, peak = in_use_and_peak()
+        for recorder in _active:
+            if peak > recorder._peak:
+                recorder._peak = peak
+        peak, self._peak = self._peak, in_use
+        return in_use, peak
+
+    def _module(self, module: Any, run: Any) -> Any:
+        """Runs a call of a module: handler of `watch_modules`."""
+        if in_graph():
+            return run()
+        event = self.begin_module(module)
+        try:
+            return run()
+        finally:
+            self.end(event)
 
     def begin_module(self, module: Any) -> Event:
         """Opens a call of a module."""
@@ -115,7 +150,7 @@ class Recorder(RecordWatcher):
         around = self._stack[-1]
         event = Event(op.name, "op", around.phase, start, around, around.module)
         event.end = end
-        event.memory, event.peak = in_use_and_peak()
+        event.memory, event.peak = self._memory()
         if around.kind == "backward":
             self._within_node(event, around)
         event.parent.inner += end - start  # type: ignore[union-attr]

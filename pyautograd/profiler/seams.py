@@ -1,4 +1,4 @@
-"""The calls that a profile watches beside ops: exchanged while any thread profiles."""
+"""What a profile watches beside ops and modules: exchanged while any thread profiles."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ from typing import Any
 from pyautograd import modes, tape
 from pyautograd.cost import Cost
 from pyautograd.data.loader import DataLoader
-from pyautograd.nn.module import Module
 from pyautograd.optim.optimizer import Optimizer
 from pyautograd.profiler.events import BACKWARD, DATA, UPDATE, Event
 from pyautograd.profiler.recorder import ADD_INTO, Recorder, recorders
 from pyautograd.profiler.steps import run_plan
-from pyautograd.static.function import Program
 from pyautograd.static.plan import Plan
+from pyautograd.static.program import Program
 
 Begin = Callable[..., Event]  # begin(recorder, *args of the call)
 
 
 def _watched() -> tuple[Recorder, ...]:
     """The recorders of this thread; none while it builds a static graph: nothing runs then."""
-    if modes.state.tracing and modes.tracer() is not None:
-        return ()
-    return recorders()
+    return () if modes.in_graph() else recorders()
 
 
 def _spanned(
@@ -93,7 +90,6 @@ def _in_steps(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _SEAMS: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
-    (Module, "__call__", lambda f: _spanned(f, lambda r, module, *_: r.begin_module(module))),
     (
         tape,
         "run_backward",

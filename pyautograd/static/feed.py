@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from pyautograd import _C
 from pyautograd.graph import GraphError
+from pyautograd.op import Stand
 from pyautograd.static.graph import Graph
 from pyautograd.static.program import Place, Planned, Variant
-from pyautograd.static.sizes import Values
+from pyautograd.static.symbolic import Values, told
 from pyautograd.static.trace import Leaf
 from pyautograd.static.unify import OpenSizes
-from pyautograd.tensor import as_tensor
+from pyautograd.tensor import Tensor, as_tensor
 
 LARGEST_CACHE = 32  # plans of one function, each for other sizes
 
@@ -34,7 +36,8 @@ class GraphFunction(Planned):
         self._sizes = sizes
         self._names = [x.source.name for x in graph.inputs]
         self._variants: dict[tuple[int, ...], Variant] = {}
-        self._latest: Variant | None = None
+        self._last: Variant | None = None  # that ran last
+        self._latest: Variant | None = None  # that was made last
         self._lock = threading.Lock()
         tree = graph.tree
         self._result, self._single = tree, isinstance(tree, Place)
@@ -42,6 +45,11 @@ class GraphFunction(Planned):
         self._leave(leaves, graph)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        last = self._last
+        if last is not None and not kwargs:  # tensors of the shapes fed last
+            arrays = _C.matching_arrays(args, last.like, Tensor)
+            if arrays is not None:
+                return last.run(arrays)
         feed = args[0] if len(args) == 1 and isinstance(args[0], dict) else dict(self._named(args))
         for name in feed.keys() & kwargs.keys():
             raise TypeError(f"feed: {name} was given twice")
@@ -66,17 +74,20 @@ class GraphFunction(Planned):
                     f"feed: {what} {', '.join(map(repr, names))}; expected {self._expected()}"
                 )
         arrays = [self._array(x, feed[x.source.name]) for x in self.graph.inputs]
-        return self._variant(self._read(arrays)).run(arrays)
+        variant = self._last = self._variant(self._read(arrays))
+        return variant.run(arrays)
 
     def _array(self, x: Any, value: Any) -> Any:
         """A value of the feed as a plan takes it."""
         name = x.source.name
+        if isinstance(value, Stand):
+            raise TypeError(f"feed: {name} is a symbol of a graph, expected values")
         try:
             array = as_tensor(value)._array
         except (TypeError, ValueError) as error:
             raise TypeError(f"feed: {name} is {type(value).__name__}: {error}") from None
         if not isinstance(array, np.ndarray):
-            raise TypeError(f"feed: {name} is part of a graph, not a tensor with values")
+            raise TypeError(f"feed: {name} is part of a graph under construction, expected values")
         if array.dtype != x.dtype:
             raise TypeError(f"feed: expected {name} of {x.dtype}, got {array.dtype}")
         return np.ascontiguousarray(array).reshape(array.shape)
@@ -87,14 +98,13 @@ class GraphFunction(Planned):
         pairs = list(zip(self.graph.inputs, arrays, strict=True))
         for x, array in [*pairs, *pairs]:  # twice: a size may be told by a later input
             if not self._sizes.read(x.shape, array.shape, values):
-                known = ", ".join(f"{k} = {v}" for k, v in values.items())
                 raise ValueError(
                     f"feed: expected {x.source.name} of shape {x.shape}, got {array.shape}"
-                    + (f" ({known})" if known else "")
+                    + (f" ({_told(values)})" if values else "")
                 )
         for name, n in values.items():
             if n < self._sizes.least:
-                raise ValueError(f"feed: the size {name} is {n}, expected at least 1")
+                raise ValueError(f"feed: the size {told(name)} is {n}, expected at least 1")
         return values
 
     def _variant(self, values: Values) -> Variant:
@@ -111,12 +121,13 @@ class GraphFunction(Planned):
     def _made(self, values: Values) -> Variant:
         start = time.perf_counter()
         for guard in self._sizes.broken({**self._sizes.now, **values}):
-            sizes = ", ".join(f"{k} = {v}" for k, v in values.items())
-            raise ValueError(f"feed: the graph was built for {guard}; got {sizes}")
+            raise ValueError(f"feed: the graph was built for {guard}; got {_told(values)}")
         try:
             found = Variant(self, [self.graph], {**self._sizes.now, **values})
-        except GraphError as error:
-            raise ValueError(f"feed: {error}") from None
+        except (GraphError, ValueError, IndexError, ArithmeticError) as error:
+            raise ValueError(
+                f"feed: the graph does not work for {_told(values)}: {error}"
+            ) from None
         found.seconds = time.perf_counter() - start
         return found
 
@@ -126,3 +137,7 @@ class GraphFunction(Planned):
 
     def __repr__(self) -> str:
         return f"<graph function of {self._expected()}>"
+
+
+def _told(values: Values) -> str:
+    return ", ".join(f"{told(name)} = {n}" for name, n in values.items()) or "these shapes"

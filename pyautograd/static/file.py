@@ -33,23 +33,18 @@ from typing import Any
 
 import numpy as np
 
-from pyautograd.dtypes import SUPPORTED
 from pyautograd.graph import GraphError
-from pyautograd.op import OPS
 from pyautograd.ops.index import PLACE
-from pyautograd.serialization import array_of, write_npz, write_whole
+from pyautograd.ops.inplace import Region
+from pyautograd.serialization import write_npz, write_whole
 from pyautograd.static.feed import GraphFunction
-from pyautograd.static.graph import Call, Graph, Input, Value
+from pyautograd.static.file_reader import LoadedFunction, Reader
+from pyautograd.static.graph import Graph, Value
 from pyautograd.static.program import Place
-from pyautograd.static.sizes import COMPARE, Guard, Ratio, Size, evaluate, frozen
-from pyautograd.static.trace import zeros_of
-from pyautograd.static.unify import OpenSizes
+from pyautograd.static.symbolic import Ratio, Size, atoms_in, frozen, sizes_in
 
 _ENTRY = "graph.json"
 _FORMAT, _VERSION = "pyautograd graph", 1
-_LARGEST_NUMBER = 2**63
-_LARGEST_VALUE = 2**31  # bytes of a value, at the sizes of the examples
-_RATIOS = ("+", "-", "*", "/", "//", "%")
 
 Path = str | os.PathLike[str]
 
@@ -102,6 +97,7 @@ class _Writer:
 
     def table(self) -> dict[str, Any]:
         graph, sizes = self.graph, self.graph.sizes
+        used = _unknowns([x.shape for x in graph.inputs])
         calls = [
             [
                 call.name,
@@ -115,10 +111,11 @@ class _Writer:
         return {
             "format": _FORMAT,
             "version": _VERSION,
-            "sizes": sizes.described(),
+            "sizes": [entry for entry in sizes.described() if entry[0] in used],
             "guards": [
                 [g.name, self.encoded(g.a), self.encoded(g.b), g.answer, g.where]
                 for g in sizes.guards.values()
+                if _unknowns([g.a, g.b]) <= used
             ],
             "inputs": [[x.source.name, *self._layout(x)] for x in graph.inputs],
             "arrays": [len(self.arrays), len(self.attributes)],
@@ -139,8 +136,8 @@ class _Writer:
             return float(x) if math.isfinite(x) else {"float": str(float(x))}
         if isinstance(x, list):
             return list(map(self.encoded, x))
-        for kind, (what, take, _) in _ENCODED.items():
-            if isinstance(x, what):
+        for kind, (what, take) in _ENCODED.items():
+            if isinstance(x, what) and not isinstance(x, Region):
                 return {kind: take(self, x)}
         raise GraphError(f"save: an attribute of type {type(x).__name__} cannot be in a file")
 
@@ -157,6 +154,35 @@ class _Writer:
 
     def pairs(self, x: dict[Any, Any]) -> list[Any]:
         return [[self.encoded(key), self.encoded(value)] for key, value in x.items()]
+
+
+# How a writer encodes what is no plain value, by the key of the object, in the order of trial.
+_ENCODED: dict[str, tuple[type, Callable[[Any, Any], Any]]] = {
+    "value": (Value, lambda writer, x: writer.number(x)),
+    "size": (Size, lambda writer, x: _plain(frozen(x.terms))),
+    "ratio": (Ratio, lambda writer, x: [x.name, *map(writer.encoded, x.args)]),
+    "result": (Place, lambda writer, x: x.number),
+    "slice": (slice, lambda writer, x: writer.many((x.start, x.stop, x.step))),
+    "ellipsis": (type(...), lambda writer, x: None),
+    "place": (type(PLACE), lambda writer, x: None),
+    "dtype": (np.dtype, lambda writer, x: x.name),
+    "array": (np.ndarray, lambda writer, x: writer.added(x)),
+    "dict": (dict, lambda writer, x: writer.pairs(x)),
+    "tuple": (tuple, lambda writer, x: writer.many(x)),
+}
+
+
+def _unknowns(x: Any) -> set[str]:
+    """The names of the unknowns in shapes and numbers."""
+    return {name for size in sizes_in(x) for name in atoms_in(size.terms)}
+
+
+def _plain(terms: Any) -> Any:
+    """Frozen terms as lists."""
+    return [
+        [[a if isinstance(a, str) else [a[0], _plain(a[1]), _plain(a[2])] for a in atoms], factor]
+        for atoms, factor in terms
+    ]
 
 
 # ---- back ----------------------------------------------------------------------------------------
@@ -191,7 +217,9 @@ def load(path: Path) -> GraphFunction:
                         f"load: {name} is of version {table['version']} of the format, this "
                         f"package reads up to {_VERSION}"
                     )
-                graph = _Reader(table, archive).graph
+                if table["version"] != _VERSION or type(table["version"]) is not int:
+                    raise ValueError(f"version {table['version']!r}")
+                graph = Reader(table, archive).graph
             function = LoadedFunction(graph, graph.sizes, [])
             function.validate(graph.sizes.now)
         except (MemoryError, _NewerError):
@@ -203,207 +231,3 @@ def load(path: Path) -> GraphFunction:
 
 class _NewerError(ValueError):
     pass
-
-
-class LoadedFunction(GraphFunction):
-    """A function of a file: nothing in it is believed."""
-
-    def _made(self, values: Any) -> Any:
-        try:
-            self.validate({**self._sizes.now, **values})
-        except (TypeError, IndexError, ArithmeticError, AttributeError, RuntimeError) as error:
-            raise ValueError(f"feed: the graph does not work for {values}: {error}") from error
-        return super()._made(values)
-
-    def validate(self, values: Any) -> None:
-        """Runs every op on zeros, for the sizes given; raises what the kernels raise."""
-        for call in self.graph.calls:
-            op = OPS[call.name]
-            operands = [_zeros(x, values) for x in call.operands]
-            attrs = evaluate(call.attrs, values)
-            for y in call.outputs:
-                _check_size(y, values)
-            given = op.forward(operands, *attrs) if op.inputs < 0 else op.forward(*operands, *attrs)
-            found = [(y.shape, y.dtype) for y in (given if type(given) is tuple else (given,))]
-            wanted = [(evaluate(y.shape, values), y.dtype) for y in call.outputs]
-            if found != wanted:
-                raise ValueError(f"{call.name} gives {found}, the file has {wanted}")
-
-
-def _zeros(x: Any, values: Any) -> Any:
-    if not isinstance(x, Value):
-        return evaluate(x, values)
-    _check_size(x, values)
-    return zeros_of(Value(evaluate(x.shape, values), x.dtype))
-
-
-def _check_size(x: Value, values: Any) -> None:
-    shape = evaluate(x.shape, values)
-    if any(n < 0 for n in shape) or math.prod(shape) * x.dtype.itemsize > _LARGEST_VALUE:
-        raise ValueError(f"a value of shape {shape}")
-
-
-class _Reader:
-    def __init__(self, table: dict[str, Any], archive: zipfile.ZipFile) -> None:
-        self.sizes = OpenSizes()
-        for name, named, first in table["sizes"]:
-            if not isinstance(name, str) or name in self.sizes.now:
-                raise ValueError(f"the size {name!r}")
-            self.sizes.add(name, bool(named), bool(first))
-        self.graph = graph = Graph()
-        graph.sizes = self.sizes
-        for i, (name, dtype, shape) in enumerate(table["inputs"]):
-            graph.inputs.append(self._value(dtype, shape, source=Input(i, _text(name))))
-        arrays, self._attributes = (
-            [_array(archive, f"{kind}{i}") for i in range(_integer(count))]
-            for kind, count in zip(("array", "attribute"), table["arrays"], strict=True)
-        )
-        self._values = [*graph.inputs, *[Value(x.shape, x.dtype, source=x) for x in arrays]]
-        for call in table["calls"]:
-            graph.calls.append(self._call(*call))
-        graph.results = [self.value(i) for i in table["results"]]
-        for name, a, b, answer, where in table["guards"]:
-            if name not in COMPARE:
-                raise ValueError(f"the comparison {name!r}")
-            guard = Guard(name, self.decoded(a), self.decoded(b), bool(answer))
-            guard.where = _text(where)
-            self.sizes.guards[str(len(self.sizes.guards))] = guard
-        graph.tree = self.decoded(table["tree"])
-        _check_tree(graph.tree, len(graph.results))
-
-    def _value(self, dtype: str, shape: Any, **more: Any) -> Value:
-        kinds = {d.name: d for d in SUPPORTED}
-        sizes = tuple(self.decoded(shape))
-        if not all(isinstance(n, (int, Size)) for n in sizes) or len(sizes) > 32:
-            raise ValueError(f"the shape {sizes}")
-        return Value(sizes, kinds[dtype], **more)
-
-    def _call(self, name: str, operands: Any, attrs: Any, outputs: Any, where: str) -> Call:
-        op = OPS[name]
-        given = self.decoded(operands)
-        if op.inputs >= 0 and len(given) != op.inputs:
-            raise ValueError(f"{name} with {len(given)} operands")
-        plain = (Value, Size, Ratio, int, float, type(None))
-        if not all(isinstance(x, plain) for x in given):
-            raise ValueError(f"operands of {name}")
-        call = Call(name, op, given, tuple(self.decoded(attrs)))
-        call.where = _text(where)
-        call.outputs = [self._value(*layout) for layout in outputs]
-        for y in call.outputs:
-            y.call = call
-        self._values += call.outputs
-        return call
-
-    def value(self, number: Any) -> Value:
-        return self._values[_integer(number)]
-
-    def array(self, number: Any) -> Any:
-        return self._attributes[_integer(number)]
-
-    def decoded(self, x: Any) -> Any:
-        if x is None or isinstance(x, (bool, str)):
-            return x
-        if isinstance(x, (int, float)):
-            if abs(x) > _LARGEST_NUMBER:
-                raise ValueError(f"the number {x}")
-            return x
-        if isinstance(x, list):
-            return list(map(self.decoded, x))
-        ((kind, value),) = x.items()
-        return _ENCODED[kind][2](self, value)
-
-    def many(self, x: Any) -> tuple[Any, ...]:
-        return tuple(map(self.decoded, x))
-
-    def size(self, terms: Any) -> Any:
-        return Size(self.sizes, dict(self._terms(terms)))
-
-    def _terms(self, terms: Any, depth: int = 0) -> Any:
-        if depth > 16:
-            raise ValueError("a size that is nested too deeply")
-        found = {}
-        for atoms, factor in terms:
-            if len(atoms) > 16 or abs(_integer(factor, -_LARGEST_NUMBER)) > _LARGEST_NUMBER:
-                raise ValueError(f"a size of {len(atoms)} factors")
-            found[tuple([self._atom(a, depth) for a in atoms])] = factor
-        return frozen(found)
-
-    def _atom(self, atom: Any, depth: int) -> Any:
-        if isinstance(atom, str):
-            if atom not in self.sizes.now:
-                raise ValueError(f"the size {atom!r}")
-            return atom
-        name, x, y = atom
-        if name not in ("//", "%"):
-            raise ValueError(f"the operation {name!r}")
-        return name, self._terms(x, depth + 1), self._terms(y, depth + 1)
-
-    def ratio(self, x: Any) -> Ratio:
-        name, a, b = x
-        if name not in _RATIOS:
-            raise ValueError(f"the operation {name!r}")
-        return Ratio(self.sizes, name, (self.decoded(a), self.decoded(b)))
-
-    def pairs(self, x: Any) -> dict[Any, Any]:
-        return {self.decoded(key): self.decoded(value) for key, value in x}
-
-
-def _text(x: Any) -> str:
-    if not isinstance(x, str) or len(x) > 10_000:
-        raise ValueError("expected a text")
-    return x
-
-
-def _integer(x: Any, least: int = 0) -> int:
-    if type(x) is not int or x < least:
-        raise ValueError(f"the number {x!r}")
-    return x
-
-
-def _array(archive: zipfile.ZipFile, name: str) -> Any:
-    array = array_of(archive.read(f"{name}.npy"))
-    if array.dtype not in SUPPORTED:
-        raise ValueError(f"{name} is {array.dtype}")
-    array = np.array(array, order="C")  # owns its memory: a constant of the graph
-    array.flags.writeable = False
-    return array
-
-
-def _check_tree(tree: Any, count: int) -> None:
-    if isinstance(tree, Place):
-        if not 0 <= tree.number < count:
-            raise ValueError(f"the result {tree.number}")
-    elif isinstance(tree, (tuple, list, dict)):
-        for x in tree.values() if isinstance(tree, dict) else tree:
-            _check_tree(x, count)
-    else:
-        raise ValueError(f"a result {tree!r}")
-
-
-# By the key of an object: (types, how to write one, how to read one).
-_ENCODED: dict[str, tuple[Any, Callable[..., Any], Callable[..., Any]]] = {
-    "value": (Value, lambda w, x: w.number(x), lambda r, x: r.value(x)),
-    "size": (Size, lambda w, x: _plain(frozen(x.terms)), lambda r, x: r.size(x)),
-    "ratio": (Ratio, lambda w, x: [x.name, *map(w.encoded, x.args)], lambda r, x: r.ratio(x)),
-    "result": (Place, lambda w, x: x.number, lambda r, x: Place(_integer(x))),
-    "float": ((), None, lambda r, x: float(_text(x))),  # type: ignore[dict-item]
-    "slice": (
-        slice,
-        lambda w, x: w.many((x.start, x.stop, x.step)),
-        lambda r, x: slice(*r.many(x)),
-    ),
-    "ellipsis": (type(...), lambda w, x: None, lambda r, x: ...),
-    "place": (type(PLACE), lambda w, x: None, lambda r, x: PLACE),
-    "dtype": (np.dtype, lambda w, x: x.name, lambda r, x: {d.name: d for d in SUPPORTED}[x]),
-    "array": (np.ndarray, lambda w, x: w.added(x), lambda r, x: r.array(x)),
-    "dict": (dict, lambda w, x: w.pairs(x), lambda r, x: r.pairs(x)),
-    "tuple": (tuple, lambda w, x: w.many(x), lambda r, x: r.many(x)),
-}
-
-
-def _plain(terms: Any) -> Any:
-    """Frozen terms as lists."""
-    return [
-        [[a if isinstance(a, str) else [a[0], _plain(a[1]), _plain(a[2])] for a in atoms], factor]
-        for atoms, factor in terms
-    ]

@@ -13,6 +13,7 @@ from pyautograd import modes
 from pyautograd.func.pytree import is_leaf
 from pyautograd.modes import is_grad_enabled, state
 from pyautograd.nn.module import Module
+from pyautograd.op import graph_of
 from pyautograd.static.program import Program, Variant, is_input
 from pyautograd.tensor import Tensor
 
@@ -73,6 +74,8 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.tracing and modes.tracer() is not None:
             return self.function(*args, **kwargs)  # part of a larger graph
+        if state.building and graph_of((args, kwargs)) is not None:
+            return self.function(*args, **kwargs)  # of symbols
         last = self._last
         if last is not None and not kwargs and last.program.fits():
             arrays = last.arrays(args)
@@ -122,7 +125,7 @@ class Compiled:
 
         The graph as traced and after the passes, what was fused and why not, the memory of the plan
         against that of eager code, and the time it took. With `verbose` also what each pass
-        changed, and the map of the arena: which value lies where, from which step to which.
+        changed, and the map of the arena: what lies where, from which step to which.
         """
         return self._latest.explain(verbose) if self._latest else "not traced yet: call it once"
 
@@ -182,18 +185,16 @@ class Compiled:
 
     def _make_room(self, kept: Program) -> None:
         """Drops the oldest plans above the limit, those of other programs first."""
-        programs = [(p, key) for key, found in self._programs.items() for p in found]
-        plans = sum(len(p.variants) for p, _ in programs)
-        for program, key in programs[::-1] if len(self._programs) == 1 else programs:
-            if plans <= LARGEST_CACHE:
-                return
-            if program is not kept:
-                plans -= len(program.variants)
+        programs = [(p, key) for key, found in self._programs.items() for p in reversed(found)]
+        excess = sum(len(p.variants) for p, _ in programs) - LARGEST_CACHE
+        for program, key in sorted(programs, key=lambda entry: entry[0] is kept):
+            while excess > 0 and program.variants:
+                del program.variants[next(iter(program.variants))]
+                excess -= 1
+            if not program.variants:
                 self._programs[key].remove(program)
                 if not self._programs[key]:
                     del self._programs[key]
-        while len(kept.variants) > LARGEST_CACHE:
-            del kept.variants[next(iter(kept.variants))]
 
 
 def _batch(inputs: list[Tensor]) -> int | None:

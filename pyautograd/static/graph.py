@@ -120,7 +120,10 @@ class Draw:
 class Call:
     """A call of an op. Operands are Values, Python numbers or None."""
 
-    __slots__ = ("attrs", "backward", "name", "op", "operands", "outputs", "where")
+    __slots__ = (
+        "attrs", "backward", "by_python", "modules", "name", "op", "operands", "outputs", "parts",
+        "where",
+    )  # fmt: skip
 
     def __init__(
         self, name: str, op: Op | None, operands: list[Any], attrs: tuple[Any, ...] = ()
@@ -132,12 +135,16 @@ class Call:
         self.outputs: list[Value] = []
         self.where = users_line()
         self.backward = node_in_backward() is not None  # whether a gradient rule made it
+        self.by_python = False  # whether the op's forward has to run it: no native step may
+        self.modules: tuple[Any, ...] = ()  # of whose call it is a part, outermost first
+        self.parts: list[Call] = []  # of a fused program, the calls that it is made of
 
     def copy(self, operands: list[Any], attrs: tuple[Any, ...]) -> Call:
         """The same call of other operands, without outputs yet."""
         again = Call.__new__(Call)
         again.name, again.op = self.name, self.op
-        again.where, again.backward = self.where, self.backward
+        again.where, again.backward, again.by_python = self.where, self.backward, self.by_python
+        again.modules, again.parts = self.modules, self.parts
         again.operands, again.attrs, again.outputs = operands, attrs, []
         return again
 

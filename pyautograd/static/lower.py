@@ -310,7 +310,7 @@ class _Lowering:
         """The native step of a call, with copies before it where it takes no other layouts."""
         ints: list[int] = []
         numbers: list[float] = []
-        if not _flatten(call.attrs, ints, numbers):
+        if call.by_python or not _flatten(call.attrs, ints, numbers):
             return None
         if any(not isinstance(x, Value) and x is not None for x in call.operands):
             return None

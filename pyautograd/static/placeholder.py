@@ -48,15 +48,15 @@ class Symbolic(Stand):
         self._node = inner._node
 
     @property
-    def shape(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def shape(self) -> tuple[Any, ...]:
         return self.inner.shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+    def dtype(self) -> np.dtype[Any]:
         return self.inner.dtype
 
     @property
-    def grad(self) -> Any:  # type: ignore[override]
+    def grad(self) -> Any:
         return self.graph.outer(self.inner.grad)
 
     @grad.setter
@@ -104,6 +104,7 @@ class Build:
         self.sizes = OpenSizes()
         self.sizes.build = weakref.ref(self)
         self.named: dict[str, Any] = {}  # sizes
+        self.causes: dict[Any, list[Value]] = {}  # of effects: what `run` was handed
         self.tracer = Tracer(sizes=self.sizes)
         self.tracer._ops = self.tracer._mode = None  # type: ignore[assignment]  # see `run`
         with modes.lock:
@@ -129,6 +130,9 @@ class Build:
         args, kwargs = tree_map(self.inside, (args, kwargs))
         self._exchange_grads(self.inside)
         bound = dict(self.sizes.bound)
+        calls = self.tracer.graph.calls
+        start = len(calls)
+        given = [x._array for x in leaves((args, kwargs)) if self.outer(x) is not x]
         try:
             with watch_ops(self.tracer._call), modes.tracing(self.tracer):
                 result = function(*args, **kwargs)
@@ -140,6 +144,7 @@ class Build:
             raise type(error)(f"{error}, at {line}") from error
         finally:
             self._exchange_grads(self.outer)
+        self.causes.update((call, given) for call in calls[start:] if call.has_effect)
         return tree_map(self.outer, result)
 
     def _exchange_grads(self, how: Callable[[Any], Any]) -> None:
@@ -156,9 +161,10 @@ class Build:
                 self.named[n] = self.sizes.add(n, True, dim == 0)
             return self.named[n]
         if n is None:
-            where = f"{name}[{dim}]"
-            while where in self.sizes.now:
-                where += "'"
+            where, count = f"{name}[{dim}]", 1
+            while where in self.sizes.now:  # of another placeholder of that name
+                count += 1
+                where = f"{name}[{dim}]#{count}"
             return self.sizes.add(where, False, dim == 0)
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
             raise ValueError(f"placeholder: expected sizes, None or names of sizes, got {n!r}")
@@ -249,6 +255,10 @@ def compile(inputs: Any, outputs: Any) -> GraphFunction:
     >>> bool(evaluate(feed)["loss"] < before)
     True
     """
+    if callable(inputs) and not isinstance(inputs, Tensor):
+        raise TypeError(
+            "compile: expected placeholders and outputs; pyautograd.compile takes a function"
+        )
     given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     for i, x in enumerate(given):
         if not isinstance(x, Symbolic) or not isinstance(x.inner._array.source, Input):
@@ -259,7 +269,7 @@ def compile(inputs: Any, outputs: Any) -> GraphFunction:
             raise TypeError(f"compile: output {i} is no symbol of the graph, but {y!r}")
     if not found and not given:
         raise ValueError("compile: expected inputs or outputs")
-    build = (given or found)[0].graph
+    build: Any = (given or found)[0].graph
     values = [build.inside(x)._array for x in given]
     names = [x.source.name for x in values]
     for name in names:
@@ -271,7 +281,9 @@ def compile(inputs: Any, outputs: Any) -> GraphFunction:
     grads = list(build.tracer.leaves.values())
     build.tracer.restore()
     build.tracer.leaves = {}
-    graph = part_of(build.tracer.graph, values, [build.inside(y)._array for y in found])
+    graph = part_of(
+        build.tracer.graph, values, [build.inside(y)._array for y in found], build.causes
+    )
     graph.sizes = build.sizes
     graph.tree = rebuild(outputs, iter([Place(i) for i in range(len(found))]))
     changed = {id(c.operands[0].source) for c in graph.calls if c.name == "write"}

@@ -16,7 +16,8 @@ from pyautograd.static.graph import Graph, Value
 from pyautograd.static.joint import Joint, PlannedFunction, leads_back
 from pyautograd.static.lower import lower
 from pyautograd.static.passes import PASSES
-from pyautograd.static.sizes import Guard, Sizes, Values
+from pyautograd.static.sizes import Guard, Sizes
+from pyautograd.static.symbolic import Values
 from pyautograd.static.template import concrete
 from pyautograd.static.trace import Leaf, Tracer
 from pyautograd.tensor import Tensor, wrap
@@ -50,7 +51,7 @@ class Planned:
         self.written = modes.changed_together(written, "compile") if written else None
 
     def _return(self, result: Any, outputs: list[Tensor]) -> None:
-        """Notes the structure of what is returned: `outputs` are the tensors that a run computes."""
+        """Notes the structure of what is returned; a run computes the tensors `outputs`."""
         places = {id(y): i for i, y in reversed(list(enumerate(outputs)))}
         self._result = result
         # The place of each tensor among the results, or what is returned as it is.
@@ -195,13 +196,13 @@ class Variant:
     """A plan of a program, for given shapes of the inputs."""
 
     def __init__(self, program: Planned, graphs: list[Graph], sizes: Values | None) -> None:
-        self.program = program
+        self.program: Any = program  # a Planned
         self.joint, self.on_tape = program.joint, program.on_tape
         self.grad_enabled = is_grad_enabled()
         self._graphs, self._sizes = graphs, sizes
         own = self.source()
         # Arrays of the inputs' layouts, which take no memory.
-        self._like = tuple([np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in own[0].inputs])
+        self.like = tuple([np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in own[0].inputs])
         for graph in own:
             for improve in PASSES:
                 improve(graph)
@@ -220,7 +221,7 @@ class Variant:
         """The arrays of plain arguments, if they are what the plan was made for."""
         if is_grad_enabled() is not self.grad_enabled:
             return None
-        return _C.matching_arrays(args, self._like, Tensor)
+        return _C.matching_arrays(args, self.like, Tensor)
 
     def run(self, arrays: list[Any]) -> Any:
         """Runs the plan on the arrays of the inputs, C-contiguous."""

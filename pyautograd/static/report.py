@@ -18,26 +18,31 @@ def report(variant: Any, verbose: bool) -> str:
 
     verbose: also what each pass changed, and which value lies where in the arena, and when.
     """
-    plan = variant.plan
+    traced = variant.source()
+    names: dict[Value, str] = {}
+    lines: list[str] = []
+    for i, graph in enumerate(traced):
+        eager = peak_bytes(graph)
+        lines += ["", "the gradients' plan", ""] if i else []
+        lines += ["as traced:", _indented(graph.text(names)), "", "passes:"]
+        lines += _changes(graph, names, verbose)
+        lines += ["", "after the passes:", _indented(graph.text(names)), ""]
+        lines += _plan(variant.gradients if i else variant.plan, graph, eager, verbose)
+    return "\n".join([*lines, "", f"traced and compiled in {variant.seconds * 1e3:.1f} ms"])
+
+
+def _plan(plan: Any, graph: Graph, eager: int, verbose: bool) -> list[str]:
+    """The steps of a plan, what was fused, and the memory, `eager` being that of eager code."""
     native = sum(b - a for a, b in (p for p in plan.parts if isinstance(p, tuple)))
     python = [p.call.name for p in plan.parts if not isinstance(p, tuple)]
-    traced, names = variant.source(), {}
-    lines = ["as traced:", _indented(traced[0].text(names)), ""]
-    for i, graph in enumerate(traced):
-        lines += ["passes over the gradients' graph:" if i else "passes:"]
-        lines += _changes(graph, names, verbose)
-    lines += [
-        "", "after the passes:", _indented(traced[0].text(names)), "",
+    return [
         f"plan: {native} native steps" + (
             f", {len(python)} calls of Python: {', '.join(python)}" if python else ""
         ),
-        *_fused(traced[0]),
-        _memory(variant),
-        f"traced and compiled in {variant.seconds * 1e3:.1f} ms",
+        *_fused(graph),
+        f"arena: {plan.arena_bytes:,} bytes; eager holds up to {eager:,} bytes of results",
+        *(["", "arena, by steps:", *_arena(plan.places)] if verbose else []),
     ]  # fmt: skip
-    if verbose:
-        lines += ["", "arena, by steps:", *_arena(plan.places)]
-    return "\n".join(lines)
 
 
 def _indented(text: str) -> str:
@@ -62,23 +67,19 @@ def _changes(graph: Graph, names: dict[Value, str], verbose: bool) -> list[str]:
 
 def _fused(graph: Graph) -> list[str]:
     """The programs, and why neighbours of them are not part of them."""
-    programs = [call for call in graph.calls if call.name == "program"]
+    programs = [call for call in graph.calls if call.name in ("program", "epilogue")]
     lines = [
-        f"fused: {', '.join(call.attrs[0])}, at {call.where}"
+        f"fused: {call.title}, at {call.where.split(': ')[0]}"
         for call in programs
-        if len(call.attrs[0]) > 1
+        if "+" in call.title
     ]
     for call in graph.calls:
         for x in call.values():
             if x.call is not None and x.call.name == "program" and x.call is not call:
                 why = _why_not(x.call, call)
                 if why:
-                    lines.append(f"not fused: {_named(x.call)} with {_named(call)}: {why}")
+                    lines.append(f"not fused: {x.call.title} with {call.title}: {why}")
     return list(dict.fromkeys(lines))
-
-
-def _named(call: Call) -> str:
-    return ", ".join(call.attrs[0]) if call.name == "program" else call.name
 
 
 def _why_not(first: Call, second: Call) -> str:
@@ -103,13 +104,6 @@ def _why_not(first: Call, second: Call) -> str:
 
 
 # ---- memory --------------------------------------------------------------------------------------
-
-
-def _memory(variant: Any) -> str:
-    eager = sum(map(peak_bytes, variant.source()[:1]))
-    return (
-        f"arena: {variant.plan.arena_bytes:,} bytes; eager holds up to {eager:,} bytes of results"
-    )
 
 
 def peak_bytes(graph: Graph) -> int:

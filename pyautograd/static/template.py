@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from pyautograd.graph import GraphError
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value
-from pyautograd.static.sizes import Values, evaluate
+from pyautograd.static.symbolic import Values, evaluate
 
 
 class _Copy:
@@ -77,29 +78,40 @@ def _check(call: Call) -> None:
         )
 
 
-def part_of(graph: Graph, inputs: list[Value], results: list[Value]) -> Graph:
+def part_of(
+    graph: Graph, inputs: list[Value], results: list[Value], causes: dict[Call, list[Value]]
+) -> Graph:
     """A graph of the calls that the results need, and of all effects that follow from the inputs.
+
+    causes: of an effect, the values that were handed to what brought it about: one that reads no
+        input (a count of batches) follows from these.
 
     GraphError where the results need an input that is not among these.
     """
     needs: dict[Value, frozenset[Value]] = {}  # the inputs that a value depends on
 
-    def needed(call: Call) -> frozenset[Value]:
+    def all_needs(values: Iterable[Value]) -> frozenset[Value]:
         return frozenset().union(
             *[
                 needs.get(x, frozenset([x]) if isinstance(x.source, Input) else frozenset())
-                for x in call.values()
+                for x in values
             ]
         )
+
+    def takes_part(call: Call) -> bool:
+        if not call.has_effect:
+            return not live.isdisjoint(call.outputs)
+        found = all_needs(call.values()) or all_needs(causes.get(call, ()))
+        return bool(found) and found <= given
 
     given = set(inputs)
     live = set(results)
     for call in graph.calls:
         for y in call.outputs:
-            needs[y] = needed(call)
+            needs[y] = all_needs(call.values())
     kept = []
     for call in reversed(graph.calls):
-        if needed(call) <= given if call.has_effect else not live.isdisjoint(call.outputs):
+        if takes_part(call):
             kept.append(call)
             live.update(call.values())
     missing = [x for x in live if isinstance(x.source, Input) and x not in given]

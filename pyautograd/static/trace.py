@@ -9,16 +9,19 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, modes
-from pyautograd.graph import GraphError, SymbolicNumber
+from pyautograd.graph import GraphError, RecordWatcher, SymbolicNumber
+from pyautograd.nn.watch import watch_modules
 from pyautograd.op import OPS, Op
 from pyautograd.ops.inplace import Region, region
 from pyautograd.ops.random import Generator
 from pyautograd.origin import users_line
+from pyautograd.static.fit import layouts
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value
-from pyautograd.static.sizes import Sizes, evaluate, sizes_in
+from pyautograd.static.sizes import Sizes
+from pyautograd.static.symbolic import evaluate, sizes_in
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor, wrap
-from pyautograd.watch import watch_ops
+from pyautograd.watch import node_in_backward, watch_ops
 
 
 class Leaf:
@@ -54,8 +57,10 @@ class Tracer:
         self._owners: dict[int, list[int]] = {}  # ids of captured arrays that share memory
         self._ops = watch_ops(self._call)
         self._mode = modes.tracing(self)
+        self._places = _Places()
 
     def __enter__(self) -> Tracer:
+        self._places.__enter__()
         self._ops.__enter__()
         self._mode.__enter__()
         return self
@@ -63,6 +68,7 @@ class Tracer:
     def __exit__(self, *exc: object) -> None:
         self._mode.__exit__(*exc)
         self._ops.__exit__(*exc)
+        self._places.__exit__(*exc)
         self._ops = self._mode = None  # type: ignore[assignment]  # no circles
 
     # ---- what goes in ----------------------------------------------------------------------------
@@ -77,11 +83,12 @@ class Tracer:
     ) -> Tensor:
         """Random numbers from `source`, made anew for each run."""
         before = source.get_state()
-        open_ = any(True for _ in sizes_in(shape))
-        sample = np.asarray(draw(evaluate(shape, self.sizes.probes[0]) if open_ else shape))
-        source.set_state(before)  # that was for its layout; each run draws its own
-        shape = shape if open_ else sample.shape
-        return wrap(Value(shape, sample.dtype, source=Draw(draw, shape)))
+        is_open = self.sizes is not None and any(True for _ in sizes_in(shape))
+        example = evaluate(shape, self.sizes.probes[0]) if is_open else shape  # type: ignore[union-attr]
+        sample = np.asarray(draw(example))  # for its layout; each run draws its own
+        source.set_state(before)
+        layout = shape if is_open else sample.shape
+        return wrap(Value(layout, sample.dtype, source=Draw(draw, shape)))
 
     def made(self, array: Any) -> None:
         """Called when the program makes an array: a constant of each run, unless it changes it."""
@@ -125,7 +132,9 @@ class Tracer:
                 f"at {users_line()}; use gather(), where() or index_select()"
             )
         call = Call(op.name, op, operands, attrs)
-        call.outputs = [Value(*layout, call) for layout in self._layouts(op, operands, attrs)]
+        found = self._layouts(op, operands, attrs)
+        call.outputs = [Value(shape, dtype, call) for shape, dtype in found]
+        call.modules = self._places.modules(call.backward)
         self.graph.calls.append(call)
         return tuple(call.outputs) if len(call.outputs) > 1 else call.outputs[0]
 
@@ -133,7 +142,7 @@ class Tracer:
         if self.sizes is not None:
             shapes = [getattr(x, "shape", x) for x in operands]
             if any(True for _ in sizes_in([*shapes, *attrs])):
-                return self.sizes.layouts(op, operands, attrs, _layouts)
+                return layouts(self.sizes, op, operands, attrs, _layouts)
         return _layouts(op, operands, attrs)
 
     # ---- changes in place ------------------------------------------------------------------------
@@ -279,6 +288,40 @@ class Tracer:
     def entered(self, module: Any) -> None:
         """Called when a module runs: its mode is part of what was traced."""
         self.modules[id(module)] = (module, module.training)
+
+
+class _Places(RecordWatcher):
+    """Knows the modules under way, and which were when a node was recorded."""
+
+    def __init__(self) -> None:
+        self._stack: list[Any] = []
+        self._of: dict[Any, tuple[Any, ...]] = {}
+        self._watch = watch_modules(self._call)
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._watch.__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        self._watch.__exit__(*exc)
+        super().__exit__(*exc)
+        self._of.clear()
+
+    def saw(self, node: Any) -> None:
+        self._of[node] = tuple(self._stack)
+
+    def modules(self, backward: bool) -> tuple[Any, ...]:
+        """Those under way; of a gradient rule's calls, those of the call that it is the rule of."""
+        if backward:
+            return self._of.get(node_in_backward(), ())
+        return tuple(self._stack)
+
+    def _call(self, module: Any, run: Callable[[], Any]) -> Any:
+        self._stack.append(module)
+        try:
+            return run()
+        finally:
+            self._stack.pop()
 
 
 def _untouched(array: Any) -> Any:

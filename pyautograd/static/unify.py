@@ -16,21 +16,22 @@ from typing import Any
 from pyautograd.graph import GraphError
 from pyautograd.modes import tracer
 from pyautograd.origin import users_line
-from pyautograd.static.sizes import (
+from pyautograd.static.sizes import Sizes
+from pyautograd.static.symbolic import (
     Size,
-    Sizes,
     Terms,
     Values,
-    _product,
-    _size,
-    _terms_of,
     atoms_in,
     evaluate,
     frozen,
+    identity,
+    product,
+    size_of,
+    terms_of,
 )
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
-_HERE = {__file__, sys.modules[Sizes.__module__].__file__}
+_HERE = {__file__, *[sys.modules[kind.__module__].__file__ for kind in (Sizes, Size)]}
 # Where sizes are compared because they have to be equal: anything else is an error there. Elsewhere
 # the question is which way to go (whether to broadcast, say), and sizes that may differ do.
 _CHECKS = {
@@ -63,7 +64,7 @@ class OpenSizes(Sizes):
         )
 
     def add(self, name: str, named: bool, first: bool) -> Size:
-        """A new size; `first`: of dimension 0, where a batch is likely, so that examples are few."""
+        """A new size. `first`: of dimension 0, likely a batch, so that examples are small."""
         k = len(self.now)
         probes = (
             (5 + 2 * k, 8 + 3 * k, 13 + 5 * k) if first else (67 + 4 * k, 80 + 6 * k, 97 + 10 * k)
@@ -82,10 +83,10 @@ class OpenSizes(Sizes):
             return terms
         found: Terms = {}
         for atoms, factor in terms.items():
-            product: Terms = {(): factor}
+            part: Terms = {(): factor}
             for atom in atoms:
-                product = _product(product, self._atom(atom))
-            for key, value in product.items():
+                part = product(part, self._atom(atom))
+            for key, value in part.items():
                 found[key] = found.get(key, 0) + value
         return {key: value for key, value in found.items() if value}
 
@@ -93,15 +94,15 @@ class OpenSizes(Sizes):
         if isinstance(atom, str):
             return self.resolved(self.bound[atom]) if atom in self.bound else {(atom,): 1}
         name, x, y = atom
-        a, b = (_size(self, self.resolved(dict(t))) for t in (x, y))
-        terms = _terms_of(name, a, b)
+        a, b = (size_of(self, self.resolved(dict(t))) for t in (x, y))
+        terms = terms_of(name, a, b)
         assert terms is not None
         return terms
 
     # ---- questions -------------------------------------------------------------------------------
 
     def _answer(self, name: str, a: Any, b: Any) -> bool:
-        if not self._asking:
+        if not self.asking:
             return super()._answer(name, a, b)
         asker = _asker()
         if not asker.startswith(_PACKAGE):
@@ -109,14 +110,14 @@ class OpenSizes(Sizes):
                 f"whether {a!r} {name} {b!r} is not known while a graph is built, but Python asks "
                 f"for it at {users_line()}"
             )
-        if name not in ("==", "!="):
+        if name not in ("==", "!=") or (isinstance(b, int) and b == 0):
             return super()._answer(name, a, b)
         equal = asker[len(_PACKAGE) :] in _CHECKS and self.make_equal(a, b)
         return equal is (name == "==")
 
     def make_equal(self, a: Any, b: Any) -> bool:
         """Whether two sizes are equal, or could be made so: an unnamed size is replaced."""
-        difference = _terms_of("-", a, b)
+        difference = terms_of("-", a, b)
         if difference is None:  # not integers
             return super()._answer("==", a, b)
         difference = {atoms: factor for atoms, factor in difference.items() if factor}
@@ -135,31 +136,24 @@ class OpenSizes(Sizes):
 
     # ---- shape rules -----------------------------------------------------------------------------
 
-    def layouts(
-        self, op: Any, operands: list[Any], attrs: tuple[Any, ...], rule: Callable[..., Any]
-    ) -> list[tuple[Any, Any]]:
-        """As for all sizes; where the rule refuses, it is tried with sizes made equal."""
-        try:
-            return super().layouts(op, operands, attrs, rule)
-        except (ValueError, TypeError, IndexError, GraphError) as error:
-            before = dict(self.bound)
-            for pairs in self._candidates(operands):
-                self.bound = dict(before)
-                if all([self.make_equal(a, b) for a, b in pairs]):
-                    try:
-                        return super().layouts(op, operands, attrs, rule)
-                    except (ValueError, TypeError, IndexError, GraphError):
-                        pass
-            self.bound = before
-            raise type(error)(self._in_sizes(str(error), operands)) from None
+    def made_equal(self, operands: list[Any]) -> Iterator[None]:
+        before = dict(self.bound)
+        for pairs in self._candidates(operands):
+            self.bound = dict(before)
+            if all(map(self.make_equal, *zip(*pairs, strict=True))):
+                yield
+        self.bound = before
+
+    def explained(self, error: Exception, operands: list[Any]) -> Exception:
+        return type(error)(self._in_sizes(str(error), operands))
 
     def _candidates(self, operands: list[Any]) -> Iterator[tuple[tuple[Any, Any], ...]]:
         shapes = [getattr(x, "shape", ()) for x in operands]
-        pairs: dict[str, tuple[Any, Any]] = {}
+        pairs: dict[Any, tuple[Any, Any]] = {}
         for one, other in itertools.combinations(shapes, 2):
             for a, b in itertools.product(one, other):
                 if isinstance(a, Size) or isinstance(b, Size):
-                    pairs.setdefault(f"{a!r} {b!r}", (a, b))
+                    pairs.setdefault((identity(a), identity(b)), (a, b))
         chosen = itertools.chain.from_iterable(
             itertools.combinations(pairs.values(), n) for n in range(1, MOST_AT_ONCE + 1)
         )

@@ -7,27 +7,9 @@ import typer
 import pyautograd as ag
 from pyautograd.training.settings import RunError, Settings
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
 _STANDARD = Settings()
 
 
-@app.callback()
-def commands() -> None:
-    """Neural networks on CPUs."""
-
-
-@app.command()
-def version() -> None:
-    """Tell the version, the instruction set and the threads in use."""
-    print(ag.show_config())
-
-
-@app.command()
 def train(
     data: str = typer.Option(
         "",

@@ -71,15 +71,20 @@ def _hooks_aside(nodes: Sequence[Node]) -> Iterator[None]:
 
 
 def _note(visits: list[Visit], node: Node, sent: Any, arriving: Any) -> None:
-    g = arriving[0] if arriving else None
-    g = None if g is None else g._array
+    # Of a call with several outputs, the gradient of the first that has one.
+    g = next((x._array for x in arriving if x is not None), None)
     # Copies: the engine adds later contributions into what was sent.
     copies = {
-        slot: x._array.copy()
+        slot: _handed(x, g).copy()
         for slot, (x, edge) in enumerate(zip(sent, node.edges, strict=True))
         if x is not None and edge is not None
     }
     visits.append(Visit(node, None if g is None else g.copy(), copies, _local(node, g, copies)))
+
+
+def _handed(x: Any, g: Any) -> Any:
+    """An array; the nodes of the outputs of a call with several hand `g` on in a list."""
+    return g if isinstance(x._array, list) else x._array
 
 
 def _local(node: Node, g: Any, sent: dict[int, Any]) -> dict[int, Any]:

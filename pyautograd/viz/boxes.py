@@ -61,7 +61,7 @@ class Cards:
         width, height = card.size()
         if isinstance(name, int) and self._vertex(name).kind == "constant" and not card.lines:
             return max(36.0, math.ceil(text.width(card.title, _TITLE, True) + 22.0)), 28.0
-        return (width + 14.0, height + 4.0) if isinstance(name, tuple) else (width, height)
+        return (width + 18.0, height + 4.0) if isinstance(name, tuple) else (width, height)
 
     def card(self, name: Name) -> Card:
         """The words in a box."""
@@ -80,13 +80,16 @@ class Cards:
             return Card(vertex.label, hint=_hint(vertex))
         title = vertex.label
         if vertex.kind == "parameter":
-            prefix = ".".join(self.tree.paths[vertex.key]) + "."
-            title = title.removeprefix(prefix)
+            path = self.tree.paths[vertex.key]
+            around = (".".join(path[depth:]) + "." for depth in range(len(path)))
+            title = next((title[len(a) :] for a in around if title.startswith(a)), title)
         lines: tuple[str, ...] = (text.layout(vertex), text.values(vertex.summary))
         wrong: tuple[int, ...] = (
             (1,) if vertex.summary is not None and vertex.summary.is_bad else ()
         )
-        if vertex.value is None and vertex.shape is None and vertex.kind == "op":
+        if vertex.value is None and vertex.node is None:  # of a plan, which has no values
+            lines = () if vertex.shape is None else lines[:1]
+        elif vertex.kind == "op" and vertex.value is None and vertex.shape is None:
             lines = ("shape and values not kept",)
         if vertex.key in self.gradients:
             lines += (f"gradient {text.values(self.gradients[vertex.key])}",)
@@ -105,7 +108,9 @@ class Cards:
         lines = [" · ".join(what)]
         results = [self._vertex(key) for key in self.tree.leaving[path]]
         if len(results) == 1:
-            lines += [text.layout(results[0]), text.values(results[0].summary)]
+            lines.append(text.layout(results[0]))
+            if results[0].node is not None:
+                lines.append(text.values(results[0].summary))
         elif results:
             lines.append(text.count(len(results), "result"))
         kind = self.tree.graph.groups.get(path, "")
@@ -145,7 +150,8 @@ class Cards:
             return _text("ag-title", title, width / 2, height / 2 + 4.5, "middle")
         right = width - _PAD - (14 if group else 0)
         room = right - _PAD
-        tag = text.fitted(card.tag, _NOTE, room * 0.5) if card.tag else ""
+        least = min(text.width(card.title, _TITLE, True), room * 0.6)
+        tag = text.fitted(card.tag, _NOTE, room - _TAG_GAP - least) if card.tag else ""
         used = text.width(tag, _NOTE) + _TAG_GAP if tag else 0.0
         y = 20.0
         parts = [_text("ag-title", text.fitted(card.title, _TITLE, room - used, True), _PAD, y)]
@@ -195,11 +201,8 @@ class Cards:
 
 def _hint(vertex: Vertex) -> str:
     lines = [vertex.label, text.layout(vertex)]
-    summary = vertex.summary
-    if summary is None:
-        lines.append("values not kept")
-    else:
-        lines.append(text.values(summary))
+    if vertex.value is not None or vertex.node is not None:
+        lines.append(text.values(vertex.summary))
     if vertex.path:
         lines.append("in " + ".".join(vertex.path))
     if vertex.attrs:
@@ -211,9 +214,8 @@ def _hint(vertex: Vertex) -> str:
 
 
 def clean(words: str) -> str:
-    """Escaped, and without characters that XML does not know."""
-    kept = (c for c in words if c in "\n\t" or (c >= " " and not 0xD800 <= ord(c) < 0xE000))
-    return escape("".join(c for c in kept if c not in "\x7f\ufffe\uffff"), {'"': "&quot;"})
+    """Escaped for XML."""
+    return escape(text.known(words), {'"': "&quot;"})
 
 
 def _card(width: float, height: float, radius: float, x: float, y: float, style: str) -> str:

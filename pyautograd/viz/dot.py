@@ -35,5 +35,5 @@ def _group(tree: Tree, cards: Cards, path: Path, indent: str) -> Iterator[str]:
 
 
 def _quoted(words: str) -> str:
-    escaped = words.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    escaped = text.known(words).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

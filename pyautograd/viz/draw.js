@@ -35,6 +35,12 @@ function stretch(parts) {
   };
 }
 
+/** Ways without those that are the same as an earlier one. */
+function distinct(ways) {
+  const seen = new Set();
+  return ways.filter((way) => !seen.has(String(way)) && seen.add(String(way)));
+}
+
 class Part {
   constructor(number, least) {
     this.group = graph.groups[number];
@@ -42,6 +48,12 @@ class Part {
     this.group.items.forEach((item, i) => {
       if (item.group !== undefined && opened.has(item.group))
         this.parts.set(i, new Part(item.group, item.width));
+    });
+    this.rows = new Map();  // of each layer the height
+    this.group.items.forEach((item, i) => {
+      if (item.bend) return;
+      const height = this.parts.has(i) ? this.parts.get(i).height : item.height;
+      this.rows.set(item.layer, Math.max(this.rows.get(item.layer) || 0, height));
     });
     const grown = [...this.parts].map(([i, part]) => [this.group.items[i], part]);
     this.across = stretch(grown.map(([x, part]) => [x.x, x.width, part.width]));
@@ -67,48 +79,69 @@ class Part {
         part.draw(scene, ...corners.get(i));
       }
     });
-    const labelled = new Map();
-    for (const wire of this.group.wires)
+    const labelled = new Map(), there = new Set();
+    for (const wire of this.group.wires) {
+      const drawn = new Set();  // bends
       for (const way of wire.ways) {
-        const line = this.line(wire, way, x, y, corners);
-        scene.lines.push(line);
-        if (!wire.shape || this.group.items[wire.source].style === undefined) continue;
-        const right = line.points[1][0] > line.points[0][0] + 1;
+        const lines = this.lines(wire, way, x, y, corners, drawn).filter(({ points }) =>
+          points.length > 1 && !there.has(String(points)) && there.add(String(points)));
+        scene.lines.push(...lines);
+        const line = lines[0];
+        if (!line || line.branch || !wire.shape || this.group.items[wire.source].style === undefined) continue;
+        const right = line.points.find((p) => Math.abs(p[0] - line.points[0][0]) > 1)?.[0]
+          > line.points[0][0];
         const label = labelled.get(wire.source);
         if (label) label.right ||= right;
         else labelled.set(wire.source, { words: wire.shape, start: line.points[0], right });
       }
+    }
     scene.labels.push(...labelled.values());
   }
 
-  line(wire, [target, end, bends, bad], x, y, corners) {
+  lines(wire, [target, end, bends, bad], x, y, corners, drawn) {
     const items = this.group.items;
-    const points = [this.end(wire, wire.source, 1, wire.start, x, y, corners)];
-    for (const i of bends) {
+    const shared = bends.filter((i) => drawn.has(i)).length;  // the first ones
+    for (const i of bends) drawn.add(i);
+    const way = [];
+    for (const i of bends.slice(Math.max(shared - 1, 0))) {
       const bend = items[i], at = x + this.across(bend.x);
       const ends = [-1, 1].map((side) => y + this.down(bend.y + side * bend.height / 2));
       if (bend.bend < 0) ends.reverse();
-      for (const end of ends) points.push([at, end, bend.bend]);
+      for (const end of ends) way.push([at, end, bend.bend]);
     }
-    points.push(this.end(wire, target, -1, end, x, y, corners));
-    const ends = items[target].style !== undefined && !this.parts.has(target);
-    return { wire, points, bad, ends, target: items[target] };
+    let starts = wire.keys.map(() => []);
+    if (shared) way.shift();  // it starts at the end of the last shared bend
+    else starts = this.ends(wire, wire.source, 1, wire.start, x, y, corners);
+    const arrivals = this.ends(wire, target, -1, end, x, y, corners).map((end) => end.reverse());
+    const reads = items[target].style !== undefined && !this.parts.has(target);
+    const line = (points, ends, branch) =>
+      ({ wire, points, bad, ends, target: items[target], branch });
+    if (!way.length)
+      return starts.map((start, i) => line([...start, ...arrivals[i]], reads, false));
+    return [
+      line([...starts[0], ...way, ...arrivals[0]], reads, shared > 0),
+      ...distinct(starts).slice(1).map((start) => line([...start, way[0]], false, shared > 0)),
+      ...distinct(arrivals).slice(1).map((end) => line([way[way.length - 1], ...end], reads, true)),
+    ];
   }
 
-  end(wire, i, side, offset, x, y, corners) {
+  ends(wire, i, side, offset, x, y, corners) {
     const item = this.group.items[i], part = this.parts.get(i);
     if (item.port) {
       const edge = item.port === "top" ? -graph.header : this.innerHeight + graph.padding;
-      return [x + this.across(item.x), y + edge, 1];
+      return wire.keys.map(() => [[x + this.across(item.x), y + edge, 1]]);
     }
     const middle = y + this.down(item.y);
-    if (!part) return [x + this.across(item.x) + offset, middle + side * item.height / 2, 1];
-    const port = part.port(wire.key, side > 0 ? "bottom" : "top");
-    return [corners.get(i)[0] + port, middle + side * part.height / 2, 1];
+    const port = side > 0 ? "bottom" : "top";
+    const places = wire.keys.map((key) => part
+      ? corners.get(i)[0] + part.port(key, port)
+      : x + this.across(item.x) + offset);
+    const heights = new Set([part ? part.height : item.height, this.rows.get(item.layer)]);
+    return places.map((p) => [...heights].map((height) => [p, middle + side * height / 2, 1]));
   }
 
   port(key, side) {
-    const found = this.group.items.find((item) => item.port === side && item.key === key);
+    const found = this.group.items.find((item) => item.port === side && item.keys.includes(key));
     return found ? this.across(found.x) : this.innerWidth / 2;
   }
 }
@@ -178,7 +211,7 @@ function draw() {
     const bad = line.bad ? " ag-bad" : "";
     const made = element("path", { class: "ag-wire" + bad, d: path(line.points) });
     if (line.ends) made.setAttribute("marker-end", `url(#ag-head${line.bad ? "-bad" : ""})`);
-    made.dataset.source = line.wire.key;
+    made.dataset.source = line.wire.keys.join(" ");
     if (line.target.key !== undefined) made.dataset.target = line.target.key;
     parts.push(titled(made, line.wire.hint));
   }
@@ -315,7 +348,7 @@ plane.addEventListener("pointerover", (event) => {
   const key = event.target.closest("[data-key]")?.dataset.key;
   for (const made of plane.querySelectorAll(".ag-wire"))
     made.classList.toggle("ag-lit", key !== undefined
-      && (made.dataset.source === key || made.dataset.target === key));
+      && (made.dataset.source.split(" ").includes(key) || made.dataset.target === key));
 });
 
 draw();

@@ -74,8 +74,8 @@ class Drawing:
 
     def __init__(self, graph: Graph, depth: int | None = None, marks_bad: bool = False) -> None:
         self.graph = graph
-        self.tree = Tree(graph)
         found = find_bad(graph) if marks_bad else Bad()
+        self.tree = Tree(graph, found.keys)
         self.caption = found.caption
         self.cards = Cards(self.tree, found)
         self.stage = Stage(self.tree, self.cards.size)
@@ -117,7 +117,7 @@ class Drawing:
             raise ValueError(f'png: theme: expected "light" or "dark", got {theme!r}')
         if resvg.svg_to_bytes(svg_string=_PROBE) == resvg.svg_to_bytes(svg_string=_EMPTY):
             raise RuntimeError(
-                "png: this system has none of the usual fonts, and the picture would have no words; "
+                "png: this system has none of the usual fonts, and a picture would have no words; "
                 "install one (on Debian: fonts-dejavu-core), or save it as .svg"
             )
         return bytes(resvg.svg_to_bytes(svg_string=self.svg(theme), zoom=zoom))

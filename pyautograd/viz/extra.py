@@ -12,5 +12,6 @@ def needs(library: str) -> Any:
         return importlib.import_module(library)
     except ImportError as error:
         raise ImportError(
-            f"this picture needs {library}, which is not installed: pip install 'pyautograd[viz]'"
+            f"this picture needs {library.split('.', maxsplit=1)[0]}, which is not installed: "
+            "pip install 'pyautograd[viz]'"
         ) from error

@@ -178,5 +178,5 @@ def _ways(sheets: dict[Path, Sheet]) -> dict[Path, dict[tuple[int, Name | str], 
             for target, bends in zip(wire.targets, wire.bends, strict=True):
                 end = sheet.items[target]
                 way = (sheet.items[wire.source], *(sheet.items[i] for i in bends), end)
-                ways[wire.name, end.port or end.name] = way
+                ways.update({(key, end.port or end.name): way for key in wire.keys})
     return found

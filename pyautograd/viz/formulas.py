@@ -1,7 +1,8 @@
 r"""The formula of each op, and of its gradients, in LaTeX: one table.
 
 In it `<y>` is the result, `<a>`, `<b>`, `<c>`, ... are the operands in their order and `<g>` is the
-gradient that arrives, ∂L/∂y. A row is the value, then for each operand:
+gradient that arrives, ∂L/∂y; `<T>` marks a transpose, `<t>` one in an exponent. A row is the value,
+then for each operand:
 
 - of an element-wise op the local derivative, ∂y/∂a: its gradient is that times `<g>`;
 - of any other op the gradient, ∂L/∂a, itself.
@@ -53,12 +54,9 @@ def _mean_or_sum(dims: Any, keepdim: bool, scale: float) -> Row:
     return rf"{factor} \sum <a>", rf"{factor} \cdot \mathrm{{spread}}\left(<g>\right)"
 
 
-def _extreme(name: str) -> Callable[..., Row]:
-    def row(dims: Any, keepdim: bool, largest: bool) -> Row:
-        function = rf"\{'max' if largest else 'min'}"
-        return rf"{function} <a>", r"\frac{[<a> = <y>]}{\text{how many}} \odot <g>"
-
-    return row
+def _extreme(dims: Any, keepdim: bool, largest: bool) -> Row:
+    function = r"\max" if largest else r"\min"
+    return rf"{function} <a>", r"\frac{[<a> = <y>]}{\text{how many}} \odot <g>"
 
 
 def _along(dim: int, largest: bool) -> Row:
@@ -70,14 +68,10 @@ def _along(dim: int, largest: bool) -> Row:
 
 
 def _normalize(view: Any, groups: Any, eps: float, centred: bool) -> Row:
-    if not centred:
-        hat = r"\frac{<a>}{\sqrt{\overline{<a>^{2}} + \varepsilon}}"
-    else:
-        hat = r"\frac{<a> - \mu}{\sqrt{\sigma^{2} + \varepsilon}}"
-    mean = r"\overline{u}" if centred else ""
+    deviation, mean = (r"<a> - \mu", r"\overline{u} - ") if centred else ("<a>", "")
     return (
-        rf"{hat} \odot <b> + <c>",
-        rf"\frac{{u - {mean + ' - ' if mean else ''}\hat{{a}}\, \overline{{u \hat{{a}}}}}}"
+        rf"\frac{{{deviation}}}{{\sqrt{{\sigma^{{2}} + \varepsilon}}}} \odot <b> + <c>",
+        rf"\frac{{u - {mean}\hat{{a}}\, \overline{{u \hat{{a}}}}}}"
         r"{\sqrt{\sigma^{2} + \varepsilon}},\ u = <g> \odot <b>",
         r"\sum <g> \odot \hat{a}",
         r"\sum <g>",
@@ -112,6 +106,26 @@ ELEMENTWISE: dict[str, Row | Callable[..., Row]] = {
     "atan": (r"\arctan <a>", r"\frac{1}{1 + <a>^{2}}"),
     "sinh": (r"\sinh <a>", r"\cosh <a>"),
     "cosh": (r"\cosh <a>", r"\sinh <a>"),
+    "asinh": (r"\operatorname{arsinh} <a>", r"\frac{1}{\sqrt{1 + <a>^{2}}}"),
+    "acosh": (r"\operatorname{arcosh} <a>", r"\frac{1}{\sqrt{<a>^{2} - 1}}"),
+    "atanh": (r"\operatorname{artanh} <a>", r"\frac{1}{1 - <a>^{2}}"),
+    "atan2": (
+        r"\arctan \frac{<a>}{<b>}",
+        r"\frac{<b>}{<a>^{2} + <b>^{2}}",
+        r"-\frac{<a>}{<a>^{2} + <b>^{2}}",
+    ),
+    "hypot": (r"\sqrt{<a>^{2} + <b>^{2}}", r"\frac{<a>}{<y>}", r"\frac{<b>}{<y>}"),
+    "logaddexp": (r"\ln(e^{<a>} + e^{<b>})", "e^{<a> - <y>}", "e^{<b> - <y>}"),
+    "remainder": (
+        r"<a> - <b> \lfloor \frac{<a>}{<b>} \rfloor",
+        "1",
+        r"-\lfloor \frac{<a>}{<b>} \rfloor",
+    ),
+    "fmod": (
+        r"<a> - <b> \operatorname{trunc} \frac{<a>}{<b>}",
+        "1",
+        r"-\operatorname{trunc} \frac{<a>}{<b>}",
+    ),
     "tanh": (r"\tanh <a>", "1 - <y>^{2}"),
     "erf": (r"\operatorname{erf}(<a>)", r"\frac{2}{\sqrt{\pi}} e^{-<a>^{2}}"),
     "sigmoid": (r"\frac{1}{1 + e^{-<a>}}", r"<y> \cdot (1 - <y>)"),
@@ -163,12 +177,12 @@ _AT_PLACES = r"<g>\ \text{added at those places, else } 0"
 
 OTHERS: dict[str, Row | Callable[..., Row]] = {
     "sum": _mean_or_sum,
-    "sum_to": (r"\sum <a> \text{ over the broadcast dimensions}", r"\mathrm{spread}\left(<g>\right)"),
-    "extreme": _extreme("extreme"),
+    "sum_to": (r"\sum_{\text{broadcast}} <a>", r"\mathrm{spread}\left(<g>\right)"),
+    "extreme": _extreme,
     "extreme_along": _along,
     # contractions
-    "matmul": (r"<a>\, <b>", r"<g>\, <b>^{\mathrm{T}}", r"<a>^{\mathrm{T}}\, <g>"),
-    "linear": (r"<a>\, <b>^{\mathrm{T}} + <c>", r"<g>\, <b>", r"<g>^{\mathrm{T}} <a>", r"\sum_{\text{rows}} <g>"),
+    "matmul": (r"<a>\, <b>", r"<g>\, <b><T>", r"<a><T>\, <g>"),
+    "linear": (r"<a>\, <b><T> + <c>", r"<g>\, <b>", r"<g><T> <a>", r"\sum_{\text{rows}} <g>"),
     "conv2d": (
         r"<a> \star <b> + <c>",
         r"<g> \ast <b>",
@@ -177,6 +191,15 @@ OTHERS: dict[str, Row | Callable[..., Row]] = {
     ),
     "conv2d_input_grad": (r"<a> \ast <b>", r"<g> \star <b>", r"<g> \star <a>"),
     "conv2d_weight_grad": (r"<b> \star <a>", r"<b> \star <g>", r"<a> \ast <g>"),
+    # factorisations; those of eigenvectors and the like are left to the row of the unknown
+    "inv": ("<a>^{-1}", r"-<y><T>\, <g>\, <y><T>"),
+    "solve": (r"<a>^{-1} <b>", r"-<a>^{-<t>} <g>\, <y><T>", r"<a>^{-<t>} <g>"),
+    "det": (r"\det <a>", r"<g> \cdot <y> \cdot <a>^{-<t>}"),
+    "log_det": (r"\ln \left| \det <a> \right|", r"<g> \cdot <a>^{-<t>}"),
+    "lower_half": (
+        r"\mathrm{tril}(<a>)\ \text{with half the diagonal}",
+        r"\mathrm{tril}\left(<g>\right)\ \text{with half the diagonal}",
+    ),
     # windows
     "unfold": (r"\mathrm{im2col}(<a>)", r"\mathrm{col2im}\left(<g>\right)"),
     "fold": (r"\mathrm{col2im}(<a>)", r"\mathrm{im2col}\left(<g>\right)"),
@@ -189,7 +212,10 @@ OTHERS: dict[str, Row | Callable[..., Row]] = {
         r"\frac{<g>}{\text{window size}}\ \text{to each of the window}",
     ),
     # normalisations and losses
-    "softmax": (r"\frac{e^{<a>}}{\sum e^{<a>}}", r"<y> \odot \left(<g> - \sum <g> \odot <y>\right)"),
+    "softmax": (
+        r"\frac{e^{<a>}}{\sum e^{<a>}}",
+        r"<y> \odot \left(<g> - \sum <g> \odot <y>\right)",
+    ),
     "log_softmax": (r"<a> - \ln \sum e^{<a>}", r"<g> - e^{<y>} \sum <g>"),
     "cross_entropy": lambda ignore_index, reduction, smoothing: (
         (r"\frac{1}{N} " if reduction == "mean" else "")
@@ -204,8 +230,8 @@ OTHERS: dict[str, Row | Callable[..., Row]] = {
     # movements
     "reshape": (r"\mathrm{reshape}(<a>)", r"\mathrm{reshape}\left(<g>\right)"),
     "permute": lambda dims: (
-        ("<a>^{\\mathrm{T}}" if tuple(dims) == (1, 0) else r"\mathrm{permute}(<a>)"),
-        ("<g>^{\\mathrm{T}}" if tuple(dims) == (1, 0) else r"\mathrm{permute}^{-1}\left(<g>\right)"),
+        ("<a><T>" if tuple(dims) == (1, 0) else r"\mathrm{permute}(<a>)"),
+        ("<g><T>" if tuple(dims) == (1, 0) else r"\mathrm{permute}^{-1}\left(<g>\right)"),
     ),
     "expand": (r"\mathrm{spread}(<a>)", r"\sum <g>"),
     "clone": ("<a>", "<g>"),
@@ -215,13 +241,25 @@ OTHERS: dict[str, Row | Callable[..., Row]] = {
     "index": (r"<a>[<b>]", _AT_PLACES, None),
     "gather": (r"<a>[<b>]", _AT_PLACES, None),
     "embedding": (r"<a>[<b>]", r"<g>\ \text{added to those rows, else } 0", None),
+    "scatter": (
+        r"<a>\ \text{with } <b> \text{ at } <c>",
+        r"<g>\ \text{with } 0 \text{ at } <c>",
+        "<g>[<c>]",
+        None,
+    ),
     "scatter_add": (r"<a>\ \text{added at } <b>", r"<g>[<b>]", None),
     "index_add": (r"<a>\ \text{added at } <b>", r"<g>[<b>]", None),
     "sort": (r"\mathrm{sort}(<a>)", r"<g>\ \text{back at the old places}"),
-    "running_sum": (r"\mathrm{cumsum}(<a>)", r"\mathrm{cumsum}\left(<g>\right)\ \text{from the other end}"),
+    "running_sum": (
+        r"\mathrm{cumsum}(<a>)",
+        r"\mathrm{cumsum}\left(<g>\right)\ \text{from the other end}",
+    ),
     "part": (r"<a>[\,\ldots\,]", r"<g>\ \text{at that part, else } 0"),
     "put": (r"<a>\ \text{at that part, else } 0", r"<g>[\,\ldots\,]"),
-    "erase": (r"<a>\ \text{with } 0 \text{ at that part}", r"<g>\ \text{with } 0 \text{ at that part}"),
+    "erase": (
+        r"<a>\ \text{with } 0 \text{ at that part}",
+        r"<g>\ \text{with } 0 \text{ at that part}",
+    ),
     "assign": (
         r"<a>\ \text{with } <b> \text{ at that part}",
         r"<g>\ \text{with } 0 \text{ at that part}",
@@ -231,11 +269,13 @@ OTHERS: dict[str, Row | Callable[..., Row]] = {
 
 
 def formula(name: str, attrs: tuple[Any, ...], operands: int, missing: frozenset[int]) -> Formula:
-    """Of a call with that many operands, of which those `missing` were not given.
+    r"""Of a call with that many operands, of which those `missing` were not given.
 
-    >>> formula("mul", (), 2, frozenset())
-    Formula(value='<a> \\\\odot <b>', local=('<b>', '<a>'), grads=('<g> \\\\odot <b>', '<g> \\\\odot <a>'))
-    """  # noqa: E501
+    >>> formula("mul", (), 2, frozenset()).local
+    ('<b>', '<a>')
+    >>> formula("exp", (), 1, frozenset())
+    Formula(value='e^{<a>}', local=('<y>',), grads=('<g> \\odot <y>',))
+    """
     if name in ELEMENTWISE:
         value, *local = _row(ELEMENTWISE[name], attrs)
         grads = tuple(None if x is None else _times(x) for x in local)
@@ -248,7 +288,7 @@ def formula(name: str, attrs: tuple[Any, ...], operands: int, missing: frozenset
         more = r", \ldots" if operands > 3 else ""
         own = r"<g>\ \text{at its own part}"
         return Formula(rf"[{parts}{more}]", (None,) * operands, (own,) * operands)
-    return _unknown(name, operands)
+    return unknown(name, operands)
 
 
 def _row(row: Row | Callable[..., Row], attrs: tuple[Any, ...]) -> Row:
@@ -281,14 +321,13 @@ def _without(value: str, missing: frozenset[int]) -> str:
     return value
 
 
-def _unknown(name: str, operands: int) -> Formula:
-    """Of an op without a row: the function's name, and its Jacobian."""
+def unknown(name: str, operands: int) -> Formula:
+    """The formula of what has no row: the function's name, and its Jacobian."""
     written = name.replace("_", r"\_")
     arguments = ", ".join(f"<{x}>" for x in OPERANDS[: min(operands, 4)])
     more = r", \ldots" if operands > 4 else ""
     grads = tuple(
-        rf"\left(\frac{{\partial <y>}}{{\partial <{x}>}}\right)^{{\mathrm{{T}}}} <g>"
-        for x in OPERANDS[:operands]
+        rf"\left(\frac{{\partial <y>}}{{\partial <{x}>}}\right)<T> <g>" for x in OPERANDS[:operands]
     )
     grads += (r"\text{its part of the gradient}",) * (operands - len(grads))
     value = rf"\mathrm{{{written}}}({arguments}{more})"

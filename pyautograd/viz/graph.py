@@ -129,12 +129,15 @@ class Graph:
         if names is None:
             frame = users_frame()
             names = {**frame.f_globals, **frame.f_locals}
+        from pyautograd.viz.program import of_compiled
         from pyautograd.viz.tape_graph import of_tensors
 
         targets = list(target) if isinstance(target, Sequence) else [target]
         if targets and all(isinstance(t, Tensor) for t in targets):
             return of_tensors(targets, names)
         what = ", ".join(dict.fromkeys(type(t).__name__ for t in targets)) or "an empty sequence"
+        if len(targets) == 1 and (graph := of_compiled(targets[0])) is not None:
+            return graph
         raise TypeError(f"draw: expected a tensor, several, or a compiled function, got {what}")
 
     @cached_property

@@ -64,7 +64,7 @@ def _file(name: str) -> str:
 
 def _script_safe(data: Any) -> str:
     """JSON that cannot end the script element that it is in."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _data(stage: Stage, cards: Cards, opened: Collection[Path]) -> dict[str, Any]:
@@ -86,18 +86,19 @@ def _group(stage: Stage, cards: Cards, path: Path, numbers: dict[Path, int]) -> 
         if i >= sheet.size:
             items.append({**place, "bend": -1 if item.upward else 1})
         elif item.port:
-            items.append({**place, "port": item.port, "key": item.name})
+            items.append({**place, "layer": item.layer, "port": item.port, "keys": item.name})
         else:
-            items.append({**place, **_box(cards, item.name, item, numbers)})
+            box = _box(cards, item.name, item, numbers)
+            items.append({**place, "layer": item.layer, **box})
     wires = [
         {
-            "key": wire.name,
+            "keys": wire.keys,
             "source": wire.source,
             "start": round(wire.start, 1),
-            "hint": svg.hint(wire.name, cards),
-            "shape": svg.label(wire.name, cards),
+            "hint": svg.hint(wire.keys, cards),
+            "shape": svg.label(wire.keys, cards),
             "ways": [
-                [target, round(end, 1), bends, int(svg.is_bad(wire.name, target_name, cards))]
+                [target, round(end, 1), bends, int(svg.is_bad(wire.keys, target_name, cards))]
                 for target, end, bends, target_name in zip(
                     wire.targets,
                     wire.ends,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from pyautograd.viz.extra import needs
 from pyautograd.viz.formulas import OPERANDS, Formula
 
 # In MathML, single characters stand for the names, which the page puts in: the result, then the
 # gradient that arrives, then the operands.
 RESULT, ARRIVING, FIRST_OPERAND = "\ue000", "\ue001", 0xE002
 
-_PLACES = {"<y>": RESULT, "<g>": ARRIVING} | {
+_PLACES = {"<y>": RESULT, "<g>": ARRIVING, "<T>": r"^{\mathrm{T}}", "<t>": r"\mathrm{T}"} | {
     f"<{x}>": chr(FIRST_OPERAND + i) for i, x in enumerate(OPERANDS)
 }
 
@@ -18,11 +19,9 @@ _PLACES = {"<y>": RESULT, "<g>": ARRIVING} | {
 @lru_cache(maxsize=1024)
 def mathml(latex: str) -> str:
     """The inside of a `<math>` element."""
-    from latex2mathml.converter import convert
-
-    for place, character in _PLACES.items():
-        latex = latex.replace(place, character)
-    text = convert(latex)
+    for place, meant in _PLACES.items():
+        latex = latex.replace(place, meant)
+    text = needs("latex2mathml.converter").convert(latex)
     return text[text.index(">") + 1 : text.rindex("<")]
 
 

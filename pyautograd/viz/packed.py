@@ -22,7 +22,7 @@ def held_shape(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
     >>> held_shape((64, 6, 28, 28), 4096)
     (2, 2, 28, 28)
     """
-    if len(shape) < 2:
+    if len(shape) < 2 or 0 in shape:
         return tuple(min(n, _ROW, most) for n in shape)
     side = min(_EDGE, max(1, math.isqrt(most)))
     rows, columns = (min(n, side) for n in shape[-2:])

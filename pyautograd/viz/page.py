@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from pyautograd.graph import Node
 from pyautograd.modes import refuse_in_graph
 from pyautograd.op import Op, has_values
 from pyautograd.origin import users_frame
 from pyautograd.tensor import Tensor
 from pyautograd.viz.backward import Visit, walk
 from pyautograd.viz.folding import arrangements
-from pyautograd.viz.formulas import SYMBOLS, formula
+from pyautograd.viz.formulas import SYMBOLS, formula, unknown
 from pyautograd.viz.graph import Graph, Vertex
 from pyautograd.viz.math import as_mathml
 from pyautograd.viz.packed import Arrays
@@ -103,7 +104,6 @@ class _Data:
         self.title = title
         self.visits: list[Visit] = []
         self.leaf_grads: dict[Any, Any] = {}
-        self.hooked = set()
         if target._node is not None:
             seed = np.ones(target.shape, target.dtype)
             self.visits, self.leaf_grads = walk(target._node, seed)
@@ -111,7 +111,7 @@ class _Data:
         self.output = self.graph.outputs[0]
         self.keys = {v.node: k for k, v in self.graph.vertices.items() if v.node is not None}
         self.arrays = Arrays()
-        self.symbols = _symbols(self.graph, names, target)
+        self.symbols = _symbols(self.graph, names)
         self.formulas: dict[str, int] = {}
 
     def collected(self) -> dict[str, Any]:
@@ -148,7 +148,9 @@ class _Data:
         return None if visit is None else self.arrays.add(getattr(visit, what).get(edge.slot))
 
     def _node(self, vertex: Vertex, visit: Visit | None) -> dict[str, Any]:
-        grad = visit.arriving if visit else self.leaf_grads.get(vertex.node)
+        grad = visit.arriving if visit else None
+        if visit is None and vertex.node is not None:
+            grad = self.leaf_grads.get(vertex.node)
         if vertex.key == self.output and grad is None and self.target._node is not None:
             grad = np.ones(self.target.shape, self.target.dtype)
         return {
@@ -162,7 +164,7 @@ class _Data:
             "grad": self.arrays.add(grad),
             "path": list(vertex.path),
             "origin": _origin(vertex.origin),
-            "hooked": bool(vertex.node is not None and vertex.node.hooks is not None),
+            "hooked": _has_hooks(vertex.node),
             **(self._call(vertex) if vertex.kind == "op" else {}),
         }
 
@@ -172,7 +174,12 @@ class _Data:
         count = max([len(vertex.node.edges) if vertex.node else 0, *(s + 1 for s in edges)])
         slots = [edges.get(slot) for slot in range(count)]
         missing = frozenset(slot for slot, source in enumerate(slots) if source is None)
-        made = formula(vertex.label, vertex.attrs, count, missing)
+        known = isinstance(vertex.op, Op)  # and no function of the user's, of whatever name
+        made = (
+            formula(vertex.label, vertex.attrs, count, missing)
+            if known
+            else unknown(vertex.label, count)
+        )
         text = json.dumps(as_mathml(made))
         return {
             "slots": slots,
@@ -182,23 +189,33 @@ class _Data:
         }
 
 
-def _symbols(graph: Graph, names: Mapping[str, Any], target: Tensor) -> dict[int, str]:
+def _symbols(graph: Graph, names: Mapping[str, Any]) -> dict[int, str]:
     """What each value is called in formulas: its variable, or v1, v2, ... in the order of calls."""
     variables = {
         x._node: name
         for name, x in reversed(list(names.items()))
         if isinstance(x, Tensor) and x._node is not None and not name.startswith("_")
     }
-    symbols, count = {}, 0
+    symbols: dict[int, str] = {}
+    calls = constants = 0
     for key, vertex in graph.vertices.items():
-        if vertex.kind != "op":
-            unknown = vertex.kind == "constant" and vertex.value is None
+        if vertex.kind == "op":
+            calls += 1
+            named = variables.get(vertex.node) if vertex.node is not None else None
+            symbols[key] = named or f"v{calls}"
+        elif vertex.kind == "constant" and (vertex.value is None or vertex.value.size != 1):
+            constants += 1
+            symbols[key] = f"c{constants}"
+        else:
             last = vertex.label.rsplit(".", 1)[-1] if vertex.kind == "parameter" else vertex.label
-            symbols[key] = "?" if unknown else last
-            continue
-        count += 1
-        symbols[key] = variables.get(vertex.node) or f"v{count}"
+            symbols[key] = last
     return symbols
+
+
+def _has_hooks(node: Node | None) -> bool:
+    """Whether hooks of the user's may change the gradients on their way."""
+    hooks = None if node is None else node.hooks
+    return hooks is not None and bool(hooks.tensor or hooks.pre or hooks.post)
 
 
 def _origin(origin: str | None) -> dict[str, str] | None:
@@ -237,6 +254,8 @@ def _holds_arrays(value: Any) -> bool:
 
 def _windows(vertex: Vertex) -> dict[str, Any] | None:
     """How windows move over the input, for the ops that have some."""
+    if not isinstance(vertex.op, Op):
+        return None
     if vertex.label == "conv2d":
         stride, padding, dilation, groups = vertex.attrs
         named = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}

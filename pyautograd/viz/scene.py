@@ -6,7 +6,7 @@ stands, across and down. Order and alignment stay, and so nothing comes to overl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -29,6 +29,9 @@ class Point(NamedTuple):
     way: int = 1
 
 
+Points = tuple[Point, ...]
+
+
 @dataclass(frozen=True)
 class Box:
     """A vertex or a group; x, y: the upper left corner."""
@@ -43,18 +46,20 @@ class Box:
 
 @dataclass(frozen=True)
 class Line:
-    """A piece of the way of the value of vertex `key`: from box to box, or to the frame around.
+    """A piece of the way of values from box to box, or to the frame around; keys: of the vertices.
 
     source, target: names of the boxes; None for the frame. sheet: the group in which it is drawn.
     ends: whether the value is read where the line ends; it goes on inside of an unfolded group.
+    branch: whether it starts on the way of another line of the same value, not at the source.
     """
 
-    key: int
+    keys: tuple[int, ...]
     source: Name | None
     target: Name | None
     sheet: Path
-    points: tuple[Point, ...]
+    points: Points
     ends: bool = True
+    branch: bool = False
 
 
 @dataclass
@@ -103,6 +108,10 @@ class _Part:
         for i, item in enumerate(sheet.items[: sheet.size]):
             if isinstance(item.name, tuple) and item.name in opened:
                 self.parts[i] = _Part(stage, item.name, opened)
+        self.rows: dict[int, float] = {}  # of each layer the height
+        for i, item in enumerate(sheet.items[: sheet.size]):
+            height = self.parts[i].outer[1] if i in self.parts else item.height
+            self.rows[item.layer] = max(self.rows.get(item.layer, 0.0), height)
         grown = [(sheet.items[i], part) for i, part in self.parts.items()]
         self.across = _Stretch([(x.x, x.width, part.outer[0]) for x, part in grown])
         self.down = _Stretch([(x.y, x.height, part.outer[1]) for x, part in grown])
@@ -128,46 +137,83 @@ class _Part:
             if part is not None:
                 corners[i] = left + part.margin, top + HEADER
                 part.draw(scene, *corners[i])
+        there: set[Points] = set()
         for wire in self.sheet.wires:
+            drawn: set[int] = set()  # bends
             for k in range(len(wire.targets)):
-                scene.lines.append(self._line(wire, k, x, y, corners))
+                for line in self._lines(wire, k, x, y, corners, drawn):
+                    if len(line.points) > 1 and line.points not in there:
+                        there.add(line.points)
+                        scene.lines.append(line)
 
-    def _line(
-        self, wire: Wire, k: int, x: float, y: float, corners: dict[int, tuple[float, float]]
-    ) -> Line:
-        items, target = self.sheet.items, wire.targets[k]
-        points = [self._end(wire, wire.source, 1, wire.start, x, y, corners)]
-        for i in wire.bends[k]:
+    def _lines(
+        self, wire: Wire, k: int, x: float, y: float, corners: dict[int, tuple[float, float]],
+        drawn: set[int],
+    ) -> Iterator[Line]:  # fmt: skip
+        """The way to the k-th target, from where it leaves the ways to those before.
+
+        Further lines lead from and to further ports of unfolded groups.
+        """
+        items, target, bends = self.sheet.items, wire.targets[k], wire.bends[k]
+        shared = sum(i in drawn for i in bends)  # the first ones
+        drawn.update(bends)
+        way: list[Point] = []
+        for i in bends[max(shared - 1, 0) :]:
             bend = items[i]
             top, bottom = (y + self.down(bend.y + side * bend.height / 2) for side in (-1, 1))
-            way = -1 if bend.upward else 1
+            sense = -1 if bend.upward else 1
             ends = (bottom, top) if bend.upward else (top, bottom)
-            points += [Point(x + self.across(bend.x), end, way) for end in ends]
-        points.append(self._end(wire, target, -1, wire.ends[k], x, y, corners))
+            way += [Point(x + self.across(bend.x), end, sense) for end in ends]
+        starts: list[Points] = [()] * len(wire.keys)
+        if shared:
+            del way[0]  # it starts at the end of the last shared bend
+        else:
+            starts = self._ends(wire, wire.source, 1, wire.start, x, y, corners)
+        arrivals = [p[::-1] for p in self._ends(wire, target, -1, wire.ends[k], x, y, corners)]
         names = [None if items[i].port else items[i].name for i in (wire.source, target)]
         reads = names[1] is not None and target not in self.parts
-        return Line(wire.name, names[0], names[1], self.path, tuple(points), reads)
+        keys = tuple(wire.keys)
 
-    def _end(
+        def line(points: Points, ends: bool, branch: bool) -> Line:
+            return Line(keys, names[0], names[1], self.path, points, ends, branch)
+
+        if not way:
+            for start, arrival in dict.fromkeys(zip(starts, arrivals, strict=True)):
+                yield line(start + arrival, reads, False)
+            return
+        yield line((*starts[0], *way, *arrivals[0]), reads, shared > 0)
+        for start in list(dict.fromkeys(starts))[1:]:
+            yield line((*start, way[0]), False, shared > 0)
+        for arrival in list(dict.fromkeys(arrivals))[1:]:
+            yield line((way[-1], *arrival), reads, True)
+
+    def _ends(
         self, wire: Wire, i: int, side: int, offset: float, x: float, y: float,
         corners: dict[int, tuple[float, float]],
-    ) -> Point:  # fmt: skip
-        """Where a wire meets an item: side 1 is its bottom, -1 its top."""
+    ) -> list[Points]:  # fmt: skip
+        """Where each value of a wire meets an item and leaves its row: at ports, if it is unfolded.
+
+        side: 1 is the item's bottom, -1 its top.
+        """
         item = self.sheet.items[i]
         at = self.middle(item)
         part = self.parts.get(i)
         if item.port:
             edge = -HEADER if item.port == "top" else self.inner[1] + PADDING
-            return Point(x + at[0], y + edge)
+            return [(Point(x + at[0], y + edge),)] * len(wire.keys)
         if part is None:
-            return Point(x + at[0] + offset, y + at[1] + side * item.height / 2)
-        port = part.port(wire.name, "bottom" if side > 0 else "top")
-        return Point(corners[i][0] + port, y + at[1] + side * part.outer[1] / 2)
+            places, height = [x + at[0] + offset] * len(wire.keys), item.height
+        else:
+            port = "bottom" if side > 0 else "top"
+            places = [corners[i][0] + part.port(key, port) for key in wire.keys]
+            height = part.outer[1]
+        heights = dict.fromkeys((height, self.rows[item.layer]))
+        return [tuple([Point(p, y + at[1] + side * h / 2) for h in heights]) for p in places]
 
     def port(self, key: int, side: str) -> float:
         """Where across the value of a vertex comes in or leaves."""
         for item in self.sheet.items[: self.sheet.size]:
-            if item.port == side and item.name == key:
+            if item.port == side and key in item.name:
                 return self.across(item.x)
         return self.inner[0] / 2
 

@@ -9,7 +9,7 @@ each the room that it needs. What is unfolded later makes room for itself: see s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -28,7 +28,7 @@ TALL = 2400.0  # a sheet that is taller, and as narrow as a chain, goes on in an
 class Item:
     """What a sheet holds: a box, or where a wire comes in (`top`) or leaves (`bottom`).
 
-    name: whatever its maker calls it. x, y: its middle.
+    name: whatever its maker calls it; of a port, the values that pass it. x, y: its middle.
     """
 
     name: Any
@@ -44,9 +44,12 @@ class Item:
 
 @dataclass
 class Wire:
-    """One value on its way: from an item to others. Numbers are places in the sheet's items."""
+    """A value on its way from an item to others, or several that have the same way.
 
-    name: Any
+    keys: of the vertices whose values they are. Numbers are places in the sheet's items.
+    """
+
+    keys: list[int]
     source: int
     targets: list[int]
     bends: list[list[int]] = field(default_factory=list)  # for each target, those on the way to it
@@ -145,10 +148,16 @@ def _bend(sheet: Sheet) -> list[tuple[int, int]]:
 
 def _line_up(sheet: Sheet, edges: Sequence[tuple[int, int]]) -> None:
     igraph = needs("igraph")
-    down = [(a, b) if sheet.items[a].layer < sheet.items[b].layer else (b, a) for a, b in edges]
-    graph = igraph.Graph(n=len(sheet.items), edges=down, directed=True)
-    placed = graph.layout_sugiyama(layers=[x.layer for x in sheet.items])
-    columns = np.round([placed[i][0] for i in range(len(sheet.items))], 6)
+    beside = _beside(sheet, edges)
+    kept = [i for i in range(len(sheet.items)) if i not in beside]
+    number = {i: n for n, i in enumerate(kept)}
+    ordered = [(a, b) if sheet.items[a].layer < sheet.items[b].layer else (b, a) for a, b in edges]
+    down = [(number[a], number[b]) for a, b in ordered if a in number]
+    graph = igraph.Graph(n=len(kept), edges=down, directed=True)
+    placed = graph.layout_sugiyama(layers=[sheet.items[i].layer for i in kept])
+    columns = np.zeros(len(sheet.items))
+    columns[kept] = np.round([placed[n][0] for n in range(len(kept))], 6)
+    _put_beside(sheet, columns, kept, beside)
     layers: dict[int, list[int]] = {}
     for i in np.argsort(columns, kind="stable"):
         layers.setdefault(sheet.items[i].layer, []).append(int(i))
@@ -156,6 +165,38 @@ def _line_up(sheet: Sheet, edges: Sequence[tuple[int, int]]) -> None:
     apart = [(sheet.items[a].width + sheet.items[b].width) / 2 + GAP for a, b in neighbours]
     for item, x in zip(sheet.items, _tightened(columns, neighbours, apart), strict=True):
         item.x = float(x)
+
+
+def _beside(sheet: Sheet, edges: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """Leaves read by one call that reads other things too, by leaf; they leave its way straight."""
+    readers: dict[int, list[int]] = {}
+    reads: dict[int, set[int]] = {}
+    for a, b in edges:
+        readers.setdefault(a, []).append(b)
+        reads.setdefault(b, set()).add(a)
+    alone = {
+        i: readers[i][0]
+        for i, item in enumerate(sheet.items[: sheet.size])
+        if item.leaf and len(readers.get(i, ())) == 1 and readers[i][0] < sheet.size
+    }
+    return {i: j for i, j in alone.items() if any(k not in alone for k in reads[j])}
+
+
+def _put_beside(sheet: Sheet, columns: Any, kept: Sequence[int], beside: dict[int, int]) -> None:
+    """Gives leaves columns next to that of the call that reads them, half a column apart."""
+    taken = {(sheet.items[i].layer, columns[i]) for i in kept}
+    leaves: dict[int, list[int]] = {}
+    for leaf, reader in beside.items():
+        leaves.setdefault(reader, []).append(leaf)
+    for leaf, reader in beside.items():
+        together = leaves[reader]
+        n = together.index(leaf) + (len(together) == 1)  # left, right, left, ...; one alone right
+        side = 1 if n % 2 else -1
+        column = columns[reader] + side * 0.5 * (n // 2 + 1)
+        while (sheet.items[leaf].layer, column) in taken:
+            column = round(column + side * 0.125, 6)
+        taken.add((sheet.items[leaf].layer, column))
+        columns[leaf] = column
 
 
 def _tightened(columns: Any, neighbours: Sequence[tuple[int, int]], apart: Any) -> Any:
@@ -282,29 +323,31 @@ def _lead_up(sheet: Sheet, wire: Wire, column: dict[int, int], across: float) ->
 
 
 def _spread(sheet: Sheet) -> None:
-    """Puts several wires at one side of a box side by side, in the order of their other ends."""
-    leaving: dict[int, list[tuple[float, int]]] = {}
-    coming: dict[int, list[tuple[float, int, int]]] = {}
+    """Puts wires at one side of a box side by side, in the order of their other ends.
+
+    Those from one box to another come together: they are one line.
+    """
+    leaving: dict[int, dict[int, list[int]]] = {}  # by source and next item: wires
+    coming: dict[int, dict[int, list[tuple[int, int]]]] = {}  # by target and item before
     for i, wire in enumerate(sheet.wires):
         wire.ends = [0.0] * len(wire.targets)
-        first = [
-            bends[0] if bends else t for t, bends in zip(wire.targets, wire.bends, strict=True)
-        ]
-        leaving.setdefault(wire.source, []).append((sheet.items[first[0]].x, i))
+        following = wire.bends[0][0] if wire.bends[0] else wire.targets[0]
+        leaving.setdefault(wire.source, {}).setdefault(following, []).append(i)
         for k, target in enumerate(wire.targets):
             before = wire.bends[k][-1] if wire.bends[k] else wire.source
-            coming.setdefault(target, []).append((sheet.items[before].x, i, k))
-    for source, found in leaving.items():
-        for (_, i), at in zip(
-            sorted(found), _offsets(sheet.items[source], len(found)), strict=True
-        ):
-            sheet.wires[i].start = at
+            coming.setdefault(target, {}).setdefault(before, []).append((i, k))
+    for source, bundles in leaving.items():
+        for other, at in _offsets(sheet, source, bundles):
+            for i in bundles[other]:
+                sheet.wires[i].start = at
     for target, arrived in coming.items():
-        offsets = _offsets(sheet.items[target], len(arrived))
-        for (_, i, k), at in zip(sorted(arrived), offsets, strict=True):
-            sheet.wires[i].ends[k] = at
+        for other, at in _offsets(sheet, target, arrived):
+            for i, k in arrived[other]:
+                sheet.wires[i].ends[k] = at
 
 
-def _offsets(item: Item, n: int) -> list[float]:
-    step = min(22.0, item.width / (n + 1))
-    return [(i - (n - 1) / 2) * step for i in range(n)]
+def _offsets(sheet: Sheet, i: int, others: Iterable[int]) -> list[tuple[int, float]]:
+    """Where wires to or from each of the others meet an item, from its middle to the right."""
+    ordered = sorted(others, key=lambda other: sheet.items[other].x)
+    step = min(22.0, sheet.items[i].width / (len(ordered) + 1))
+    return [(other, (n - (len(ordered) - 1) / 2) * step) for n, other in enumerate(ordered)]

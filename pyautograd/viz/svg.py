@@ -77,26 +77,30 @@ def placed(box: Box, cards: Cards, drawn: str) -> str:
 
 def wire(line: Line, cards: Cards) -> str:
     """The way of a value."""
-    bad = is_bad(line.key, line.target, cards)
+    bad = is_bad(line.keys, line.target, cards)
     head = f' marker-end="url(#ag-head{"-bad" if bad else ""})"' if line.ends else ""
+    keys = " ".join(map(str, line.keys))
     return (
-        f'<path class="ag-wire{" ag-bad" if bad else ""}" data-source="{line.key}" '
-        f'd="{path(line.points)}"{head}><title>{clean(hint(line.key, cards))}</title></path>'
+        f'<path class="ag-wire{" ag-bad" if bad else ""}" data-source="{keys}" '
+        f'd="{path(line.points)}"{head}><title>{clean(hint(line.keys, cards))}</title></path>'
     )
 
 
-def hint(key: int, cards: Cards) -> str:
+def hint(keys: Sequence[int], cards: Cards) -> str:
     """What is said of a wire while the mouse is over it."""
-    vertex = cards.tree.graph.vertices[key]
-    return f"{vertex.label}: {text.layout(vertex)}"
+    vertices = [cards.tree.graph.vertices[key] for key in keys[:9]]
+    lines = [f"{vertex.label}: {text.layout(vertex)}" for vertex in vertices]
+    more = [f"and {len(keys) - 9:,} more"] if len(keys) > 9 else []
+    return "\n".join([*lines, *more])
 
 
-def is_bad(key: int, target: Name | None, cards: Cards) -> bool:
+def is_bad(keys: Sequence[int], target: Name | None, cards: Cards) -> bool:
     """Whether a wire carries bad values to one that is bad; None for the frame around."""
-    if key not in cards.bad or target is None:
-        return key in cards.bad
+    carried = [key for key in keys if key in cards.bad]
+    if not carried or target is None:
+        return bool(carried)
     inside = [target] if isinstance(target, int) else [v.key for v in cards.tree.inside(target)]
-    reads = {edge.target for edge in cards.tree.graph.outputs_of[key]}
+    reads = {edge.target for key in carried for edge in cards.tree.graph.outputs_of[key]}
     return any(k in reads and k in cards.bad for k in inside)
 
 
@@ -116,11 +120,16 @@ def path(points: Sequence[Point]) -> str:
     return "".join(parts)
 
 
-def label(key: int, cards: Cards) -> str:
+def label(keys: Sequence[int], cards: Cards) -> str:
     """The shape that a wire carries; not said of leaves that stand right above their reader."""
-    vertex = cards.tree.graph.vertices[key]
+    vertex = cards.tree.graph.vertices[keys[0]]
     small = vertex.kind in ("constant", "parameter") or vertex.shape is None
     return "" if small else text.shape(vertex.shape)
+
+
+def _turn(points: Sequence[Point]) -> float:
+    """Where a wire goes first: negative for left, positive for right."""
+    return next((p.x - points[0].x for p in points if abs(p.x - points[0].x) > 1), 0.0)
 
 
 def labels(lines: Sequence[Line], cards: Cards) -> list[str]:
@@ -128,12 +137,12 @@ def labels(lines: Sequence[Line], cards: Cards) -> list[str]:
     found = []
     leaving: dict[Name, list[Line]] = {}
     for line in lines:
-        if line.source is not None and label(line.key, cards):
+        if line.source is not None and not line.branch and label(line.keys, cards):
             leaving.setdefault(line.source, []).append(line)
     for together in leaving.values():
         start = together[0].points[0]
-        shape = label(together[0].key, cards)
-        right = any(line.points[1].x > line.points[0].x + 1 for line in together)
+        shape = label(together[0].keys, cards)
+        right = any(_turn(line.points) > 0 for line in together)
         side, anchor = (-5, "end") if right else (5, "start")
         found.append(
             f'<text class="ag-shape ag-halo" x="{start.x + side:.1f}" y="{start.y + 14:.1f}" '

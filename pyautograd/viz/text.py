@@ -44,7 +44,7 @@ def fitted(text: str, size: float, room: float, bold: bool = False) -> str:
     """The text on one line; what does not fit is left out in the middle, where names differ least.
 
     >>> fitted("a name that is far too long", 10, 80)
-    'a nam… long'
+    'a name…o long'
     """
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if width(text, size, bold) <= room:
@@ -57,6 +57,12 @@ def fitted(text: str, size: float, room: float, bold: bool = False) -> str:
         else:
             high = keep - 1
     return _shortened(text, low)
+
+
+def known(words: str) -> str:
+    """The words without characters that XML does not know."""
+    kept = (c for c in words if c in "\n\t" or (c >= " " and not 0xD800 <= ord(c) < 0xE000))
+    return "".join(c for c in kept if c not in "\x7f\ufffe\uffff")
 
 
 def _shortened(text: str, keep: int) -> str:

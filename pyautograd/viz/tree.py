@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -30,10 +30,12 @@ class Tree:
     """The groups of a graph by path; () is the whole.
 
     tags: the name of the module of a vertex that is all of it, and so needs no group.
+    marked: vertices whose wires are drawn first, where several wires of a value share a way.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, marked: Collection[int] = ()) -> None:
         self.graph = graph
+        self.marked = marked
         self.paths, self.tags = _without_trifles(graph)
         self.groups: dict[Path, Group] = {(): Group(())}
         for vertex in graph.vertices.values():
@@ -98,7 +100,7 @@ class _Builder:
         self.tree = tree
         self.path = path
         self.items: list[Item] = []
-        self.places: dict[Name | str, int] = {}
+        self.places: dict[Name, int] = {}
         reads = tree.graph.outputs_of
         for vertex in tree.groups[path].vertices:
             leaf = vertex.kind != "op" and len(reads[vertex.key]) > 0
@@ -106,11 +108,9 @@ class _Builder:
         for child in tree.groups[path].groups:
             self._add(child, Item(child, *size(child)))
 
-    def _add(self, name: Name | str, item: Item) -> int:
-        if name not in self.places:
-            self.places[name] = len(self.items)
-            self.items.append(item)
-        return self.places[name]
+    def _add(self, name: Name, item: Item) -> None:
+        self.places[name] = len(self.items)
+        self.items.append(item)
 
     def _place(self, key: int) -> int | None:
         """The item that is or holds a vertex; None for one outside."""
@@ -121,24 +121,43 @@ class _Builder:
         return self.places[key if len(path) == depth else path[: depth + 1]]
 
     def parts(self) -> tuple[list[Item], list[Wire]]:
-        found: dict[int, dict[int, None]] = {}  # by vertex: the items that its value goes to
-        sources: dict[int, int] = {}
+        """Values that go from one item to the same others are one wire; outside is one item."""
+        coming: dict[int, dict[int, None]] = {}  # by vertex: the items that its value goes to
+        going: dict[int, dict[int, None]] = {}  # the same, of one that is here
+        leaving: dict[int, dict[int, None]] = {}  # by item: its vertices that are read outside
         edges = [(e.source, e.target) for e in self.tree.graph.edges]
-        edges += [(key, -1) for key in self.tree.graph.outputs if self.path]
+        edges.sort(key=lambda edge: edge[1] not in self.tree.marked)
         for source, target in edges:
-            a = self._place(source)
-            b = self._place(target) if target >= 0 else None
-            if a is None and b is None:
-                continue
-            if a is None:
-                a = self._add(f"in {source}", Item(source, port="top"))
-            if b is None:
-                b = self._add(f"out {source}", Item(source, port="bottom"))
-            if a != b:
-                sources[source] = a
-                found.setdefault(source, {})[b] = None
-        wires = [Wire(key, sources[key], list(targets)) for key, targets in found.items()]
-        return self.items, wires
+            a, b = self._place(source), self._place(target)
+            if a is None and b is not None:
+                coming.setdefault(source, {})[b] = None
+            elif a is not None and b is None:
+                leaving.setdefault(a, {})[source] = None
+                going.setdefault(source, {})
+            elif a is not None and b is not None and a != b:
+                going.setdefault(source, {})[b] = None
+        together: dict[frozenset[int], list[int]] = {}
+        for key, targets in coming.items():
+            together.setdefault(frozenset(targets), []).append(key)
+        wires = []
+        for keys in together.values():
+            port = self._port("top", keys)
+            wires.append(Wire(keys, port, list(coming[keys[0]])))
+        ports = {a: self._port("bottom", list(keys)) for a, keys in leaving.items()}
+        bundles: dict[tuple[int, frozenset[int]], Wire] = {}
+        for key, targets in going.items():
+            a = self._place(key)
+            assert a is not None
+            if key in leaving.get(a, ()):
+                targets[ports[a]] = None
+            if targets:
+                new = Wire([], a, list(targets))
+                bundles.setdefault((a, frozenset(targets)), new).keys.append(key)
+        return self.items, [*wires, *bundles.values()]
+
+    def _port(self, side: str, keys: list[int]) -> int:
+        self.items.append(Item(tuple(keys), port=side))
+        return len(self.items) - 1
 
 
 def _shared(a: Path, b: Path) -> int:

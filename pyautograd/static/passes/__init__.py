@@ -11,12 +11,14 @@ from pyautograd.static.passes.epilogue import give_epilogues
 from pyautograd.static.passes.fold import fold_constants
 from pyautograd.static.passes.fuse import fuse
 from pyautograd.static.passes.identities import simplify
+from pyautograd.static.passes.parts import join_parts
 
 PASSES: tuple[Callable[[Graph], str], ...] = (
     drop_dead,
     fold_constants,
     simplify,
     share_common,
+    join_parts,
     drop_dead,
     fuse,
     give_epilogues,

@@ -154,6 +154,7 @@ def _program(group: _Group, consumers: dict[Value, list[Call]], results: set[Val
     attrs = (names, tuple(code), tuple(constants.values()))
     program = Call("program", None, list(inputs), attrs)
     program.where, program.backward = group.calls[-1].where, group.calls[-1].backward
+    program.parts = group.calls
     program.outputs = outputs
     for y in outputs:
         y.call = program

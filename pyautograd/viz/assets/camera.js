@@ -26,20 +26,21 @@ function fit(least = 0) {
   applyCamera();
 }
 
-// Moves as little as it takes to have the box, of world coordinates, in view.
-function show([left, top, right, bottom], smooth = true) {
+// Moves as little as it takes to have the box, of world coordinates, in view: its middle where it is
+// too large, or its top.
+function show([left, top, right, bottom], { top: atTop = false } = {}) {
   const margin = 40, { scale } = camera;
-  const into = (low, high, at, size) => {
+  const into = (low, high, at, size, start = false) => {
     const [a, b] = [low * scale + at, high * scale + at];
-    if (b - a > size - 2 * margin) return at + size / 2 - (a + b) / 2;
+    if (b - a > size - 2 * margin) return start ? at + margin - a : at + size / 2 - (a + b) / 2;
     return a < margin ? at + margin - a : b > size - margin ? at + size - margin - b : at;
   };
   const before = [camera.x, camera.y];
-  const after = [into(left, right, camera.x, viewport.clientWidth), into(top, bottom, camera.y, viewport.clientHeight)];
+  const after = [into(left, right, camera.x, viewport.clientWidth), into(top, bottom, camera.y, viewport.clientHeight, atTop)];
   if (before[0] === after[0] && before[1] === after[1]) return;
   cancelAnimationFrame(show.frame);
   const start = performance.now();
-  const still = !smooth || matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const move = (now) => {
     const t = still ? 1 : Math.min(1, (now - start) / 220), ease = 1 - (1 - t) ** 3;
     camera.x = before[0] + (after[0] - before[0]) * ease;

@@ -39,6 +39,7 @@ const keyOf = (name) => (isGroup(name) ? groupOf(name).output : name);
 const sizeOf = (name) => (!isGroup(name) && NODES[name].kind !== "op" ? LEAF : CARD);
 
 function arrange(name) {
+  hoverEnd();
   stateName = name;
   state = DATA.states[name];
   [camera.width, camera.height] = state.size;
@@ -64,11 +65,11 @@ function frameElement([number, x, y, width, height]) {
 
 function fold(number) {
   const parent = DATA.groups[number].parent;
-  rearrange(parent !== null && DATA.states[parent] ? String(parent) : "none");
+  rearrange(parent !== null && DATA.states[parent] ? String(parent) : "none", number);
 }
 
 function unfold(number) {
-  rearrange(DATA.states[number] ? String(number) : "all");
+  rearrange(DATA.states[number] ? String(number) : "all", number);
 }
 
 function cardElement(card) {
@@ -79,7 +80,7 @@ function cardElement(card) {
   const kind = group ? "group" : node.kind === "op" ? "op" : `leaf ${node.kind}`;
   const title = group ? group.path.at(-1) : node.kind === "op" ? node.glyph || node.label : node.symbol;
   const aside = group ? group.class : node.kind === "op" ? (node.glyph ? node.label : "") : node.kind;
-  const box = el("div", { class: `card ${kind}`, style, role: "button", tabindex: "-1", "data-name": card.name, "aria-label": group ? `module ${group.path.join(".")}, ${group.class}: unfold` : `${node.label} ${node.symbol}` },
+  const box = el("div", { class: `card ${kind}`, style, role: "button", tabindex: "-1", "data-name": card.name, "aria-label": group ? `module ${group.path.join(".")}, ${group.class}: unfold` : node.kind === "op" ? `${node.label} ${node.symbol}` : `${node.kind} ${node.label}` },
     el("div", { class: "top" }, el("b", {}, title), el("span", {}, aside),
       !group && node.kind === "op" ? symbolElement(node.symbol) : null),
     el("div", { class: "value" }, valueInside(node)),
@@ -96,8 +97,8 @@ function cardElement(card) {
 }
 
 function symbolElement(text) {
-  const numbered = /^v(\d+)$/.exec(text);
-  return el("span", { class: "symbol" }, ...(numbered ? ["v", el("sub", {}, numbered[1])] : [short(text, 14)]));
+  const numbered = NUMBERED.exec(text);
+  return el("span", { class: "symbol" }, ...(numbered ? [numbered[1], el("sub", {}, numbered[2])] : [short(text, 14)]));
 }
 
 function valueInside(node) {
@@ -191,7 +192,7 @@ function paintStep(step, matches) {
     classList.toggle("active", active !== undefined && shownAs[active] === card.name);
     classList.toggle("on-forward", tone === "on-forward");
     classList.toggle("on-backward", tone === "on-backward");
-    classList.toggle("chosen", card.name === shownAs[chosen]);
+    classList.toggle("chosen", pinned && card.name === shownAs[chosen]);
     classList.toggle("dim", !!matches && !matches.has(card.name));
     card.element.tabIndex = card.name === shownAs[chosen] ? 0 : -1;
     paintGrad(card, key, step);
@@ -202,7 +203,8 @@ function paintStep(step, matches) {
     const now = kind === "backward" && carrying.some((e) => e.target === active);
     const lit = kind === "forward" && edge.edges.some((e) => e.target === active);
     const dim = !!matches && !(matches.has(edge.a) && matches.has(edge.b));
-    edge.line.setAttribute("class", `edge${carrying.length ? "" : " flat"}${lit ? " lit" : ""}${now ? " sending" : sent ? " sent" : ""}${dim ? " dim" : ""}`);
+    const kinds = `edge${carrying.length ? "" : " flat"}${lit ? " lit" : ""}${now ? " sending" : sent ? " sent" : ""}${dim ? " dim" : ""}`;
+    if (edge.kinds !== kinds) edge.line.setAttribute("class", edge.kinds = kinds); // thousands stay as they are
     if (sent && !edge.label) {
       world.append(edge.label = labelElement(edge));
       labelled.add(edge.b);

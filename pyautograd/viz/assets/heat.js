@@ -23,6 +23,8 @@ function colorOf(x, largest) {
 
 const inkOn = ([r, g, b]) => (0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#10151f" : "#ffffff");
 
+const cells = (height, width) => Array.from({ length: height * width }, (_, i) => [Math.floor(i / width), i % width]);
+
 // The last two dimensions of an array as a plane, at these places of the others.
 function planeOf(array, places = []) {
   const held = array.held;
@@ -58,9 +60,9 @@ function heatMap(plane, { room = [380, 260], most = 40, least = 1, pick = null, 
   canvas.style.height = `${rows * cell}px`;
   const context = canvas.getContext("2d");
   context.scale(ratio, ratio);
-  const gap = cell >= 6 ? 0.5 : 0;
+  const gap = cell >= 6 ? 0.5 : 0, type = typeOf(plane, wide, cell);
   for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) paintCell(context, plane, i, j, wide, cell, gap);
+    for (let j = 0; j < columns; j++) paintCell(context, plane, i, j, wide, cell, gap, type);
   }
   const box = el("div", { class: pick ? "heat pick" : "heat" }, canvas);
   const text = read ? el("p", { class: "read", "aria-hidden": "true" }) : null;
@@ -92,7 +94,19 @@ function heatMap(plane, { room = [380, 260], most = 40, least = 1, pick = null, 
   return whole;
 }
 
-function paintCell(context, plane, i, j, wide, cell, gap) {
+// In how many digits, and how large, all numbers of a plane fit into its cells; null if they do not.
+function typeOf({ rows, columns, get }, wide, cell) {
+  if (cell < 15) return null;
+  const numbers = cells(rows, columns).map(([i, j]) => get(i, j)).filter((x) => x !== null);
+  for (const digits of [4, 3, 2]) {
+    const longest = Math.max(...numbers.map((x) => format(x, digits).length));
+    const size = Math.min(13, wide / (longest * 0.62 + 0.6), cell * 0.55);
+    if (size >= (digits > 2 ? 9 : 7.5)) return { digits, size };
+  }
+  return null;
+}
+
+function paintCell(context, plane, i, j, wide, cell, gap, type) {
   const x = plane.get(i, j);
   if (x === null) return;
   const outside = plane.outside?.(i, j);
@@ -109,12 +123,8 @@ function paintCell(context, plane, i, j, wide, cell, gap) {
     }
     context.stroke();
   }
-  if (cell < 15) return;
-  const sized = (digits) => {
-    const text = format(x, digits);
-    return [text, Math.min(13, wide / (text.length * 0.62 + 0.6), cell * 0.55)];
-  };
-  const [text, size] = [4, 3, 2, 1].map(sized).find(([, size], i) => size >= (i ? 7.5 : 9)) ?? ["", 8];
+  if (!type) return;
+  const { digits, size } = type, text = format(x, digits);
   context.font = `${Number.isNaN(x) ? 700 : 500} ${size}px ui-monospace, "DejaVu Sans Mono", monospace`;
   context.textAlign = "center";
   context.textBaseline = "middle";
@@ -149,21 +159,21 @@ function thumb(array) {
 }
 
 // An array in full: selectors for the leading dimensions, the plane, its range.
-function arrayView(array, { label = "", tone = "forward", room = [380, 240] } = {}) {
+function arrayView(array, { label = "", tone = "forward", room = [380, 240], read = true } = {}) {
   if (array.size === 1) {
     const x = array.data[0];
     return el("div", { class: `big ${numberClass(x) || tone}` }, format(x, array.dtype === "float32" ? 7 : 10));
   }
   const box = el("div"), places = array.held.slice(0, -2).map(() => 0);
   const draw = () => {
-    const map = heatMap(planeOf(array, places), { room, label });
+    const map = heatMap(planeOf(array, places), { room, label, read });
     box.querySelector(".plane").replaceChildren(map);
   };
   if (places.length && array.held.every(Boolean)) {
-    box.append(el("div", { class: "picks" }, places.map((_, d) => picker(`dim ${d}`, array.held[d], (i) => {
+    box.append(el("div", { class: "picks" }, places.map((_, d) => (array.held[d] > 1 ? picker(`dim ${d}`, array.held[d], (i) => {
       places[d] = i;
       draw();
-    }))));
+    }) : null)).filter(Boolean)));
   }
   box.append(el("div", { class: "plane" }));
   draw();

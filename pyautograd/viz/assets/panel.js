@@ -9,12 +9,12 @@ function details(key, step, brief = false) {
   if (node.origin) {
     parts.push(el("code", { class: "code", title: "where the program made it" }, el("i", {}, `${node.origin.file}:${node.origin.line}  `), node.origin.code));
   }
-  if (step >= SEED) parts.push(...gradPart(key, step, brief));
-  parts.push(...valuePart(key, step, brief));
+  if (step >= SEED && !brief) parts.push(...gradPart(key, step, brief));
   if (op && node.windows && !brief && computedAt[key] <= step) {
-    parts.push(el("h3", {}, node.windows.type === "conv" ? "The window, and im2col" : node.windows.type === "unfold" ? "im2col" : "The windows"), windowsView(key));
+    parts.push(el("h3", {}, { conv: "The window, and im2col", unfold: "im2col" }[node.windows.type] ?? "The windows"), windowsView(key, step));
   }
-  if (step < SEED) parts.push(...gradPart(key, step, brief));
+  parts.push(...valuePart(key, step, brief));
+  if (step < SEED || brief) parts.push(...gradPart(key, step, brief));
   if (!brief) parts.push(...linksPart(key), ...attributesPart(node));
   return parts.filter(Boolean);
 }
@@ -22,7 +22,7 @@ function details(key, step, brief = false) {
 function formulaPart(key, step) {
   const node = NODES[key], made = DATA.formulas[node.formula];
   const parts = [math(equals(name(node.symbol), inNames(made.value, key)))];
-  const numbers = computedAt[key] <= step && inNumbers(made.value, key);
+  const numbers = computedAt[key] <= step && values(node.value) && inNumbers(made.value, key);
   if (numbers) parts.push(math(equals(name(node.symbol), numbers, number(values(node.value).data[0], true)), "formula numbers"));
   return parts;
 }
@@ -34,9 +34,9 @@ function valuePart(key, step, brief) {
   if (!array) {
     return [title, el("p", { class: "note" }, "Not kept: the tape holds what backward needs, and no more. Compute it under ", el("code", {}, "with ag.viz.record():"), " to see every value.")];
   }
-  const view = arrayView(array, { label: `value of ${node.symbol}`, room: brief ? [250, 90] : [384, 230] });
+  const view = arrayView(array, { label: `value of ${node.symbol}`, room: brief ? [250, 90] : [416, 230], read: !brief });
   const bad = badText(array);
-  return [title, bad ? el("p", { class: "note warn" }, `${bad} of ${array.size}${bornHere(key) ? ": made here, the operands are finite" : ""}`) : null, view];
+  return [title, bad && array.size > 1 || bad && bornHere(key) ? el("p", { class: "note warn" }, `${bad} of ${array.size}${bornHere(key) ? ": made here, the operands are finite" : ""}`) : null, view];
 }
 
 // Whether the operands hold neither NaN nor infinities.
@@ -49,6 +49,7 @@ function gradPart(key, step, brief) {
   if (!array) return brief ? [] : [title, el("p", { class: "note" }, node.kind === "constant" ? "A constant: none goes here." : "None: L does not depend on it, or it requires none.")];
   const { count, expected, whole } = arrived(key, step);
   const parts = [title];
+  if (!count && brief) return [];
   if (!whole) parts.push(el("p", { class: "note" }, count ? `${count} of ${expected} have come so far; they are added.` : "Not there yet: step on to the backward part."));
   else {
     const sides = [partial(key), key === DATA.output ? "<mn>1</mn>" : sumOfParts(key)];
@@ -56,7 +57,7 @@ function gradPart(key, step, brief) {
     parts.push(math(equals(...sides), "formula"));
     const bad = badText(array);
     if (bad) parts.push(el("p", { class: "note warn" }, `${bad} of ${array.size}`));
-    parts.push(arrayView(array, { label: `gradient of ${node.symbol}`, tone: "backward", room: brief ? [250, 90] : [384, 230] }));
+    parts.push(arrayView(array, { label: `gradient of ${node.symbol}`, tone: "backward", room: brief ? [250, 90] : [416, 230], read: !brief }));
   }
   if (node.hooked) parts.push(el("p", { class: "note" }, "A hook is registered here. The page does not run it: these are the gradients without it."));
   if (!brief && node.kind === "op" && visitedAt[key] <= step) parts.push(...sentPart(key));
@@ -94,7 +95,7 @@ function sentPart(key) {
     if (node.shape && to.shape && local && to.shape.join() !== node.shape.join()) {
       parts.push(el("p", { class: "note" }, `summed over the broadcast dimensions, to ${shapeText(to.shape)}`));
     }
-    if (sent.size !== 1) parts.push(arrayView(sent, { label: `gradient sent to ${to.symbol}`, tone: "backward", room: [384, 150] }));
+    if (sent.size !== 1) parts.push(arrayView(sent, { label: `gradient sent to ${to.symbol}`, tone: "backward", room: [416, 150] }));
   }
   return parts.length > 1 ? parts : [];
 }
@@ -128,11 +129,11 @@ function overview() {
   for (const kind of ["input", "parameter", "constant"]) {
     const here = leaves.filter((key) => NODES[key].kind === kind);
     if (!here.length) continue;
-    parts.push(el("h3", {}, plural(here.length, kind)), el("div", { class: "links" }, here.slice(0, 24).map((key) => {
+    parts.push(el("h3", {}, plural(here.length, kind)), el("div", { class: "links" }, here.slice(0, 12).map((key) => {
       const array = values(NODES[key].value);
-      const what = array?.size === 1 ? `= ${format(array.data[0], 5)}` : shapeText(NODES[key].shape);
-      return el("button", { type: "button", onclick: () => choose(key, true) }, el("b", {}, short(NODES[key].label, 30)), ` ${what}`);
-    })), here.length > 24 ? el("p", { class: "note" }, `and ${here.length - 24} more`) : null);
+      const what = array?.size === 1 ? (kind === "constant" ? "" : `= ${format(array.data[0], 5)}`) : shapeText(NODES[key].shape);
+      return el("button", { type: "button", onclick: () => choose(key, true) }, el("b", {}, kind === "constant" ? NODES[key].symbol : short(NODES[key].label, 30)), ` ${what}`);
+    })), here.length > 12 ? el("p", { class: "note" }, `and ${here.length - 12} more`) : null);
   }
   const text = notes();
   if (text) parts.push(el("h3", {}, "to know"), el("p", { class: "note" }, text));
@@ -146,7 +147,7 @@ function notes() {
   return [
     cut ? `Of ${plural(cut, "large array")} the page holds the first elements only; ranges and means are of the whole.` : "",
     missing ? `The tape has not kept ${plural(missing, "value")}: compute under “with ag.viz.record():” to see them all.` : "",
-  ].join(" ");
+  ].filter(Boolean).join(" ");
 }
 
 // ---- beside the pointer -------------------------------------------------------------------------
@@ -156,7 +157,7 @@ let hoverTimer = null;
 function hoverSoon(card) {
   clearTimeout(hoverTimer);
   hoverTimer = setTimeout(() => {
-    if (pointers.size) return;
+    if (pointers.size || shownAs[chosen] === card.name && !isGroup(card.name) && (current || pinned)) return;
     const box = $("hover"), group = isGroup(card.name) ? groupOf(card.name) : null;
     box.replaceChildren(...(group
       ? [el("h2", {}, `${group.path.join(".")}  ${group.class}`), el("p", { class: "meta" }, `${group.members.filter((k) => NODES[k].kind === "op").length} ops inside. Click to unfold.`)]

@@ -12,6 +12,7 @@ function go(step, { follow = true } = {}) {
   pinned = false;
   hoverEnd();
   paint();
+  $("panel").scrollTop = 0;
   if (follow && key !== undefined) showCard(key, true);
 }
 
@@ -27,13 +28,15 @@ function paint() {
   document.body.dataset.step = current;
 }
 
+function boxOf({ name: card, x, y }) {
+  const [w, h] = sizeOf(card);
+  return [x - w / 2, y - h / 2, x + w / 2, y + h / 2 + 12];
+}
+
 // Puts the card of a value in view, with its operands where they fit.
 function showCard(key, around = false) {
   const names = new Set([shownAs[key], ...(around ? edgesInto[key].map((edge) => shownAs[edge.source]) : [])]);
-  const boxes = [...names].map((n) => cards.get(n)).map(({ name: n, x, y }) => {
-    const [w, h] = sizeOf(n);
-    return [x - w / 2, y - h / 2, x + w / 2, y + h / 2 + 12];
-  });
+  const boxes = [...names].map((n) => boxOf(cards.get(n)));
   const all = boxes.reduce((a, b) => [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3])]);
   const room = [viewport.clientWidth - 80, viewport.clientHeight - 80].map((n) => n / camera.scale);
   show(all[2] - all[0] <= room[0] && all[3] - all[1] <= room[1] ? all : boxes[0]);
@@ -47,6 +50,7 @@ function choose(key, move = false) {
   if (move) {
     reveal(key);
     showCard(key);
+    if (viewport.contains(document.activeElement)) cards.get(shownAs[key]).element.focus({ preventScroll: true });
   }
 }
 
@@ -75,7 +79,8 @@ function caption() {
 function givenCaption() {
   const count = (kind) => NODES.filter((node) => node.kind === kind).length;
   const parts = ["input", "parameter", "constant"].map((kind) => [count(kind), kind]).filter(([n]) => n).map(([n, kind]) => plural(n, kind));
-  const next = STEPS.length > 1 ? ["Press ", el("kbd", {}, "→"), " to compute."] : [];
+  const touch = matchMedia("(hover: none)").matches;
+  const next = STEPS.length > 1 ? [touch ? "Tap " : "Press ", el("kbd", {}, touch ? "▶" : "→"), " to compute."] : [];
   return [el("span", { class: "phase forward" }, "given"), el("span", {}, `${parts.join(", ")}. `, ...next)];
 }
 
@@ -102,16 +107,26 @@ function backwardSentence(key) {
   return parts;
 }
 
+// The value that the reader looks at: before the first step, the first to be computed.
+const inFocus = () => (pinned || current ? chosen : DATA.forward[0] ?? DATA.output);
+
 // The least scale at which cards can be read.
 const readable = () => (innerWidth > 760 ? 0.8 : 0.66);
 
 // ---- arrangements -------------------------------------------------------------------------------
 
-function rearrange(name) {
+// With a group, that stays in view.
+function rearrange(name, group = null) {
   arrange(name);
   paint();
-  fit(readable());
-  showCard(chosen);
+  if (group === null) {
+    fit(readable());
+    showCard(inFocus(), true);
+    return;
+  }
+  const frame = state.frames.find(([number]) => number === group), card = cards.get(`g${group}`);
+  if (frame) show([frame[1], frame[2], frame[1] + frame[3], frame[2] + frame[4]], { top: true });
+  else if (card) show(boxOf(card));
 }
 
 // Unfolds what hides a value.
@@ -207,8 +222,9 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("about").open) return;
   const control = event.target.closest("button, select, input, [role=button]"), inPanel = event.target.closest("#panel");
-  if (control && [" ", "Enter"].includes(event.key)) {
+  if (control && control.id !== "slider" && [" ", "Enter"].includes(event.key)) {
     if (control.matches(".card")) {
+      travelled = 0;
       control.click();
       event.preventDefault();
     }
@@ -258,5 +274,5 @@ play(false);
 arrange(DATA.states.none && NODES.length > 48 ? "none" : "all");
 go(0);
 fit(readable());
-showCard(DATA.forward[0] ?? DATA.output, true);
+showCard(inFocus(), true);
 new ResizeObserver(() => applyCamera()).observe(viewport);

@@ -87,17 +87,18 @@ function badText(array) {
 // Characters in DATA.formulas that stand for names: see viz/math.py.
 const RESULT = "\ue000", ARRIVING = "\ue001", FIRST_OPERAND = 0xe002;
 
+const NUMBERED = /^(\p{L})(\d+)$/u;
+
 function name(text) {
   if (/^[−-]?[\d.]+(e[−-]?\d+)?$/.test(text)) return `<mn>${escaped(text.replaceAll("-", "−"))}</mn>`;
-  const numbered = /^v(\d+)$/.exec(text);
-  if (numbered) return `<msub><mi class="name">v</mi><mn>${numbered[1]}</mn></msub>`;
-  if ([...text].length === 1) return `<mi class="name">${escaped(text)}</mi>`;
-  return `<mtext class="${text.length > 3 ? "long" : "name"}">${escaped(short(text, 20))}</mtext>`;
+  const numbered = NUMBERED.exec(text);
+  if (numbered) return `<msub><mi class="name">${numbered[1]}</mi><mn>${numbered[2]}</mn></msub>`;
+  return `<mi class="name">${escaped(short(text, 20))}</mi>`; // a <mtext> would count as space
 }
 
 function number(x, bare = false) {
   const text = format(x, 5), power = /^(.*)e(.*)$/.exec(text);
-  const mathml = power ? `<mrow><mn>${power[1]}</mn><mo>·</mo><msup><mn>10</mn><mn>${power[2]}</mn></msup></mrow>` : `<mn class="${numberClass(x)}">${text}</mn>`;
+  const mathml = power ? `<mrow><mn>${power[1]}</mn><mo>·</mo><msup><mn>10</mn><mn>${power[2]}</mn></msup></mrow>` : `<mn${numberClass(x) && ` class="${numberClass(x)}"`}>${text}</mn>`;
   return x < 0 && !bare ? `<mrow><mo>(</mo>${mathml}<mo>)</mo></mrow>` : mathml;
 }
 
@@ -106,8 +107,11 @@ const partial = (key) => `<mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>�
 // The MathML of a formula with `fill(what)` for what it stands for. Of single numbers, the product
 // element by element is a product.
 function filled(template, single, fill) {
-  return template.replaceAll("&#x02299;", single ? "·" : "⊙").replace(/<mi>([\ue000-\ue00f])<\/mi>/g, (_, c) =>
-    fill(c === RESULT ? "result" : c === ARRIVING ? "arriving" : c.charCodeAt(0) - FIRST_OPERAND));
+  const product = `<mo lspace=".25em" rspace=".25em">${single ? "·" : "⊙"}</mo>`;
+  return template.replaceAll("<mo>&#x02299;</mo>", product).replace(/<mo>(&#x022C6;|&#x02217;)<\/mo>/g, '<mo lspace=".25em" rspace=".25em">$1</mo>').replace(/<mi>([\ue000-\ue00f])<\/mi>/g, (_, c) =>
+    fill(c === RESULT ? "result" : c === ARRIVING ? "arriving" : c.charCodeAt(0) - FIRST_OPERAND))
+    .replace(/<mn>([\d.]+)<\/mn><mo>&#x02212;<\/mo><mn>1<\/mn>/g, (_, n) => number(n - 1)) // exponents
+    .replace(/<msup>((?:(?!<\/?msup>).)*)<mrow><mn>1<\/mn><\/mrow><\/msup>/g, "$1");
 }
 
 // As names say it.
@@ -136,10 +140,10 @@ function inNumbers(template, key) {
 
 function math(inside, kind = "formula") {
   const box = el("div", { class: kind });
-  box.innerHTML = `<math display="block" style="text-align:left">${inside}</math>`;
-  box.firstChild.style.display = "inline math";
+  box.innerHTML = `<math displaystyle="true">${inside}</math>`;
   return box;
 }
 
 // Sides that repeat the one before are left out.
-const equals = (...sides) => sides.filter((side, i) => side !== sides[i - 1]).join("<mo>=</mo>");
+const plain = (side) => side?.replace(/<[^>]*>|[()]/g, "");
+const equals = (...sides) => sides.filter((side, i) => plain(side) !== plain(sides[i - 1])).join("<mo>=</mo>");

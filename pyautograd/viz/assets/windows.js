@@ -1,7 +1,5 @@
 // Convolution and pooling: the window moves over the input, its column of the im2col matrix beside.
 
-const cells = (height, width) => Array.from({ length: height * width }, (_, i) => [Math.floor(i / width), i % width]);
-
 // The input of an op with windows as a plane with its padding.
 function paddedPlane(x, n, c, [top, left], extra = [0, 0]) {
   const [height, width] = x.shape.slice(-2), [rows, columns] = x.held.slice(-2);
@@ -14,13 +12,14 @@ function paddedPlane(x, n, c, [top, left], extra = [0, 0]) {
   };
 }
 
-function windowsView(key) {
+function windowsView(key, step) {
   const node = NODES[key], spec = node.windows;
   const x = values(NODES[node.slots[0]]?.value), y = values(node.value);
   const w = spec.type === "conv" ? values(NODES[node.slots[1]]?.value) : null;
   if (!x || !y || (spec.type === "conv" && !w)) return el("p", { class: "note" }, "The windows cannot be shown: the input was not kept. Compute it under with ag.viz.record(): to see them.");
   if (!y.size || !x.size) return null;
-  return spec.type === "conv" || spec.type === "unfold" ? convolutionView(node, spec, x, w, y) : poolingView(node, spec, x, y);
+  const grad = visitedAt[key] <= step ? values(node.grad) : null;
+  return spec.type === "conv" || spec.type === "unfold" ? convolutionView(node, spec, x, w, y, grad) : poolingView(node, spec, x, y, grad);
 }
 
 // ---- shared -------------------------------------------------------------------------------------
@@ -58,13 +57,15 @@ function figure(caption, ...inside) {
   return el("figure", {}, el("figcaption", {}, caption), ...inside);
 }
 
+// What becomes of the gradient of one output.
+const wayBack = (x, text) => el("span", { class: "back" }, "backward: ", el("b", {}, format(x, 5)), text);
+
 const chooseImage = (box, held, choose) => el("div", { class: "picks" },
-  picker("image", held[0], (n) => choose({ n })),
-  ...box.map(([label, count, field]) => picker(label, count, (i) => choose({ [field]: i }))));
+  [["image", held[0], "n"], ...box].filter(([, count]) => count > 1).map(([label, count, field]) => picker(label, count, (i) => choose({ [field]: i }))));
 
 // ---- convolution, and im2col alone --------------------------------------------------------------
 
-function convolutionView(node, spec, x, w, y) {
+function convolutionView(node, spec, x, w, y, grad) {
   const kernel = w ? w.shape.slice(2) : spec.kernel;
   const [H, W] = x.shape.slice(2);
   const reach = kernel.map((k, d) => spec.dilation[d] * (k - 1) + 1);
@@ -90,13 +91,13 @@ function convolutionView(node, spec, x, w, y) {
 
   const draw = () => {
     const c = Math.min(chosen.c, shownChannels - 1);
-    const input = heatMap(paddedPlane(x, chosen.n, first() + c, spec.padding), { room: [184, 184], most: 34, label: "input", pick: (i, j) =>
+    const input = heatMap(paddedPlane(x, chosen.n, first() + c, spec.padding), { room: [160, 160], most: 34, label: "input", pick: (i, j) =>
       bar.to(Math.max(0, Math.round((i - (reach[0] - 1) / 2) / spec.stride[0])), Math.max(0, Math.round((j - (reach[1] - 1) / 2) / spec.stride[1]))) });
     const parts = [figure(`input, channel ${first() + c}`, input)];
     marks = { window: input.mark() };
     if (w) {
-      parts.push(figure(`kernel ${chosen.o}`, heatMap({ rows: kernel[0], columns: kernel[1], largest: w.largest, get: (r, s) => w.at(chosen.o, c, r, s), where: (r, s) => `[${chosen.o}, ${c}, ${r}, ${s}]` }, { room: [120, 120], most: 34, label: "kernel" })));
-      const output = heatMap({ rows, columns, largest: y.largest, get: (i, j) => y.at(chosen.n, chosen.o, i, j), where: (i, j) => `[${chosen.n}, ${chosen.o}, ${i}, ${j}]` }, { room: [184, 184], most: 34, label: "output", pick: bar.to });
+      parts.push(figure(`kernel ${chosen.o}`, heatMap({ rows: kernel[0], columns: kernel[1], largest: w.largest, get: (r, s) => w.at(chosen.o, c, r, s), where: (r, s) => `[${chosen.o}, ${c}, ${r}, ${s}]` }, { room: [90, 90], most: 30, label: "kernel" })));
+      const output = heatMap({ rows, columns, largest: y.largest, get: (i, j) => y.at(chosen.n, chosen.o, i, j), where: (i, j) => `[${chosen.n}, ${chosen.o}, ${i}, ${j}]` }, { room: [116, 160], most: 34, label: "output", pick: bar.to });
       parts.push(figure(`output, channel ${chosen.o}`, output));
       marks.output = output.mark();
     }
@@ -104,11 +105,13 @@ function convolutionView(node, spec, x, w, y) {
       rows: shownChannels * taps, columns: rows * columns, largest: x.largest,
       get: (row, column) => at(...tap(row), Math.floor(column / columns), column % columns),
       where: (row, column) => `tap ${tap(row).join(", ")} of window ${Math.floor(column / columns)}, ${column % columns}`,
-    }, { room: [356, 230], most: 34, least: 3, label: "im2col matrix", pick: (_, column) => bar.to(Math.floor(column / columns), column % columns) });
+    }, { room: [392, 230], most: 34, least: 3, label: "im2col matrix", pick: (_, column) => bar.to(Math.floor(column / columns), column % columns) });
     marks.column = matrix.mark("mark line");
     marks.scroll = matrix.firstChild;
+    const row = w && { rows: 1, columns: shownChannels * taps, largest: w.largest, get: (_, i) => w.at(chosen.o, ...tap(i)), where: (_, i) => `[${[chosen.o, ...tap(i)].join(", ")}]` };
     body.replaceChildren(
       el("div", { class: "row" }, parts),
+      row ? figure(`the kernel as a row: times the matrix it gives the output`, el("div", { class: "scroll" }, heatMap(row, { room: [392, 24], most: 24, least: 3, label: "kernel as a row", read: false }))) : "",
       figure(`im2col: each window is a column (${inputs * taps} × ${count[0] * count[1]}${shownChannels * taps < inputs * taps || rows * columns < count[0] * count[1] ? `, of which ${shownChannels * taps} × ${rows * columns} here` : ""})`, el("div", { class: "scroll" }, matrix)),
     );
     move(chosen.i, chosen.j);
@@ -120,11 +123,12 @@ function convolutionView(node, spec, x, w, y) {
     marks.output?.move(i, j, 1, 1);
     marks.column?.move(0, i * columns + j, shownChannels * taps, 1);
     sum.replaceChildren(...(w ? productText(i, j) : [`window (${i}, ${j}) is column ${i * columns + j}`]));
+    if (grad && w) sum.append(wayBack(grad.at(chosen.n, chosen.o, i, j), ": times the kernel it is added to the gradient of the window, times the window to that of the kernel"));
   };
   const productText = (i, j) => {
     const b = values(NODES[node.slots[2]]?.value), bias = b ? b.at(chosen.o) : 0;
     const terms = cells(...kernel).map(([r, s]) => [at(Math.min(chosen.c, shownChannels - 1), r, s), w.at(chosen.o, Math.min(chosen.c, shownChannels - 1), r, s)]);
-    const shown = terms.slice(0, 9).map(([p, q]) => `${format(p, 3)}·${format(q, 3)}`).join(" + ");
+    const shown = terms.slice(0, 9).map(([p, q]) => `${format(p, 3)}·${q < 0 ? `(${format(q, 3)})` : format(q, 3)}`).join(" + ");
     const more = terms.length > 9 || inputs > 1 ? ` + … (${inputs * taps} products)` : "";
     return [`window (${i}, ${j}): ${shown}${more}${bias ? ` + bias ${format(bias, 4)}` : ""} = `, el("b", {}, format(y.at(chosen.n, chosen.o, i, j), 5))];
   };
@@ -141,7 +145,7 @@ function convolutionView(node, spec, x, w, y) {
 
 // ---- pooling ------------------------------------------------------------------------------------
 
-function poolingView(node, spec, x, y) {
+function poolingView(node, spec, x, y, grad) {
   const largest = spec.type === "max", chosen = { n: 0, c: 0, i: 0, j: 0 };
   const padding = largest ? spec.padding : [0, 0];
   const [H, W] = x.shape.slice(2);
@@ -174,7 +178,7 @@ function poolingView(node, spec, x, y) {
   let marks = {};
   const draw = () => {
     const overhang = [span(0, y.shape[2] - 1)[1] - H - padding[0], span(1, y.shape[3] - 1)[1] - W - padding[1]].map((n) => Math.max(0, n));
-    const input = heatMap(paddedPlane(x, chosen.n, chosen.c, padding, overhang), { room: [190, 190], most: 36, label: "input", pick: (p, q) => {
+    const input = heatMap(paddedPlane(x, chosen.n, chosen.c, padding, overhang), { room: [160, 190], most: 36, label: "input", pick: (p, q) => {
       const find = (d, at) => Array.from({ length: d ? columns : rows }, (_, i) => i).find((i) => span(d, i)[1] > at) ?? 0;
       bar.to(find(0, p - padding[0]), find(1, q - padding[1]));
     } });
@@ -192,7 +196,7 @@ function poolingView(node, spec, x, y) {
     const won = new Set(cells(rows, columns).map(([i, j]) => winner(i, j).join()));
     box.dataset.mask = [...won].join(" ");
     const plane = { rows: Math.min(x.held[2], H), columns: Math.min(x.held[3], W), largest: 1, get: (p, q) => (won.has(`${p},${q}`) ? 1 : 0) };
-    return figure("argmax mask: where the gradient goes", heatMap(plane, { room: [190, 190], most: 36, label: "argmax mask", read: false }));
+    return figure("argmax mask: where the gradient goes", heatMap(plane, { room: [160, 190], most: 36, label: "argmax mask", read: false }));
   };
   const move = (i, j) => {
     Object.assign(chosen, { i, j });
@@ -203,11 +207,15 @@ function poolingView(node, spec, x, y) {
     const numbers = inside(i, j).map((cell) => format(value(cell), 4));
     const listed = numbers.length > 12 ? `${numbers.slice(0, 12).join(", ")}, …` : numbers.join(", ");
     sum.replaceChildren(`window (${i}, ${j}): ${largest ? "max" : "mean"} of ${listed} = `, el("b", {}, format(y.at(chosen.n, chosen.c, i, j), 5)));
-    if (!largest) return;
+    if (!largest) {
+      if (grad) sum.append(wayBack(grad.at(chosen.n, chosen.c, i, j), ": an equal share goes to each of the window"));
+      return;
+    }
     const [p, q] = winner(i, j);
     box.dataset.winner = `${p},${q}`;
     marks.won.move(p + padding[0], q + padding[1], 1, 1);
     sum.append(` at row ${p}, column ${q}`);
+    if (grad) sum.append(wayBack(grad.at(chosen.n, chosen.c, i, j), ` goes to row ${p}, column ${q}`));
   };
   const bar = mover(rows, columns, move);
   box.append(chooseImage([["channel", x.held[1], "c"]], [Math.min(x.held[0], y.held[0])], (change) => {
