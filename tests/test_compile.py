@@ -591,3 +591,29 @@ def test_explain_tells_why_not_and_where() -> None:
     wider = ag.compile(lambda x, y: x.exp().tanh() + y)
     wider(ag.ones(3), ag.ones(2, 3))
     assert "not fused: exp+tanh with add: shapes (3,) and (2, 3) differ" in wider.explain()
+
+
+def test_an_optimiser_that_no_longer_fits_names_the_parameter() -> None:
+    net = nn.Linear(3, 2)
+    optimizer = ag.optim.Adam(net.parameters())
+
+    @ag.compile
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = net(x).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    x = ag.randn(4, 3)
+    step(x)
+    before = [p.detach().numpy().copy() for p in net.parameters()]
+    good = optimizer.state[net.bias]["exp_avg"]
+    optimizer.state[net.bias]["exp_avg"] = ag.zeros(5)
+    optimizer.param_groups[0]["lr"] = 0.5  # read anew in each call
+    with pytest.raises(ValueError, match=r"Adam\.step.*: parameter 1 is float32 of shape"):
+        step(x)
+    for p, b in zip(net.parameters(), before, strict=True):
+        np.testing.assert_array_equal(p.detach().numpy(), b)
+    optimizer.state[net.bias]["exp_avg"] = good
+    step(x)

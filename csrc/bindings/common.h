@@ -137,6 +137,7 @@ void bind_view(py::module_& m);
 void bind_unfold(py::module_& m);
 void bind_norm(py::module_& m);
 void bind_optim(py::module_& m);
+void bind_order(py::module_& m);
 void bind_softmax(py::module_& m);
 void bind_cross_entropy(py::module_& m);
 void bind_index(py::module_& m);

@@ -45,6 +45,7 @@ PYBIND11_MODULE(_C, m, pybind11::mod_gil_not_used()) {
   pag::bind_unfold(m);
   pag::bind_norm(m);
   pag::bind_optim(m);
+  pag::bind_order(m);
   pag::bind_softmax(m);
   pag::bind_cross_entropy(m);
   pag::bind_index(m);

@@ -7,76 +7,30 @@
 namespace pag {
 namespace {
 
-// Neighbouring dimensions that are all kept or all reduced, as one.
-struct Run {
-  int64_t size;
-  bool reduced;
-};
-
-// The innermost reduced run, and the sizes around it.
-struct Innermost {
-  explicit Innermost(const std::vector<Run>& runs) {
-    last = static_cast<int>(runs.size()) - 1;
-    while (last >= 0 && !runs[static_cast<size_t>(last)].reduced) --last;
-    for (int r = 0; r < static_cast<int>(runs.size()); ++r) {
-      const Run& run = runs[static_cast<size_t>(r)];
-      (r < last || last < 0 ? outer : r == last ? n : inner) *= run.size;
-      more |= r < last && run.reduced;
-    }
-  }
-  int last;
-  int64_t outer = 1, n = 1, inner = 1;
-  bool more = false;  // other runs are reduced too
-};
-
-// Reduces the innermost reduced run; what is left goes on in double.
-template <class T>
-void sum_runs(const T* x, std::vector<Run> runs, double* out) {
-  const Innermost in(runs);
-  if (!in.more) {
-    sum(x, in.outer, in.n, in.inner, out);
-    return;
-  }
-  std::vector<double> partial(static_cast<size_t>(in.outer * in.inner));
-  sum(x, in.outer, in.n, in.inner, partial.data());
-  runs.erase(runs.begin() + in.last);
-  sum_runs(partial.data(), runs, out);
-}
-
-template <class T>
-void sum_scaled(const Array& x, const std::vector<Run>& runs, double scale, const Array& out) {
-  const size_t n = static_cast<size_t>(out.size());
-  std::vector<double> total(n);
-  sum_runs(x.data<const T>(), runs, total.data());
-  for (size_t i = 0; i < n; ++i) out.data<T>()[i] = static_cast<T>(total[i] * scale);
-}
-
-// Where a reduction over some dimensions goes: its runs and the shape of its result.
+// Where a reduction over some dimensions goes: its passes and the shape of its result.
 struct Plan {
-  std::vector<Run> runs;
+  std::vector<ReducePass> passes;
   npy_intp shape[NPY_MAXDIMS_LEGACY_ITERS * 2];
   int ndim = 0;
 };
 
 // dims: each in [0, ndim), else IndexError naming `op`.
 Plan plan_reduction(const char* op, const Array& x, const py::tuple& dims, bool keepdim) {
-  bool reduced[NPY_MAXDIMS_LEGACY_ITERS * 2] = {};
+  const size_t ndim = static_cast<size_t>(x.ndim());
+  std::vector<bool> reduced(ndim);
   for (const py::handle d : dims) {
     const int64_t dim = d.cast<int64_t>();
     split_at(op, x, dim);
-    reduced[dim] = true;
+    reduced[static_cast<size_t>(dim)] = true;
   }
   Plan plan;
   for (int d = 0; d < x.ndim(); ++d) {
-    if (!reduced[d])
+    if (!reduced[static_cast<size_t>(d)])
       plan.shape[plan.ndim++] = x.shape(d);
     else if (keepdim)
       plan.shape[plan.ndim++] = 1;
-    if (!plan.runs.empty() && plan.runs.back().reduced == reduced[d])
-      plan.runs.back().size *= x.shape(d);
-    else
-      plan.runs.push_back({x.shape(d), reduced[d]});
   }
+  plan.passes = reduce_passes(std::vector<int64_t>(x.shape(), x.shape() + ndim), reduced);
   return plan;
 }
 
@@ -88,22 +42,24 @@ Array reduce_sum(const Array& input, const py::tuple& dims, bool keepdim, double
   const Array x = contiguous(input);
   Array out = new_array(input.typenum(), plan.ndim, plan.shape);
   KernelScope scope(x.size());
-  with_float(single, [&](auto t) { sum_scaled<decltype(t)>(x, plan.runs, scale, out); });
+  with_float(single, [&](auto t) {
+    using T = decltype(t);
+    std::vector<std::vector<double>> partial;
+    sum<T>(x.data<const T>(), plan.passes, scale, &partial, out.data<T>());
+  });
   return out;
 }
 
-// Reduces the innermost reduced run first, as sum_runs.
 template <class T>
-void extreme_runs(bool largest, const T* x, std::vector<Run> runs, T* out) {
-  const Innermost in(runs);
-  if (!in.more) {
-    extreme(largest, x, in.outer, in.n, in.inner, out);
-    return;
+void extreme_passes(bool largest, const T* x, const std::vector<ReducePass>& passes, T* out) {
+  std::vector<T> from, to;
+  for (size_t i = 0; i < passes.size(); ++i) {
+    const ReducePass& pass = passes[i];
+    const bool final = i + 1 == passes.size();
+    to.resize(final ? 0 : static_cast<size_t>(pass.results()));
+    extreme(largest, i ? from.data() : x, pass.outer, pass.n, pass.inner, final ? out : to.data());
+    from.swap(to);
   }
-  std::vector<T> partial(static_cast<size_t>(in.outer * in.inner));
-  extreme(largest, x, in.outer, in.n, in.inner, partial.data());
-  runs.erase(runs.begin() + in.last);
-  extreme_runs(largest, partial.data(), runs, out);
 }
 
 // The largest (or smallest) values over the dimensions dims. NaN propagates.
@@ -121,7 +77,7 @@ Array amax(const Array& input, const py::tuple& dims, bool keepdim, bool largest
   KernelScope scope(x.size());
   with_float(single, [&](auto t) {
     using T = decltype(t);
-    extreme_runs(largest, x.data<const T>(), plan.runs, out.data<T>());
+    extreme_passes(largest, x.data<const T>(), plan.passes, out.data<T>());
   });
   return out;
 }

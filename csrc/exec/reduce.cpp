@@ -26,42 +26,6 @@ Split split_at(const Operand& o, int64_t dim) {
 
 // ---- sums --------------------------------------------------------------------------------------
 
-namespace {
-
-// One pass over the innermost dimensions that are summed; the next pass goes on in double.
-using Passes = std::vector<Split>;
-
-Passes plan_passes(const Operand& x, const std::vector<bool>& summed) {
-  struct Run {
-    int64_t size;
-    bool summed;
-  };
-  std::vector<Run> runs;  // neighbouring dimensions that are all kept or all summed, as one
-  for (int d = 0; d < x.ndim; ++d) {
-    const bool s = summed[static_cast<size_t>(d)];
-    if (!runs.empty() && runs.back().summed == s)
-      runs.back().size *= x.shape[d];
-    else
-      runs.push_back({x.shape[d], s});
-  }
-  Passes passes;
-  while (true) {
-    int last = static_cast<int>(runs.size()) - 1;
-    while (last >= 0 && !runs[static_cast<size_t>(last)].summed) --last;
-    Split s;
-    for (int r = 0; r < static_cast<int>(runs.size()); ++r)
-      (r < last || last < 0 ? s.outer
-       : r == last          ? s.n
-                            : s.inner) *= runs[static_cast<size_t>(r)].size;
-    if (last < 0 && !passes.empty()) return passes;
-    passes.push_back(s);
-    if (last < 0) return passes;
-    runs.erase(runs.begin() + last);
-  }
-}
-
-}  // namespace
-
 // ints: the dimensions, and whether they are kept; numbers: the factor
 Step sum_step(const Call& call) {
   if (!call.plain()) return {};
@@ -69,23 +33,14 @@ Step sum_step(const Call& call) {
   std::vector<bool> summed(static_cast<size_t>(x.ndim));
   for (size_t i = 0; i + 1 < call.ints.size(); ++i)
     summed[static_cast<size_t>(call.ints[i])] = true;
-  const Passes passes = plan_passes(x, summed);
+  const std::vector<ReducePass> passes =
+      reduce_passes(std::vector<int64_t>(x.shape, x.shape + x.ndim), summed);
   const double scale = call.numbers.empty() ? 1.0 : call.numbers[0];
-  const int64_t size = call.out[0].size();
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> from(x), to(call.out[0]);
-    std::vector<std::vector<double>> partial;  // results of the passes
-    for (const Split& s : passes) partial.emplace_back(static_cast<size_t>(s.outer * s.inner));
-    return [=](Slots slots) mutable {
-      sum(static_cast<const T*>(from(slots)), passes[0].outer, passes[0].n, passes[0].inner,
-          partial[0].data());
-      for (size_t i = 1; i < passes.size(); ++i)
-        sum(static_cast<const double*>(partial[i - 1].data()), passes[i].outer, passes[i].n,
-            passes[i].inner, partial[i].data());
-      T* out = to(slots);
-      const double* total = partial.back().data();
-      for (int64_t i = 0; i < size; ++i) out[i] = static_cast<T>(total[i] * scale);
+    return [=, partial = std::vector<std::vector<double>>()](Slots slots) mutable {
+      sum<T>(from(slots), passes, scale, &partial, to(slots));
     };
   });
 }

@@ -96,9 +96,57 @@ void extreme_with_index(bool largest, const T* x, int64_t outer, int64_t n, int6
                });
 }
 
+std::vector<ReducePass> reduce_passes(const std::vector<int64_t>& shape,
+                                      const std::vector<bool>& reduced) {
+  struct Run {
+    int64_t size;
+    bool reduced;
+  };
+  std::vector<Run> runs;  // neighbouring dimensions that are all kept or all reduced, as one
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (!runs.empty() && runs.back().reduced == reduced[d])
+      runs.back().size *= shape[d];
+    else
+      runs.push_back({shape[d], reduced[d]});
+  }
+  std::vector<ReducePass> passes;
+  while (true) {
+    int last = static_cast<int>(runs.size()) - 1;
+    while (last >= 0 && !runs[static_cast<size_t>(last)].reduced) --last;
+    if (last < 0 && !passes.empty()) return passes;
+    ReducePass pass;
+    for (int r = 0; r < static_cast<int>(runs.size()); ++r)
+      (r < last || last < 0 ? pass.outer
+       : r == last          ? pass.n
+                            : pass.inner) *= runs[static_cast<size_t>(r)].size;
+    passes.push_back(pass);
+    if (last < 0) return passes;
+    runs.erase(runs.begin() + last);
+  }
+}
+
+template <class T>
+void sum(const T* x, const std::vector<ReducePass>& passes, double scale,
+         std::vector<std::vector<double>>* partial, T* out) {
+  partial->resize(passes.size());
+  for (size_t i = 0; i < passes.size(); ++i) {
+    const ReducePass& pass = passes[i];
+    std::vector<double>& to = (*partial)[i];
+    to.resize(static_cast<size_t>(pass.results()));
+    if (i == 0)
+      sum(x, pass.outer, pass.n, pass.inner, to.data());
+    else
+      sum<double>((*partial)[i - 1].data(), pass.outer, pass.n, pass.inner, to.data());
+  }
+  const double* total = partial->back().data();
+  for (int64_t i = 0; i < passes.back().results(); ++i) out[i] = static_cast<T>(total[i] * scale);
+}
+
 #define INSTANTIATE(T)                                                     \
   template void sum<T>(const T*, int64_t, int64_t, int64_t, double*);      \
   template void extreme<T>(bool, const T*, int64_t, int64_t, int64_t, T*); \
+  template void sum<T>(const T*, const std::vector<ReducePass>&, double,   \
+                       std::vector<std::vector<double>>*, T*);             \
   template void extreme_with_index<T>(bool, const T*, int64_t, int64_t, int64_t, T*, int64_t*);
 INSTANTIATE(float)
 INSTANTIATE(double)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautograd import _C
 from pyautograd.cost import per_element
 from pyautograd.op import method, primitive
 from pyautograd.ops.reduce import ValuesAndIndices
@@ -21,26 +22,11 @@ __all__ = [
 ]
 
 
-def _order(x: Any, dim: int, descending: bool) -> Any:
-    """Positions in order, of equals the first first. NaN is the largest, as in PyTorch."""
-    if not descending:
-        return np.argsort(x, dim, kind="stable")
-    turned = np.argsort(np.flip(x, dim), dim, kind="stable")
-    return np.ascontiguousarray(x.shape[dim] - 1 - np.flip(turned, dim))
-
-
-def _sort_forward(x: Any, dim: int, descending: bool, count: int) -> Any:
-    where = _order(x, dim, descending)
-    if count < x.shape[dim]:
-        where = np.ascontiguousarray(where[(slice(None),) * dim + (slice(0, count),)])
-    return np.take_along_axis(x, where, dim), where
-
-
 # sort(x, dim, descending, count): the first `count` values in order, and their positions.
 _sort = primitive(
     "sort",
     "movement",
-    _sort_forward,
+    _C.sort,
     lambda K, g, saved, needs, dim, *rest: (K.scatter_add(g, saved[0], dim, saved[1]),),
     lambda x, dim, descending, count: ((*x.shape[:dim], count, *x.shape[dim + 1 :]), x.dtype),
     saves=(OUT - 1, SHAPE),
@@ -81,17 +67,11 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     return _sorted("topk", input, dim, largest, k)
 
 
-def _cumsum_forward(x: Any, dim: int, backwards: bool) -> Any:
-    if not backwards:
-        return np.cumsum(x, dim, dtype=x.dtype)
-    return np.ascontiguousarray(np.flip(np.cumsum(np.flip(x, dim), dim, dtype=x.dtype), dim))
-
-
 # running_sum(x, dim, backwards): from the end where backwards.
 _running_sum = primitive(
     "running_sum",
     "movement",
-    _cumsum_forward,
+    _C.running_sum,
     lambda K, g, saved, needs, dim, backwards: (K.running_sum(g, dim, not backwards),),
     lambda x, dim, backwards: (x.shape, x.dtype),
     fresh=True,

@@ -49,7 +49,10 @@ class OptimizerStep:
             return  # else the numbers of steps that it was bound with are not those of now
         self._groups = None
         work = list(map(optimizer._prepare, optimizer.param_groups, self._chosen))
-        self.bound.bind(optimizer._kernel.__name__, work)
+        try:
+            self.bound.bind(optimizer._kernel.__name__, work)
+        except (TypeError, ValueError) as error:
+            raise optimizer._misfit() or error from None
         self._groups, self._state, self._work = groups, optimizer.state, work
 
     def done(self) -> None:
