@@ -78,8 +78,8 @@ def _mark(output: Any, mark: Any) -> None:
     if isinstance(output, (tuple, list)):
         for x in output:
             _mark(x, mark)
-    elif isinstance(output, Tensor) and getattr(output, "_node", None) is not None:
-        output._node.module = mark
+    elif isinstance(output, Tensor) and (node := output._node) is not None:
+        node.module = mark
 
 
 def _join(prefix: str, name: str) -> str:
