@@ -187,3 +187,34 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
         ag.set_num_threads(threads)
     np.testing.assert_array_equal(results[0], results[1])
     np.testing.assert_array_equal(results[0], results[2])
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 9, 9), (5, 3, 2, 2), (30, 7), (64, 200)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_batch_norm_in_training(shape: Any, dtype: Any) -> None:
+    """The program joins the norm in its place: the running statistics are changed in between."""
+    weight, bias = ag.randn(shape[1]).to(dtype), ag.randn(shape[1]).to(dtype)
+    more = ag.randn(*shape).to(dtype)
+
+    def f(x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, var = ag.zeros(shape[1], dtype=x.dtype), ag.ones(shape[1], dtype=x.dtype)
+        y = F.batch_norm(x, mean, var, weight, bias, training=True)
+        return (y + more).relu(), mean * var
+
+    assert "normalize+add+relu" in check(f, ag.randn(*shape).to(dtype))
+
+
+def test_group_and_layer_norm() -> None:
+    x = ag.randn(4, 6, 5)
+    assert check(lambda x: F.layer_norm(x, (5,)).relu(), x) == ["normalize+relu"]
+    assert "normalize+relu" in check(lambda x: F.group_norm(x, 3).relu(), x)
+
+
+@pytest.mark.parametrize(("size", "kernel"), [((8, 8), 2), ((9, 7), 2), ((9, 9), 3), ((30, 30), 2)])
+def test_max_pool_gradient(size: Any, kernel: int) -> None:
+    def f(x: Tensor) -> Any:
+        x = x.detach().requires_grad_()
+        y = F.max_pool2d(x.relu(), kernel)
+        return ag.autograd.grad((y * y).sum(), x)
+
+    assert any(s.startswith("max_pool2d_scatter+relu") for s in check(f, ag.randn(5, 7, *size)))

@@ -3,7 +3,7 @@
 
 #include <new>
 
-#include "exec/plan.h"
+#include "exec/program.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/norm.h"
 #include "kernels/pool.h"
@@ -153,14 +153,17 @@ NormShape norm_shape(const Call& call) {
 
 // in: x, weight and bias or missing; numbers: eps; out: y, mean, var
 Step normalize_step(const Call& call) {
-  if (!call.plain()) return {};
-  const NormShape shape = norm_shape(call);
+  const Tail tail(call);
+  if (!call.plain() || !tail.valid()) return {};
+  NormShape shape = norm_shape(call);
   const double eps = call.numbers[0];
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> x(call.in[0]), weight(call.in[1]), bias(call.in[2]), y(call.out[0]),
         mean(call.out[1]), var(call.out[2]);
-    return [=](Slots slots) {
+    return [=](Slots slots) mutable {
+      const Tail::Run epilogue(tail, slots);
+      shape.epilogue = epilogue.get();
       if (!normalize<T>(shape, eps, x(slots), weight(slots), bias(slots), y(slots), mean(slots),
                         var(slots)))
         throw std::bad_alloc();
@@ -235,7 +238,8 @@ Step max_pool2d_step(const Call& call) {
 
 // ints: (H, W), then as max_pool2d without ceil; in: g, mask
 Step max_pool2d_scatter_step(const Call& call) {
-  if (!call.plain()) return {};
+  const Tail tail(call);
+  if (!call.plain() || !tail.valid()) return {};
   const Operand &g = call.in[0], &y = call.out[0];
   PoolShape s = windows(call.ints.data() + 2);
   s.height = y.shape[2], s.width = y.shape[3];
@@ -247,7 +251,8 @@ Step max_pool2d_scatter_step(const Call& call) {
     const Pointer<T> from(g), to(y);
     const Pointer<Mask> mask(call.in[1]);
     return [=](Slots slots) {
-      max_pool2d_scatter<T, Mask>(from(slots), mask(slots), planes, s, to(slots));
+      const Tail::Run epilogue(tail, slots);
+      max_pool2d_scatter<T, Mask>(from(slots), mask(slots), planes, s, to(slots), epilogue.get());
     };
   });
 }

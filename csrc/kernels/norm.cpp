@@ -162,8 +162,10 @@ template <class T>
 bool normalize(const NormShape& s, double eps, const T* x, const T* weight, const T* bias, T* y,
                T* mean, T* var) {
   const FlushDenormals scope;
-  return s.groups ? normalize_groups(s, eps, x, weight, bias, y, mean, var)
-                  : normalize_batch(s, eps, x, weight, bias, y, mean, var);
+  if (!s.groups) return normalize_batch(s, eps, x, weight, bias, y, mean, var);
+  const bool done = normalize_groups(s, eps, x, weight, bias, y, mean, var);
+  finish(s.epilogue, y, s.outer * s.channels * s.inner);
+  return done;
 }
 
 template <class T>

@@ -3,6 +3,8 @@
 #pragma once
 #include <cstdint>
 
+#include "kernels/epilogue.h"
+
 namespace pag {
 
 // Statistics are taken by channel, over outer and inner, if groups is 0; else by (outer, group),
@@ -11,6 +13,7 @@ struct NormShape {
   int64_t outer, channels, inner;
   int64_t groups;
   bool centred;  // else the mean counts as 0, and the variance is the mean square
+  const Epilogue* epilogue = nullptr;  // of `normalize`
 
   int64_t statistics() const { return groups ? outer * groups : channels; }
   int64_t values() const {  // that one mean is taken over

@@ -31,7 +31,8 @@ void scatter(const Runs& to, const T* row, T* x) {
 // Calls channel(c, runs, inputs..., output) with pointers to the channel's first run. Where runs
 // are short, the channel is gathered into one row first, and scattered afterwards.
 template <class T, int Inputs, class Channel>
-bool each_channel(const NormShape& s, const T* const (&inputs)[Inputs], T* out, Channel channel) {
+bool each_channel(const NormShape& s, const T* const (&inputs)[Inputs], T* out,
+                  const Epilogue* epilogue, Channel channel) {
   const int64_t count = s.outer * s.inner;
   const bool gathered = s.inner < kShortRun && s.outer > 1;
   const Runs runs = {s.outer, s.inner, s.channels * s.inner};
@@ -49,6 +50,7 @@ bool each_channel(const NormShape& s, const T* const (&inputs)[Inputs], T* out, 
       for (int k = 0; k < Inputs; ++k) at[k] = inputs[k] + c * s.inner;
       if (!gathered) {
         channel(c, runs, at, to);
+        if (epilogue) epilogue->run(to, runs.rows, runs.stride, runs.length);
         continue;
       }
       for (int k = 0; k < Inputs; ++k) {
@@ -58,6 +60,7 @@ bool each_channel(const NormShape& s, const T* const (&inputs)[Inputs], T* out, 
       T* const row = scratch.as<T>() + Inputs * count;
       channel(c, Runs{1, count, count}, at, row);
       scatter(runs, row, to);
+      if (epilogue) epilogue->run(to, runs.rows, runs.stride, runs.length);
     }
   });
   return !no_memory;
@@ -106,6 +109,7 @@ void normalize_columns(const NormShape& s, double eps, const T* x, const T* weig
       add[j] = bias ? bias[first + j] : T{0};
     }
     loops.apply_columns(y + first, x + first, s.outer, s.channels, width, mean + first, scale, add);
+    if (s.epilogue) s.epilogue->run(y + first, s.outer, s.channels, width);
   });
 }
 
@@ -159,13 +163,15 @@ bool normalize_batch(const NormShape& s, double eps, const T* x, const T* weight
   }
   const NormLoops<T>& loops = isa().norm.of<T>();
   const T* const inputs[1] = {x};
-  return each_channel(s, inputs, y, [&](int64_t c, const Runs& runs, const T* const* at, T* to) {
-    statistics(runs, s.centred, at[0], &mean[c], &var[c]);
-    const T scale = static_cast<T>(inverse_deviation(var[c], eps)) * (weight ? weight[c] : T{1});
-    for (int64_t r = 0; r < runs.rows; ++r)
-      loops.apply(to + r * runs.stride, at[0] + r * runs.stride, runs.length, mean[c], scale,
-                  bias ? bias[c] : T{0});
-  });
+  return each_channel(
+      s, inputs, y, s.epilogue, [&](int64_t c, const Runs& runs, const T* const* at, T* to) {
+        statistics(runs, s.centred, at[0], &mean[c], &var[c]);
+        const T scale =
+            static_cast<T>(inverse_deviation(var[c], eps)) * (weight ? weight[c] : T{1});
+        for (int64_t r = 0; r < runs.rows; ++r)
+          loops.apply(to + r * runs.stride, at[0] + r * runs.stride, runs.length, mean[c], scale,
+                      bias ? bias[c] : T{0});
+      });
 }
 
 template <class T>
@@ -177,27 +183,29 @@ bool normalize_batch_grad(const NormShape& s, double eps, const T* g, const T* x
   }
   const NormLoops<T>& loops = isa().norm.of<T>();
   const T* const inputs[2] = {g, x};
-  return each_channel(s, inputs, out, [&](int64_t c, const Runs& runs, const T* const* at, T* to) {
-    double g_sum = 0, gx_sum = 0;
-    for (int64_t r = 0; r < runs.rows; ++r) {
-      double sums[2];
-      loops.grad_sums(at[0] + r * runs.stride, at[1] + r * runs.stride, runs.length, mean[c], sums);
-      g_sum += sums[0];
-      gx_sum += sums[1];
-    }
-    const double deviation = inverse_deviation(var[c], eps);
-    if (weight) {
-      weight_sum[c] = static_cast<T>(deviation * gx_sum);
-      bias_sum[c] = static_cast<T>(g_sum);
-    }
-    const ChannelGrad<T> grad(s, deviation, weight ? static_cast<double>(weight[c]) : 1.0, g_sum,
-                              gx_sum);
-    for (int64_t r = 0; r < runs.rows; ++r) {
-      const int64_t from = r * runs.stride;
-      loops.grad(to + from, at[0] + from, at[1] + from, runs.length, mean[c], grad.scale,
-                 grad.shift, grad.slope);
-    }
-  });
+  return each_channel(
+      s, inputs, out, nullptr, [&](int64_t c, const Runs& runs, const T* const* at, T* to) {
+        double g_sum = 0, gx_sum = 0;
+        for (int64_t r = 0; r < runs.rows; ++r) {
+          double sums[2];
+          loops.grad_sums(at[0] + r * runs.stride, at[1] + r * runs.stride, runs.length, mean[c],
+                          sums);
+          g_sum += sums[0];
+          gx_sum += sums[1];
+        }
+        const double deviation = inverse_deviation(var[c], eps);
+        if (weight) {
+          weight_sum[c] = static_cast<T>(deviation * gx_sum);
+          bias_sum[c] = static_cast<T>(g_sum);
+        }
+        const ChannelGrad<T> grad(s, deviation, weight ? static_cast<double>(weight[c]) : 1.0,
+                                  g_sum, gx_sum);
+        for (int64_t r = 0; r < runs.rows; ++r) {
+          const int64_t from = r * runs.stride;
+          loops.grad(to + from, at[0] + from, at[1] + from, runs.length, mean[c], grad.scale,
+                     grad.shift, grad.slope);
+        }
+      });
 }
 
 #define INSTANTIATE(T)                                                                             \

@@ -214,7 +214,9 @@ void max_pool2d(const T* x, int64_t planes, const PoolShape& s, T* out, Mask* ma
 }
 
 template <class T, class Mask>
-void max_pool2d_scatter(const T* g, const Mask* mask, int64_t planes, const PoolShape& s, T* out) {
+void max_pool2d_scatter(const T* g, const Mask* mask, int64_t planes, const PoolShape& s, T* out,
+                        const Epilogue* epilogue) {
+  const int64_t size = plane_size(s);
   if constexpr (std::is_same_v<Mask, uint8_t>) {
     if (is_2x2(s)) {
       const PoolLoops<T>& loops = isa().pool.of<T>();
@@ -222,6 +224,7 @@ void max_pool2d_scatter(const T* g, const Mask* mask, int64_t planes, const Pool
         for (int64_t p = begin; p < end; ++p)
           loops.max_2x2_scatter(out + p * plane_size(s), g + p * outputs(s), mask + p * outputs(s),
                                 s);
+        if (epilogue) epilogue->run(out + begin * size, 1, size, (end - begin) * size);
       });
       return;
     }
@@ -233,6 +236,7 @@ void max_pool2d_scatter(const T* g, const Mask* mask, int64_t planes, const Pool
     each_winner(taps, mask + p * outputs(s), s, [&](int64_t i, int64_t place) {
       if (place >= 0) to[place] += from[i];
     });
+    if (epilogue) epilogue->run(to, 1, size, size);
   });
 }
 
@@ -304,9 +308,10 @@ void avg_pool2d_grad(const T* g, int64_t planes, int64_t height, int64_t width,
                              });
 }
 
-#define INSTANTIATE_MASK(T, Mask)                                                                  \
-  template void max_pool2d<T, Mask>(const T*, int64_t, const PoolShape&, T*, Mask*);               \
-  template void max_pool2d_scatter<T, Mask>(const T*, const Mask*, int64_t, const PoolShape&, T*); \
+#define INSTANTIATE_MASK(T, Mask)                                                                 \
+  template void max_pool2d<T, Mask>(const T*, int64_t, const PoolShape&, T*, Mask*);              \
+  template void max_pool2d_scatter<T, Mask>(const T*, const Mask*, int64_t, const PoolShape&, T*, \
+                                            const Epilogue*);                                     \
   template void max_pool2d_gather<T, Mask>(const T*, const Mask*, int64_t, const PoolShape&, T*);
 #define INSTANTIATE(T)                                                                      \
   INSTANTIATE_MASK(T, uint8_t)                                                              \

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "isa/table.h"
+#include "kernels/epilogue.h"
 
 namespace pag {
 
@@ -22,7 +23,7 @@ void max_pool2d(const T* x, int64_t planes, const PoolShape& shape, T* out, Mask
 // out (planes, height, width) = 0, then g is added at the winners in order.
 template <class T, class Mask>
 void max_pool2d_scatter(const T* g, const Mask* mask, int64_t planes, const PoolShape& shape,
-                        T* out);
+                        T* out, const Epilogue* epilogue = nullptr);
 // The values of x at the winners.
 template <class T, class Mask>
 void max_pool2d_gather(const T* x, const Mask* mask, int64_t planes, const PoolShape& shape,

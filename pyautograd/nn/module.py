@@ -78,7 +78,7 @@ def _mark(output: Any, mark: Any) -> None:
     if isinstance(output, (tuple, list)):
         for x in output:
             _mark(x, mark)
-    elif isinstance(output, Tensor) and (node := output._node) is not None:
+    elif isinstance(output, Tensor) and (node := getattr(output, "_node", None)) is not None:
         node.module = mark
 
 
