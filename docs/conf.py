@@ -51,5 +51,4 @@ html_sidebars = {
 html_copy_source = False
 html_show_sphinx = False
 html_show_search_summary = False  # they would be fetched, which pages opened as files may not
-html_search_options = {"dict": str(HERE / "zh" / "words.txt")}
 html_theme_options = {"navigation_with_keys": True}

@@ -56,19 +56,19 @@ class ExpressionError(ValueError):
 
 
 class Part:
-    """A value on the way: a number as written, a variable, or what an operator made of others."""
+    """A value on the way: a number as written, a variable, or what an operator made of others.
 
-    __slots__ = ("label", "parts", "tensor")
+    label: as written, or the operator. tensor, value: the number. short: how steps show it.
+    """
+
+    __slots__ = ("label", "parts", "short", "tensor", "value")
 
     def __init__(self, label: str, tensor: Tensor, parts: tuple[Part, ...] = ()) -> None:
         self.label = label
         self.tensor = tensor
         self.parts = parts
-
-    @property
-    def value(self) -> float:
-        """Its number."""
-        return float(self.tensor.item())
+        self.value = float(tensor.item())
+        self.short = shown(self.value, _DIGITS)
 
     @property
     def gradient(self) -> float | None:
@@ -259,13 +259,13 @@ class _Stacks:
 
     def _told(self, form: str) -> str:
         part = self.operands[-1]
-        values = [shown(x.value, _DIGITS) for x in part.parts]
+        values = [x.short for x in part.parts]
         inside = ", ".join(values) if form.count("{}") < len(values) else None
         applied = form.format(inside) if inside else form.format(*values)
         return f"apply: {applied} = {shown(part.value)}"
 
     def _note(self, read: str, action: str) -> None:
-        operands = tuple([shown(x.value, _DIGITS) for x in self.operands[-_SHOWN:]])
+        operands = tuple([x.short for x in self.operands[-_SHOWN:]])
         operators = tuple([x.text for x in self.operators[-_SHOWN:]])
         hidden = (len(self.operands) - len(operands), len(self.operators) - len(operators))
         self.steps.append(Step(read, action, operands, operators, hidden))

@@ -118,6 +118,20 @@ def test_commands_print_what_the_pages_say() -> None:
 # ---- tables --------------------------------------------------------------------------------------
 
 
+def test_measured_steps_are_the_same_everywhere() -> None:
+    """The README's table is quoted by other pages; whoever measures anew changes all of them."""
+    step = re.compile(r"^\| [^|]*(?:SGD|Adam) \|(.*)\|$", re.MULTILINE)
+    quoting = [
+        DOCS.parent / "README.zh.md", DOCS / "inside" / "compiler.md",
+        *DOCS.glob("**/7_static_dynamic.md"),
+    ]  # fmt: skip
+    measured = step.findall((DOCS.parent / "README.md").read_text(encoding="utf-8"))
+    assert len(measured) == 4
+    assert len(quoting) == 4
+    for page in quoting:
+        assert step.findall(page.read_text(encoding="utf-8")) == measured, page
+
+
 def rows(table: str) -> dict[str, list[str]]:
     """{function: cells after its name}."""
     lines = [line for line in table.splitlines() if line.startswith("| `")]

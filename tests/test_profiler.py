@@ -460,6 +460,10 @@ def test_a_table_is_sorted_and_cut() -> None:
     by_flops = p.table(sort_by="flops", by="op", width=120).splitlines()[5]
     assert by_flops.startswith("conv2d")
     assert "forward ms" in p.table(by="module", width=120)
+    theirs = p.key_averages().table(sort_by="self_cpu_time_total", row_limit=3, width=120)
+    assert theirs == "\n".join(lines[3:])
+    with pytest.raises(ValueError, match="limit of at least 1"):
+        p.key_averages().table(row_limit=0)
     with pytest.raises(ValueError, match=r"sort_by: expected one of self, .*, got 'time'"):
         p.table(sort_by="time")
     with pytest.raises(ValueError, match="limit of at least 1"):

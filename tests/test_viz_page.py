@@ -41,7 +41,7 @@ def shown(browser: Any, tmp_path: Path) -> Iterator[Open]:
         )  # fmt: skip
         contexts.append(context)
         tab = context.new_page()
-        tab.set_default_timeout(8000)
+        tab.set_default_timeout(20_000)
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.on("console", lambda message: errors.append(message.text))
         tab.on("requestfailed", lambda request: errors.append(request.url))

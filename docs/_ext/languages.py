@@ -6,13 +6,14 @@ other language's first page.
 
 from __future__ import annotations
 
-import logging
+import re
 from pathlib import Path
 from typing import Any
 
 from sphinx.search import languages
 from sphinx.search.zh import SearchChinese
 
+HAN = re.compile("[\u4e00-\u9fff]+")
 DOCS = Path(__file__).resolve().parent.parent
 
 
@@ -26,33 +27,28 @@ def add_link(app: Any, page: str, template: str, context: dict[str, Any], doctre
 
 
 class Chinese(SearchChinese):
-    """As Sphinx has it, with a stemmer that exists, and queries cut into words by the browser."""
+    """Chinese is searched by pairs of characters, which need no dictionary."""
 
     language_name = "English"  # whose stemmer the scripts are to use: Sphinx 9 has none of Chinese
-    js_splitter_code = """
+    js_splitter_code = r"""
 var splitQuery = (query) => {
-  const words = [""];
-  for (const part of new Intl.Segmenter("zh", { granularity: "word" }).segment(query)) {
-    if (!part.isWordLike) words.push("");
-    else if (part.segment.length > 1) words.push(part.segment, "");
-    else words[words.length - 1] += part.segment;  // single characters: a word it does not know
+  const terms = [];
+  for (const [run] of query.matchAll(/\p{Script=Han}+|[A-Za-z0-9_]+/gu)) {
+    if (run.length < 3 || /\w/.test(run)) terms.push(run);
+    else for (let i = 0; i + 1 < run.length; i++) terms.push(run.slice(i, i + 2));
   }
-  const longer = words.filter((word) => word.length > 1);  // others are not in the index
-  return longer.length ? longer : words.filter((word) => word);
+  return terms;
 };
 """
 
-
-def quieten(app: Any, config: Any) -> None:
-    """The dictionary that finds Chinese words for the search tells how it is loaded."""
-    if config.language.startswith("zh"):
-        import jieba
-
-        jieba.setLogLevel(logging.WARNING)
+    def split(self, input: str) -> list[str]:
+        latin = self.latin1_letters.findall(input)
+        self.latin_terms.update(latin)
+        pairs = [run[i : i + 2] for run in HAN.findall(input) for i in range(len(run) - 1)]
+        return pairs + latin
 
 
 def setup(app: Any) -> dict[str, Any]:
     languages["zh"] = Chinese
-    app.connect("config-inited", quieten)
     app.connect("html-page-context", add_link)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

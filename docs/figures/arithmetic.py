@@ -83,7 +83,7 @@ def expression_graph() -> Drawing:
         t.retain_grad()
     z.retain_grad()
     z.backward()
-    d = Drawing(440, 330)
+    d = Drawing(440, 356)
     places = {
         "a": (45, 50, a, "2"), "b": (45, 120, b, "100"), "c": (45, 190, c, "3"),
         "e": (45, 260, e, "150"), "p": (160, 85, p, "×"), "q": (160, 225, q, "×"),
@@ -98,6 +98,6 @@ def expression_graph() -> Drawing:
         if name in "pqsz":
             d.text(x, y - 33, f"{t.item():g}", "value")
         d.text(x, y + 33, f"{t.grad.item():g}", "grad")
-    d.text(20, 316, "above: value", "value", "start")
-    d.text(140, 316, "below: gradient of the result", "grad", "start")
+    d.text(20, 342, "above: value", "value", "start")
+    d.text(140, 342, "below: gradient of the result", "grad", "start")
     return d

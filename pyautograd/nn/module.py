@@ -73,13 +73,13 @@ class LoadResult(NamedTuple):
         return f"LoadResult({self.missing_keys=}, {self.unexpected_keys=})".replace("self.", "")
 
 
-def _mark(outputs: tuple[Any, ...], mark: Any) -> None:
-    """Notes on the nodes of several outputs of one call which module made them."""
-    for x in outputs:
-        if type(x) is tuple:
+def _mark(output: Any, mark: Any) -> None:
+    """Notes on the nodes of a call's outputs which module made them."""
+    if isinstance(output, (tuple, list)):
+        for x in output:
             _mark(x, mark)
-        elif isinstance(x, Tensor) and x._node is not None:
-            x._node.module = mark
+    elif isinstance(output, Tensor) and (node := getattr(output, "_node", None)) is not None:
+        node.module = mark
 
 
 def _join(prefix: str, name: str) -> str:
@@ -138,12 +138,11 @@ class Module:
             output = self.forward(*args, **kwargs)
         else:
             output = self._hooks.call(self, args, kwargs)
-        if type(output) is Tensor:
+        try:  # to leave a mark, for pictures of the graph
             node = output._node
-            if node is not None and (not args or output is not args[0]):
-                # For pictures of the graph.
+            if node is not None and output is not args[0]:
                 node.module = (getattr(node, "module", None), self) if self._modules else self
-        elif type(output) is tuple:
+        except (AttributeError, IndexError):
             _mark(output, (None, self))
         return output
 

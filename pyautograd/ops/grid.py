@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.functions import floor
 from pyautograd.ops.functions import round as nearest
-from pyautograd.ops.index import gather
+from pyautograd.ops.index import index_select
 from pyautograd.ops.matmul import matmul
-from pyautograd.ops.shape import reshape, transpose, unsqueeze
+from pyautograd.ops.shape import contiguous, permute, reshape, transpose, unsqueeze
 from pyautograd.tensor import Tensor, wrap
 
 __all__ = ["affine_grid", "grid_sample"]
@@ -75,21 +75,35 @@ def _within(x: Tensor, n: int, padding: str, corners: bool) -> Tensor:
     return ew.clamp(x, 0.0, float(n - 1))
 
 
-def _read(images: Tensor, places: Sequence[Tensor], zeros: bool) -> Tensor:
-    """images (N, C, H, W, ...) at whole places (N, P) a dimension: (N, C, P)."""
-    n, c, *sizes = images.shape
-    flat: Any = None
+class _Images(NamedTuple):
+    """Images (N, C, ...) as rows of channels, one for each element of each image."""
+
+    rows: Tensor  # (N * elements, C)
+    sizes: tuple[int, ...]
+    starts: Any  # of the images, in the units of the first dimension: (N, 1)
+
+
+def _images(input: Tensor) -> _Images:
+    n, c, *sizes = input.shape
+    last = permute(input, (0, *range(2, input.ndim), 1))
+    starts = wrap((np.arange(n) * sizes[0]).reshape(n, 1))
+    return _Images(reshape(contiguous(last), (-1, c)), tuple(sizes), starts)
+
+
+def _read(images: _Images, places: Sequence[Tensor], zeros: bool) -> Tensor:
+    """The images at whole places (N, P) a dimension: (N, P, C)."""
+    at: Any = None
     inside: Any = None
-    for x, size in zip(places, sizes, strict=True):
+    for x, size in zip(places, images.sizes, strict=True):
         x = x.detach()
         # What is far away or NaN goes to the border: it must be a number before it is an index.
         bounded = ew.where(ew.ge(x, 0.0), ew.clamp(x, 0.0, float(size - 1)), 0.0).to(np.int64)
-        flat = bounded if flat is None else ew.add(ew.mul(flat, size), bounded)
+        at = ew.add(images.starts if at is None else ew.mul(at, size), bounded)
         here = ew.mul(ew.ge(x, 0.0).to(x.dtype), ew.le(x, float(size - 1)).to(x.dtype))
         inside = here if inside is None else ew.mul(inside, here)
-    index = unsqueeze(flat, 1).expand(n, c, flat.shape[1])
-    values = gather(reshape(images, (n, c, -1)), 2, index)
-    return ew.where(ew.ne(unsqueeze(inside, 1), 0.0), values, 0.0) if zeros else values
+    values = index_select(images.rows, 0, reshape(at, (-1,)))
+    values = reshape(values, (*at.shape, values.shape[1]))
+    return ew.where(ew.ne(unsqueeze(inside, 2), 0.0), values, 0.0) if zeros else values
 
 
 def _cubic_weights(t: Tensor) -> list[Tensor]:
@@ -168,20 +182,20 @@ def grid_sample(
             (_within(p, n, padding_mode, corners) if mode == "bicubic" else p, w)
             for p, w in _taps(x, mode)
         ])  # fmt: skip
-    out = _weighted(input, taps, (), None, padding_mode == "zeros")
-    return reshape(out, (*input.shape[:2], *grid.shape[1:-1]))
+    out = _weighted(_images(input), taps, (), None, padding_mode == "zeros")  # (N, P, C)
+    return reshape(contiguous(transpose(out, 1, 2)), (*input.shape[:2], *grid.shape[1:-1]))
 
 
 def _weighted(
-    input: Tensor, taps: list[Any], places: tuple[Tensor, ...], weight: Any, zeros: bool
+    images: _Images, taps: list[Any], places: tuple[Tensor, ...], weight: Any, zeros: bool
 ) -> Tensor:
     """The sum over all combinations of the remaining dimensions' taps."""
     if len(places) == len(taps):
-        values = _read(input, places, zeros)
-        return values if weight is None else ew.mul(values, unsqueeze(weight, 1))
+        values = _read(images, places, zeros)
+        return values if weight is None else ew.mul(values, unsqueeze(weight, 2))
     total: Any = None
     for place, share in taps[len(places)]:
         factor = share if weight is None else ew.mul(weight, share)
-        part = _weighted(input, taps, (*places, place), factor, zeros)
+        part = _weighted(images, taps, (*places, place), factor, zeros)
         total = part if total is None else ew.add(total, part)
     return total

@@ -12,7 +12,7 @@ from pyautograd.ops import elementwise as ew
 from pyautograd.ops.index import index_select
 from pyautograd.ops.pool import adaptive_avg_pool2d
 from pyautograd.ops.pool_nd import adaptive_avg_pool1d, adaptive_avg_pool3d
-from pyautograd.ops.shape import permute, reshape
+from pyautograd.ops.shape import contiguous, permute, reshape
 from pyautograd.tensor import Tensor, wrap
 
 __all__ = [
@@ -48,9 +48,7 @@ def _nearest(x: Tensor, d: int, axis: _Axis, exact: bool) -> Tensor:
     size, count = axis.size, axis.outputs
     times = count // size
     if count == times * size and axis.step == 1 / times:
-        shape, spread = x.shape, (*x.shape[: d + 1], times, *x.shape[d + 1 :])
-        apart = reshape(x, (*shape[: d + 1], 1, *shape[d + 1 :])).expand(spread)
-        return reshape(apart, (*shape[:d], count, *shape[d + 1 :]))
+        return index_select(x, d, wrap(np.arange(count) // times))
     # In float32, as PyTorch counts.
     at = (np.arange(count, dtype=np.float32) + np.float32(0.5 * exact)) * np.float32(axis.step)
     return index_select(x, d, wrap(np.minimum(at.astype(np.int64), size - 1)))
@@ -190,7 +188,7 @@ def interpolate(
         pool = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[dims - 1]
         return pool(input, [axis.outputs for axis in axes])
     out = input
-    for d, axis in enumerate(axes, start=2):
+    for d, axis in reversed(list(enumerate(axes, start=2))):  # the cheapest dimension last
         if mode in _DIMS:
             cubic = mode == "bicubic"
             out = _weighted(out, d, (_smooth_taps if antialias else _taps)(axis, cubic))
@@ -233,7 +231,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     n, c = len(lead), c // (r * r)
     apart = reshape(input, (*lead, c, r, r, h, w))
     order = (*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    return reshape(permute(apart, order), (*lead, c, h * r, w * r))
+    return reshape(contiguous(permute(apart, order)), (*lead, c, h * r, w * r))
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -248,7 +246,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     n, h, w = len(lead), h // r, w // r
     apart = reshape(input, (*lead, c, h, r, w, r))
     order = (*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    return reshape(permute(apart, order), (*lead, c * r * r, h, w))
+    return reshape(contiguous(permute(apart, order)), (*lead, c * r * r, h, w))
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
@@ -265,4 +263,5 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         )
     n, c, *rest = input.shape
     apart = reshape(input, (n, groups, c // groups, *rest))
-    return reshape(permute(apart, (0, 2, 1, *range(3, apart.ndim))), input.shape)
+    mixed = permute(apart, (0, 2, 1, *range(3, apart.ndim)))
+    return reshape(contiguous(mixed), input.shape)

@@ -26,6 +26,7 @@ from pyautograd.ops.pool import (
     pool_counts,
     pool_geometry,
 )
+from pyautograd.ops.reduce import max
 from pyautograd.ops.shape import reshape
 from pyautograd.tensor import Tensor, wrap
 
@@ -46,8 +47,8 @@ __all__ = [
 
 _LETTERS = {1: "L", 2: "H, W", 3: "D, H, W"}
 
-# From images (N, C, H, W) to pairs: the largest values, and their places h * W + w.
-_PlanePool = Callable[[Tensor], tuple[Tensor, Tensor]]
+# From images (N, C, H, W) to the largest values, and if asked their places h * W + w, else None.
+_PlanePool = Callable[[Tensor, bool], tuple[Tensor, Any]]
 
 
 def as_batch(op: str, dims: int, input: Tensor) -> Tensor:
@@ -84,14 +85,15 @@ def _max(
     """Pools planes, and for volumes the depth: images (N, C, D, H' W') along the second last."""
     x = as_batch(op, dims, input)
     if dims == 1:
-        best, where = map(_row, planes(_image(x)))
+        best, where = planes(_image(x), places)
+        best, where = _row(best), where if where is None else _row(where)
     elif depths is None:
-        best, where = planes(x)
+        best, where = planes(x, places)
     else:
         n, c, d, h, w = x.shape
-        best, where = planes(reshape(x, (n, c * d, h, w)))
+        best, where = planes(reshape(x, (n, c * d, h, w)), places)
         hw = best.shape[2:]
-        best, deep = depths(reshape(best, (n, c, d, math.prod(hw))))
+        best, deep = depths(reshape(best, (n, c, d, math.prod(hw))), places)
         shape = (n, c, best.shape[2], *hw)
         best = reshape(best, shape)
         if places:
@@ -104,7 +106,11 @@ def _max(
 
 
 def _fixed(kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> _PlanePool:
-    return lambda x: max_pool2d(x, kernel, stride, padding, dilation, ceil, True)
+    def pool(x: Tensor, places: bool) -> tuple[Tensor, Any]:
+        best = max_pool2d(x, kernel, stride, padding, dilation, ceil, places)
+        return best if places else (best, None)
+
+    return pool
 
 
 def max_pool1d(
@@ -160,7 +166,14 @@ def _adaptive(rows: int, columns: int) -> _PlanePool:
     so that windows lie side by side, the smaller ones filled up with their last row or column.
     """
 
-    def pool(x: Tensor) -> tuple[Tensor, Tensor]:
+    def whole(x: Tensor) -> tuple[Tensor, Any]:
+        n, c, h, w = x.shape
+        best, where = max(reshape(x, (n, c, h * w)), 2)
+        return reshape(best, (n, c, 1, 1)), reshape(where, (n, c, 1, 1))
+
+    def pool(x: Tensor, places: bool) -> tuple[Tensor, Any]:
+        if rows == columns == 1:
+            return whole(x)
         sizes, counts, kernel, taken = x.shape[2:], (rows, columns), [], []
         for i, (size, count) in enumerate(zip(sizes, counts, strict=True)):
             begin, end = adaptive_windows(size, count)
@@ -172,6 +185,8 @@ def _adaptive(rows: int, columns: int) -> _PlanePool:
                 x = index_select(x, 2 + i, wrap(at))
         if not rows or not columns:
             return x, wrap(np.zeros(x.shape, np.int64))
+        if not places:
+            return max_pool2d(x, kernel), None
         best, where = max_pool2d(x, kernel, return_indices=True)
         if tuple(x.shape[2:]) != tuple(sizes):
             where = wrap((taken[0][:, None] * sizes[1] + taken[1]).reshape(-1))[where]

@@ -61,6 +61,26 @@ class Row:
         return f"<{self.name}, {self.phase}: {self.calls} calls, {self.self_time / 1e3:.1f} us>"
 
 
+class Averages(list[Row]):
+    """The rows of a profile, of work and of the Python around it."""
+
+    def table(
+        self, sort_by: str = "self", row_limit: int | None = 100, width: int | None = None
+    ) -> str:
+        """The rows as text: see `profile.table`, of which this is the first part."""
+        from pyautograd.profiler.table import op_table
+
+        check_limit(row_limit)
+        whole = sum([row.self_time for row in self])
+        return op_table(in_order(self, sort_by), whole, row_limit, width)
+
+
+def check_limit(limit: int | None) -> None:
+    """ValueError for a number of rows that makes no sense."""
+    if limit is not None and limit < 1:
+        raise ValueError(f"table: expected a limit of at least 1, or None, got {limit}")
+
+
 def _within_its_like(event: Event) -> bool:
     """Whether the event is within another of its name, whose total time has it already."""
     if event.kind not in ("function", "module"):
@@ -73,7 +93,7 @@ def _within_its_like(event: Event) -> bool:
     return False
 
 
-def op_rows(events: Iterable[Event], by_shape: bool) -> list[Row]:
+def op_rows(events: Iterable[Event], by_shape: bool) -> Averages:
     """Rows of the work, and of the Python around it by phase: their self times are all the time."""
     rows: dict[Any, Row] = {}
     for event in events:
@@ -90,7 +110,7 @@ def op_rows(events: Iterable[Event], by_shape: bool) -> list[Row]:
         if row.kind == "python":
             row.calls = 0  # not calls of one thing
             row.total_time = row.self_time
-    return list(rows.values())
+    return Averages(rows.values())
 
 
 def function_rows(events: Iterable[Event]) -> list[Row]:

@@ -91,10 +91,11 @@ class profile:
         """The most bytes of large arrays that were in use at once."""
         return self._finished().root.peak
 
-    def key_averages(self, group_by_input_shape: bool = False) -> list[averages.Row]:
-        """A row for each op and phase, with calls, times in ns, FLOPs, bytes and peak.
+    def key_averages(self, group_by_input_shape: bool = False) -> averages.Averages:
+        """A list of rows, one for each op and phase, with calls, times in ns, FLOPs, bytes, peak.
 
-        The last rows are of the Python around them. The self times add up to the whole.
+        Rows of kind "python" are of the Python around them: the self times add up to the whole.
+        It has a `table`, as in PyTorch.
         """
         return averages.op_rows(self.events, group_by_input_shape)
 
@@ -129,8 +130,7 @@ class profile:
 
         if by not in (None, "op", "module"):
             raise ValueError(f"table: expected by as 'op', 'module' or None, got {by!r}")
-        if limit is not None and limit < 1:
-            raise ValueError(f"table: expected a limit of at least 1, or None, got {limit}")
+        averages.check_limit(limit)
         rows = averages.in_order(self.key_averages(group_by_input_shape), sort_by)
         return summary(self, rows, by, limit, width)
 

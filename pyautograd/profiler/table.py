@@ -37,8 +37,9 @@ def summary(
     return "\n\n".join(parts)
 
 
-def op_table(rows: list[Row], whole: int, limit: int | None, width: int) -> str:
+def op_table(rows: list[Row], whole: int, limit: int | None, width: int | None) -> str:
     """The rows, each with its share of `whole` nanoseconds; those past `limit` as one."""
+    width = width or shutil.get_terminal_size().columns
     wide = width >= _NARROW
     table = table_of(
         "op", "phase", "calls>", "self ms>", "self %>",

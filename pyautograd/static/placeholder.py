@@ -75,7 +75,7 @@ class Symbolic(Stand):
     def run_op(cls, op: Op, run: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         given = args[0] if op.inputs < 0 else args[: op.inputs]
         for x in given:
-            if isinstance(x, Tensor) and not isinstance(x, Stand) and x._node and x._node.edges:
+            if isinstance(x, Tensor) and not isinstance(x, Stand) and not _stays_current(x):
                 raise GraphError(
                     f"{op.name}: an operand was computed from parameters outside of the graph, and "
                     f"would stay as it is, at {users_line()}; compute it in the forward() of a "
@@ -95,6 +95,19 @@ class Symbolic(Stand):
 
     def __repr__(self) -> str:
         return f"<symbol of shape {self.shape}, {self.dtype}>"
+
+
+def _stays_current(x: Tensor) -> bool:
+    """Whether x is no result of ops that were run at once, but for views of a leaf."""
+    node = x._node
+    if node is None or not node.edges:
+        return True
+    while node.edges:
+        if not node.op.view or node.edges[0] is None:
+            return False
+        node = node.edges[0]
+    leaf = node.kept()
+    return leaf is not None and modes.owner(leaf._array) is modes.owner(x._array)
 
 
 class Build:
@@ -136,7 +149,8 @@ class Build:
         try:
             with watch_ops(self.tracer._call), modes.tracing(self.tracer):
                 result = function(*args, **kwargs)
-        except (ValueError, TypeError, IndexError) as error:
+        except BaseException as error:
+            del calls[start:]  # nothing half done
             self.sizes.bound = bound
             line = users_line_of(error)
             if type(error) not in (ValueError, TypeError, IndexError) or line in str(error):

@@ -93,6 +93,7 @@ def _merge(chain: list[Call], program: Call) -> Call:
     operands = [*kernel.operands, *[x for x in program.operands if x is not last]]
     both = Call("epilogue", None, operands, (*chain, program))
     both.where, both.backward = kernel.where, kernel.backward
+    both.parts = [*chain, *program.parts]
     both.outputs = [*program.outputs, *kernel.outputs[1:]]
     for y in both.outputs:
         y.call = both
