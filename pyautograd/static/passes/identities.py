@@ -11,7 +11,7 @@ from pyautograd.static.graph import Call, Graph, Value
 
 
 def simplify(graph: Graph) -> str:
-    """x * 1, x / 1, x^1, -(-x), casts and reshapes that change nothing; sum_to as sum and reshape."""
+    """x * 1, x / 1, x^1, -(-x), casts and reshapes of nothing; sum_to as sum and reshape."""
     instead: dict[Value, Value] = {}
     kept: list[Call] = []
     for call in graph.calls:
