@@ -302,7 +302,8 @@ def test_compiled_step_has_its_phases() -> None:
     phases = {v.path[0] for v in graph.vertices.values() if v.kind == "op"}
     assert phases == {"forward", "backward", "update"}
     found = {(v.path, v.label) for v in graph.vertices.values()}
-    assert (("forward", "0"), "linear") in found
+    assert (("forward", "fused 1"), "linear") in found, "with the tanh that its kernel runs"
+    assert (("forward", "fused 1"), "tanh") in found
     assert (("backward", "2"), "matmul") in found
     assert (("backward", "0"), "write 0.weight.grad") in found
     assert (("update",), "SGD.step") in found

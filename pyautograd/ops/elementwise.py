@@ -93,7 +93,8 @@ def _pow_rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
     ga = gb = None
     if needs[0] is not None:
         if isinstance(b, (int, float)):
-            ga = K.mul(g, K.mul(K.pow(a, b - 1), b)) if b else K.mul(g, 0.0)
+            slope = a if b == 2 else K.pow(a, b - 1)  # a^1 is a, to the bit
+            ga = K.mul(g, K.mul(slope, b)) if b else K.mul(g, 0.0)
         else:
             slope = K.mul(b, K.pow(a, K.sub(b, 1.0)))
             ga = K.mul(g, K.where(K.eq(b, 0.0), 0.0, slope))

@@ -7,113 +7,16 @@ forward is called by Python between two stretches of native steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from pyautograd import _C, modes
+from pyautograd.static.arena import lay_out, work_in_place
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value, is_view
 from pyautograd.static.notes import StepNote, note_of
 from pyautograd.static.plan import OptimizerStep, Plan, PythonStep, PythonUpdate, Slot
-
-_ALIGNMENT = 64
-
-
-class Buffer:
-    """Memory of values: a range of the arena, or that of a slot."""
-
-    __slots__ = ("at", "first", "last", "memory", "shared", "slot")
-
-    def __init__(self, memory: Any, slot: int = 0) -> None:
-        self.memory = memory  # an array of that size and layout, for its addresses alone
-        self.slot = slot
-        self.at = 0  # offset in the arena
-        self.shared: Buffer | None = None  # another whose memory it takes over
-        self.first = self.last = -1  # steps that write and read it
-
-    @property
-    def root(self) -> Buffer:
-        buffer = self
-        while buffer.shared is not None:
-            buffer = buffer.shared
-        return buffer
-
-
-class Home:
-    """Where a value lies: a buffer, and an array over it that has the value's layout."""
-
-    __slots__ = ("buffer", "layout")
-
-    def __init__(self, buffer: Buffer, layout: Any) -> None:
-        self.buffer = buffer
-        self.layout = layout
-
-    def operand(self) -> tuple[Any, ...]:
-        """As csrc/bindings/plan.cpp takes it."""
-        x = self.layout
-        offset = _address(x) - _address(self.buffer.memory) + self.buffer.root.at
-        return x.dtype.num, x.shape, x.strides, self.buffer.root.slot, offset
-
-
-def _address(array: Any) -> int:
-    return array.__array_interface__["data"][0]
-
-
-class Step:
-    """One step, native or Python's, before memory is laid out."""
-
-    __slots__ = ("call", "inputs", "ints", "name", "numbers", "outputs", "tail", "title")
-
-    def __init__(
-        self,
-        name: str,
-        inputs: list[Home | None],
-        outputs: list[Home],
-        ints: list[int],
-        numbers: list[float],
-        call: Call | None = None,
-    ) -> None:
-        self.name = name
-        self.inputs = inputs
-        self.outputs = outputs
-        self.ints = ints
-        self.numbers = numbers
-        self.call = call  # what Python calls; None for a native step
-        self.title = name  # for readers
-        self.tail: Step | None = None  # a program of its results that the kernel runs
-
-    def native_call(self) -> tuple[Any, ...]:
-        tail = None if self.tail is None else self.tail._described()
-        return self.name, *self._described(), tail
-
-    def _described(self) -> tuple[Any, ...]:
-        inputs = [None if x is None else x.operand() for x in self.inputs]
-        return inputs, [y.operand() for y in self.outputs], self.ints, self.numbers
-
-    def may_overwrite(self, output: int, operand: int) -> bool:
-        """Of a program: whether a result may lie where an operand does, which is read no later."""
-        width = 5  # of an instruction: see passes/fuse.py
-        code = [self.ints[i : i + width] for i in range(0, len(self.ints), width)]
-        register = len(self.inputs) + len(self.numbers) + output
-        written = min(i for i, instruction in enumerate(code) if instruction[1] == register)
-        read = max(i for i, instruction in enumerate(code) if operand in instruction[2:])
-        return read <= written
-
-    def read(self) -> Iterator[Home]:
-        yield from (x for x in self.inputs if x is not None)
-        if self.tail is not None:
-            yield from self.tail.read()
-
-    def written(self) -> Iterator[Home]:
-        yield from self.outputs
-        if self.tail is not None:
-            yield from self.tail.outputs
-
-    def homes(self) -> Iterator[Home]:
-        """All that it reads or writes."""
-        yield from self.read()
-        yield from self.written()
+from pyautograd.static.step import Buffer, Home, Step
 
 
 def lower(graph: Graph) -> Plan:
@@ -143,9 +46,9 @@ class _Lowering:
         self._mark_lifetimes()
         for i, step in enumerate(self.steps):
             if step.name == "program":
-                _work_in_place(i, step)
+                work_in_place(i, step)
         own = [b for b in self._buffers if b.shared is None]
-        size = _lay_out(own)
+        size = lay_out(own)
         native = _C.Plan(size, len(self.slots) + 1)
         parts: list[tuple[int, int] | PythonStep] = []
         optimizers: list[OptimizerStep] = []
@@ -440,49 +343,3 @@ def _placements(graph: Graph) -> dict[Value, Any]:
 
 def _touches(call: Call, owner: Any, read_from: dict[Value, Any]) -> bool:
     return call.name == "optimizer" or any(read_from.get(x) is owner for x in call.values())
-
-
-def _work_in_place(at: int, step: Step) -> None:
-    """Lets results of a program take the memory of operands that nothing reads after it."""
-    roots = [x.buffer.root for x in step.inputs if x is not None]
-    for k, y in enumerate(step.outputs):
-        for j, x in enumerate(step.inputs):
-            if x is None or y.buffer.slot or y.buffer.shared is not None:
-                continue
-            root = x.buffer.root
-            if (
-                root.slot == 0
-                and root.last == at
-                and roots.count(root) == 1
-                and step.may_overwrite(k, j)
-                and x.layout.strides == y.layout.strides
-                and x.layout.nbytes == y.layout.nbytes == root.memory.nbytes
-            ):
-                y.buffer.shared = root
-                root.last = max(root.last, y.buffer.last)
-                roots.append(root)
-
-
-def _lay_out(buffers: list[Buffer]) -> int:
-    """Gives buffers places in the arena, the largest first; its size in bytes.
-
-    Two share memory only if no step needs both.
-    """
-    placed: list[Buffer] = []
-    total = 0
-    for buffer in sorted(buffers, key=lambda b: -b.memory.nbytes):
-        size = _rounded(buffer.memory.nbytes)
-        at = 0
-        rivals = [b for b in placed if b.first <= buffer.last and buffer.first <= b.last]
-        for rival in sorted(rivals, key=lambda b: b.at):
-            if at + size <= rival.at:
-                break
-            at = max(at, rival.at + _rounded(rival.memory.nbytes))
-        buffer.at = at
-        placed.append(buffer)
-        total = max(total, at + size)
-    return total
-
-
-def _rounded(size: int) -> int:
-    return -(-size // _ALIGNMENT) * _ALIGNMENT

@@ -28,7 +28,6 @@ _KINDS = {
     "elementwise": ("#e08a1b", "#f0ad55"),
     "reduction": ("#cf3a93", "#f07cc0"),
     "movement": ("#8792a5", "#8f9cae"),
-    "loss": ("#cf3a93", "#f07cc0"),
     "other": ("#5b6b82", "#9aa8ba"),
 }
 KINDS = tuple(_KINDS)

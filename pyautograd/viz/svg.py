@@ -13,7 +13,6 @@ from pyautograd.viz.tree import Name
 
 MARGIN = 24.0
 _TURN = 34.0  # how far a wire goes on before it turns back
-_HEAD = 5.0  # length of an arrow's head
 
 DEFS = """<defs>
 <marker id="ag-head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" \

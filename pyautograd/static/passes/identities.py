@@ -11,7 +11,7 @@ from pyautograd.static.graph import Call, Graph, Value
 
 
 def simplify(graph: Graph) -> str:
-    """x * 1, x / 1, -(-x), casts and reshapes that change nothing; sum_to as sum and reshape."""
+    """x * 1, x / 1, x^1, -(-x), casts and reshapes of nothing; sum_to as sum and reshape."""
     instead: dict[Value, Value] = {}
     kept: list[Call] = []
     for call in graph.calls:
@@ -48,7 +48,7 @@ def _same(call: Call) -> Value | None:
     if call.name == "mul":
         y = call.operands[1]
         found = x if _is_one(y) else y if _is_one(x) else None
-    elif call.name == "div" and _is_one(call.operands[1]):
+    elif call.name in ("div", "pow") and _is_one(call.operands[1]):
         found = x
     elif call.name == "neg" and isinstance(x, Value) and x.call is not None:
         found = x.call.operands[0] if x.call.name == "neg" else None

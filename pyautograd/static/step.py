@@ -1,0 +1,104 @@
+"""The steps of a plan while it is made, and where their operands lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pyautograd.static.graph import Call
+
+
+class Buffer:
+    """Memory of values: a range of the arena, or that of a slot."""
+
+    __slots__ = ("at", "first", "last", "memory", "shared", "slot")
+
+    def __init__(self, memory: Any, slot: int = 0) -> None:
+        self.memory = memory  # an array of that size and layout, for its addresses alone
+        self.slot = slot
+        self.at = 0  # offset in the arena
+        self.shared: Buffer | None = None  # another whose memory it takes over
+        self.first = self.last = -1  # steps that write and read it
+
+    @property
+    def root(self) -> Buffer:
+        buffer = self
+        while buffer.shared is not None:
+            buffer = buffer.shared
+        return buffer
+
+
+class Home:
+    """Where a value lies: a buffer, and an array over it that has the value's layout."""
+
+    __slots__ = ("buffer", "layout")
+
+    def __init__(self, buffer: Buffer, layout: Any) -> None:
+        self.buffer = buffer
+        self.layout = layout
+
+    def operand(self) -> tuple[Any, ...]:
+        """As csrc/bindings/plan.cpp takes it."""
+        x = self.layout
+        offset = _address(x) - _address(self.buffer.memory) + self.buffer.root.at
+        return x.dtype.num, x.shape, x.strides, self.buffer.root.slot, offset
+
+
+def _address(array: Any) -> int:
+    return array.__array_interface__["data"][0]
+
+
+class Step:
+    """One step, native or Python's, before memory is laid out."""
+
+    __slots__ = ("call", "inputs", "ints", "name", "numbers", "outputs", "tail", "title")
+
+    def __init__(
+        self,
+        name: str,
+        inputs: list[Home | None],
+        outputs: list[Home],
+        ints: list[int],
+        numbers: list[float],
+        call: Call | None = None,
+    ) -> None:
+        self.name = name
+        self.inputs = inputs
+        self.outputs = outputs
+        self.ints = ints
+        self.numbers = numbers
+        self.call = call  # what Python calls; None for a native step
+        self.title = name  # for readers
+        self.tail: Step | None = None  # a program of its results that the kernel runs
+
+    def native_call(self) -> tuple[Any, ...]:
+        tail = None if self.tail is None else self.tail._described()
+        return self.name, *self._described(), tail
+
+    def _described(self) -> tuple[Any, ...]:
+        inputs = [None if x is None else x.operand() for x in self.inputs]
+        return inputs, [y.operand() for y in self.outputs], self.ints, self.numbers
+
+    def may_overwrite(self, output: int, operand: int) -> bool:
+        """Of a program: whether a result may lie where an operand does, which is read no later."""
+        width = 5  # of an instruction: see passes/fuse.py
+        code = [self.ints[i : i + width] for i in range(0, len(self.ints), width)]
+        register = len(self.inputs) + len(self.numbers) + output
+        written = min(i for i, instruction in enumerate(code) if instruction[1] == register)
+        read = max(i for i, instruction in enumerate(code) if operand in instruction[2:])
+        return read <= written
+
+    def read(self) -> Iterator[Home]:
+        yield from (x for x in self.inputs if x is not None)
+        if self.tail is not None:
+            yield from self.tail.read()
+
+    def written(self) -> Iterator[Home]:
+        yield from self.outputs
+        if self.tail is not None:
+            yield from self.tail.outputs
+
+    def homes(self) -> Iterator[Home]:
+        """All that it reads or writes."""
+        yield from self.read()
+        yield from self.written()
