@@ -16,7 +16,8 @@ def names(function: Any, *args: Tensor) -> list[str]:
     """Of the graph's calls; the compiled function equals the eager one."""
     compiled = ag.compile(function)
     for _ in range(2):
-        np.testing.assert_array_equal(compiled(*args).numpy(), function(*args).numpy())
+        got, want = compiled(*args).numpy(), function(*args).numpy()
+        np.testing.assert_array_equal(got.view(np.int32), want.view(np.int32))
     (graph,) = compiled._latest.source()
     for improve in PASSES:
         improve(graph)
@@ -26,7 +27,7 @@ def names(function: Any, *args: Tensor) -> list[str]:
 def gradient(split: Any) -> Any:
     def run(x: Tensor) -> Tensor:
         x = x.detach().requires_grad_()
-        loss = sum((part * part.exp() * float(i + 1)).sum() for i, part in enumerate(split(x)))
+        loss = sum(((part * part).exp() * (i - 1.0)).sum() for i, part in enumerate(split(x)))
         return ag.autograd.grad(loss, x)[0].detach()
 
     return run

@@ -15,7 +15,7 @@ MOST_PARTS = 64
 
 
 def join_parts(graph: Graph) -> str:
-    """Makes `cat` of sums of `slice_grad`; the same numbers, but that a zero keeps its sign."""
+    """Makes `cat` of sums of `slice_grad`."""
     consumers = graph.consumers()
     for x in graph.results:
         consumers.setdefault(x, []).append(Call("result", None, [x]))
@@ -81,15 +81,16 @@ def _concatenation(call: Call, parts: list[Value], dim: int) -> list[Call]:
         parts = [x for x in whole if x is not None]  # put in place without a copy in between
     sizes = tuple([x.shape[dim] for x in parts])
     shape = (*out.shape[:dim], sum(sizes), *parts[0].shape[dim + 1 :])
-    cat = Call("cat", OPS["cat"], list(parts), (dim, sizes))
-    cat.where = call.where
-    if shape == out.shape:
-        cat.outputs, out.call = [out], cat
-        return [cat]
-    cat.outputs = [Value(shape, out.dtype, cat)]
-    back = Call("reshape", OPS["reshape"], list(cat.outputs), (out.shape,))
-    back.where, back.outputs, out.call = call.where, [out], back
-    return [cat, back]
+    calls = [Call("cat", OPS["cat"], list(parts), (dim, sizes))]
+    calls[0].outputs = [Value(shape, out.dtype, calls[0])]
+    if shape != out.shape:
+        calls.append(Call("reshape", OPS["reshape"], list(calls[0].outputs), (out.shape,)))
+        calls[1].outputs = [Value(out.shape, out.dtype, calls[1])]
+    calls.append(Call("add", OPS["add"], [*calls[-1].outputs, 0.0]))  # turns -0 into 0, as the sum
+    calls[-1].outputs, out.call = [out], calls[-1]
+    for c in calls:
+        c.where, c.backward = call.where, call.backward
+    return calls
 
 
 def _before_reshape(x: Value, dim: int) -> Value | None:
