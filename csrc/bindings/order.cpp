@@ -8,14 +8,34 @@
 namespace pag {
 namespace {
 
-[[noreturn]] void no_such_dtype(const char* op, const Array& a) {
-  throw py::type_error(std::string(op) + ": dtype " + dtype_name(a.typenum()) +
-                       " is not supported");
+// run(T{}) of the type in which x is computed.
+template <class Run>
+void with_dtype(const Array& x, Run&& run) {
+  KernelScope scope(x.size());
+  switch (dtype_of(x.typenum())) {
+    case kF32:
+      return run(float{});
+    case kF64:
+      return run(double{});
+    case kI64:
+      return run(int64_t{});
+    case kI32:
+      return run(int32_t{});
+    default:
+      return run(uint8_t{});
+  }
+}
+
+void check_dtype(const char* op, const Array& x, bool known) {
+  if (!known)
+    throw py::type_error(std::string(op) + ": dtype " + dtype_name(x.typenum()) +
+                         " is not supported");
 }
 
 // The first `count` values in order along dim, and their positions.
 py::tuple sort_binding(const Array& input, int64_t dim, bool descending, int64_t count) {
   const Split s = split_at("sort", input, dim);
+  check_dtype("sort", input, dtype_of(input.typenum()) >= 0);
   if (count < 0 || count > s.n)
     throw py::value_error("sort: count " + std::to_string(count) + " is not within [0, " +
                           std::to_string(s.n) + "]");
@@ -26,65 +46,23 @@ py::tuple sort_binding(const Array& input, int64_t dim, bool descending, int64_t
   for (int d = 0; d < x.ndim(); ++d) dims[d] = d == dim ? count : x.shape(d);
   Array values = new_array(x.typenum(), x.ndim(), dims);
   Array positions = new_array(NPY_INT64, x.ndim(), dims);
-  const auto run = [&](auto t) {
+  with_dtype(x, [&](auto t) {
     using T = decltype(t);
-    KernelScope scope(x.size());
     sort(x.data<const T>(), s.outer, s.n, s.inner, descending, count, values.data<T>(),
          positions.data<int64_t>());
-  };
-  switch (dtype_of(x.typenum())) {
-    case kF32:
-      run(float{});
-      break;
-    case kF64:
-      run(double{});
-      break;
-    case kI64:
-      run(int64_t{});
-      break;
-    case kI32:
-      run(int32_t{});
-      break;
-    case kU8:
-      run(uint8_t{});
-      break;
-    default:
-      no_such_dtype("sort", x);
-  }
+  });
   return py::make_tuple(values, positions);
 }
 
 Array running_sum_binding(const Array& input, int64_t dim, bool backwards) {
-  const Split s = split_at("running_sum", input, dim);
+  const Split s = split_at("cumsum", input, dim);
+  check_dtype("cumsum", input, dtype_of(input.typenum()) >= 0 && input.typenum() != NPY_BOOL);
   const Array x = contiguous(input);
   Array out = new_array(x.typenum(), x.ndim(), x.shape());
-  const auto run = [&](auto t) {
+  with_dtype(x, [&](auto t) {
     using T = decltype(t);
-    KernelScope scope(x.size());
     running_sum(x.data<const T>(), s.outer, s.n, s.inner, backwards, out.data<T>());
-  };
-  switch (dtype_of(x.typenum())) {
-    case kF32:
-      run(float{});
-      break;
-    case kF64:
-      run(double{});
-      break;
-    case kI64:
-      run(int64_t{});
-      break;
-    case kI32:
-      run(int32_t{});
-      break;
-    case kU8:
-      if (x.typenum() == NPY_UBYTE) {
-        run(uint8_t{});
-        break;
-      }
-      [[fallthrough]];
-    default:
-      no_such_dtype("cumsum", x);
-  }
+  });
   return out;
 }
 
