@@ -117,7 +117,7 @@ class Op:
         self.view = view
         self.linear = _linear_inputs(kind, inputs) if linear is None else linear
         self.holds_arrays = any(where < SHAPE for where in saves)
-        self.flops = BY_KIND[kind] if flops is None else flops
+        self.flops = BY_KIND.get(kind, BY_KIND["movement"]) if flops is None else flops
         self.picks = picks
 
     def operands(self, args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
