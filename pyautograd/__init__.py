@@ -31,21 +31,30 @@ from pyautograd.modes import (
     no_grad,
     set_grad_enabled,
 )
-from pyautograd.ops import late, loss, pool
+from pyautograd.ops import factor, loss, pool
 from pyautograd.ops import norm as _  # its ops: `norm` is the function of ops/vectors.py
+from pyautograd.ops.aliases import *
+from pyautograd.ops.arithmetic import *
+from pyautograd.ops.arrange import *
 from pyautograd.ops.conv import *
+from pyautograd.ops.conversions import *
 from pyautograd.ops.create import *
 from pyautograd.ops.elementwise import *
 from pyautograd.ops.functions import *
 from pyautograd.ops.index import *
 from pyautograd.ops.matmul import *
 from pyautograd.ops.order import *
+from pyautograd.ops.positions import *
+from pyautograd.ops.products import *
 from pyautograd.ops.random import *
 from pyautograd.ops.rearrange import *
 from pyautograd.ops.reduce import *
+from pyautograd.ops.sampling import *
 from pyautograd.ops.scatter import *
+from pyautograd.ops.sets import *
 from pyautograd.ops.shape import *
 from pyautograd.ops.softmax import *
+from pyautograd.ops.statistics import *
 from pyautograd.ops.vectors import *
 from pyautograd.tensor import Tensor, as_tensor, from_dlpack, from_numpy, tensor
 from pyautograd.threads import available_threads as _available_threads
@@ -107,15 +116,11 @@ def __getattr__(name: str) -> Any:
         return _CONSTANTS[name]
     if name in _LAZY:
         return getattr(_importlib.import_module(f"pyautograd.{_LAZY[name]}"), name)
-    if (function := late.function(name)) is not None:
-        globals()[name] = function
-        return function
     raise AttributeError(f"module 'pyautograd' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    further = [name for family in late.families() for name in family.__all__]
-    return sorted({*globals(), *_SUBMODULES, *_CONSTANTS, *_LAZY, *further})
+    return sorted({*globals(), *_SUBMODULES, *_CONSTANTS, *_LAZY})
 
 
 def show_config() -> str:

@@ -12,7 +12,6 @@ from pyautograd import tape
 from pyautograd.graph import Node
 from pyautograd.modes import lock
 from pyautograd.op import OPS, Op
-from pyautograd.ops import late
 
 # handler(op, args, run) returns the result of run(), which runs the op's forward on `args`: arrays
 # (or numbers), then attributes.
@@ -35,7 +34,6 @@ class watch_ops:
     def __enter__(self) -> None:
         global _watching
         _handlers().append(self._handler)
-        late.families()  # ops that are defined from now on would not be watched
         with lock:
             _watching += 1
             if _watching == 1:

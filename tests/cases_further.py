@@ -1,4 +1,4 @@
-"""Rows of the table of ops: the families that load late."""
+"""Rows of the table of ops: arithmetic, products, arranging, statistics and positions."""
 
 from __future__ import annotations
 

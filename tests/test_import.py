@@ -25,7 +25,7 @@ def test_import_loads_little_beyond_numpy() -> None:
     names = loaded()
     ours = [name for name in names if name.split(".")[0] == "pyautograd"]
     others = [name for name in names if name.split(".")[0] != "pyautograd"]
-    assert len(ours) <= 40, ours  # one a family of ops
+    assert len(ours) <= 50, ours  # one a family of ops
     assert len(others) <= 10, others
     for lazy in ("nn", "optim", "data", "cli", "gradcheck"):
         assert f"pyautograd.{lazy}" not in ours

@@ -405,3 +405,8 @@ def test_random_numbers() -> None:
     first = ag.rand(5)
     ag.manual_seed(1)
     same(ag.rand(5), first.numpy())
+
+
+def test_attributes_are_found_without_a_detour() -> None:
+    """A __getattr__ on the class would make every attribute of every tensor twice as slow."""
+    assert not hasattr(Tensor, "__getattr__")
