@@ -13,55 +13,76 @@ from pyautograd.graph import Node
 from pyautograd.modes import lock
 from pyautograd.op import OPS, Op
 
-# handler(op, args, run) returns the result of run(), which runs the op's forward on `args`: arrays
-# (or numbers), then attributes.
-Handler = Callable[[Op, tuple[Any, ...], Callable[[], Any]], Any]
 
-_thread = threading.local()
-_watching = 0
+class Watch:
+    """A context manager: `handler` is handed each run, by this thread, of what the class watches.
 
-
-class watch_ops:
-    """A context manager: `handler` runs the forward of each op that this thread calls.
-
-    That includes the ops of gradient rules. Handlers nest, the innermost first. While any thread
-    watches, the ops' forwards are exchanged for ones that look for handlers.
+    Handlers nest, the innermost first. While any thread watches, what is watched is exchanged for
+    something that looks for the thread's handlers: `_begin` does so, and `_end` undoes it.
     """
 
-    def __init__(self, handler: Handler) -> None:
+    _thread: threading.local  # of each class
+    _watching: int
+
+    def __init_subclass__(cls) -> None:
+        cls._thread = threading.local()
+        cls._watching = 0
+
+    def __init__(self, handler: Callable[..., Any]) -> None:
         self._handler = handler
 
     def __enter__(self) -> None:
-        global _watching
-        _handlers().append(self._handler)
+        cls = type(self)
+        cls.handlers().append(self._handler)
         with lock:
-            _watching += 1
-            if _watching == 1:
-                for op in OPS.values():
-                    op.exchange(_watched(op))
+            cls._watching += 1
+            if cls._watching == 1:
+                self._begin()
 
     def __exit__(self, *exc: object) -> None:
-        global _watching
-        _handlers().remove(self._handler)
+        cls = type(self)
+        cls.handlers().remove(self._handler)
         with lock:
-            _watching -= 1
-            if not _watching:
-                for op in OPS.values():
-                    op.exchange(op.forward)
+            cls._watching -= 1
+            if not cls._watching:
+                self._end()
+
+    @classmethod
+    def handlers(cls) -> list[Callable[..., Any]]:
+        """Those of this thread, the outermost first."""
+        try:
+            return cls._thread.handlers
+        except AttributeError:
+            cls._thread.handlers = []
+            return cls._thread.handlers
+
+    def _begin(self) -> None:
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        raise NotImplementedError
 
 
-def _handlers() -> list[Handler]:
-    try:
-        return _thread.handlers
-    except AttributeError:
-        _thread.handlers = []
-        return _thread.handlers
+class watch_ops(Watch):
+    """`handler(op, args, run)` runs the forward of each op, those of gradient rules included.
+
+    It returns the result of run(), which runs the forward on `args`: arrays (or numbers), then
+    attributes.
+    """
+
+    def _begin(self) -> None:
+        for op in OPS.values():
+            op.exchange(_watched(op))
+
+    def _end(self) -> None:
+        for op in OPS.values():
+            op.exchange(op.forward)
 
 
 def _watched(op: Op) -> Callable[..., Any]:
     def forward(*args: Any) -> Any:
         run = partial(op.forward, *args)
-        for handler in _handlers():
+        for handler in watch_ops.handlers():
             run = partial(handler, op, args, run)
         return run()
 

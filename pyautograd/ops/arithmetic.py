@@ -12,6 +12,7 @@ from pyautograd import _C
 from pyautograd.op import has_values, method, primitive, result_dtype
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.elementwise import beside, where
+from pyautograd.ops.functions import sin
 from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor
 
@@ -273,8 +274,6 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
 @method()
 def sinc(input: Tensor) -> Tensor:
     """sin(pi x) / (pi x), 1 at 0."""
-    from pyautograd.ops.functions import sin
-
     flat = ew.eq(input, 0.0)
     x = ew.mul(where(flat, 1.0, input), math.pi)
     return where(flat, 1.0, ew.div(sin(x), x))

@@ -40,7 +40,7 @@ def _check(
             raise TypeError(f"{op}: expected tensors all float32 or all float64, got {kinds}")
     if input.ndim not in (dims + 1, dims + 2) or weight.ndim != dims + 2:
         raise ValueError(
-            f"{op}: expected input (N, C, {_LETTERS[dims]}) or ({'C, ' + _LETTERS[dims]}) and a "
+            f"{op}: expected input (N, C, {LETTERS[dims]}) or ({'C, ' + LETTERS[dims]}) and a "
             f"weight of {dims + 2} dimensions, got {input.shape} and {weight.shape}"
         )
     if not isinstance(groups, int) or groups < 1:
@@ -64,7 +64,7 @@ def _check(
         raise ValueError(f"{op}: expected a kernel of at least 1, got weight {weight.shape}")
 
 
-_LETTERS = {1: "L", 2: "H, W", 3: "D, H, W"}
+LETTERS = {1: "L", 2: "H, W", 3: "D, H, W"}
 
 
 def _check_windows(op: str, sizes: _Sizes, kernel: _Sizes, padding: _Sizes, dilation: Any) -> None:
@@ -79,7 +79,7 @@ def _check_windows(op: str, sizes: _Sizes, kernel: _Sizes, padding: _Sizes, dila
 # ---- as images -----------------------------------------------------------------------------------
 
 
-def _flat(x: Tensor) -> Tensor:
+def as_image(x: Tensor) -> Tensor:
     """A sequence (..., L) as an image (..., 1, L)."""
     return reshape(x, (*x.shape[:-1], 1, x.shape[-1]))
 
@@ -138,7 +138,13 @@ def _convolution(
     _check_windows(op, input.shape[2:], kernel, padding, dilation)
     if dims == 1:
         out = conv2d(
-            _flat(input), _flat(weight), bias, (1, *stride), (0, *padding), (1, *dilation), groups
+            as_image(input),
+            as_image(weight),
+            bias,
+            (1, *stride),
+            (0, *padding),
+            (1, *dilation),
+            groups,
         )
         return reshape(out, (*out.shape[:2], out.shape[-1]))
     n, (o, c, d, h, w) = input.shape[0], weight.shape
@@ -245,8 +251,8 @@ def _transposed(
         )
     if dims == 1:
         y = _transposed_images(
-            _flat(input), _flat(weight), (1, *out), (1, *stride), (0, *padding), (1, *dilation),
-            groups,
+            as_image(input), as_image(weight), (1, *out), (1, *stride), (0, *padding),
+            (1, *dilation), groups,
         )  # fmt: skip
         y = reshape(y, (*y.shape[:2], *out))
     elif dims == 2:

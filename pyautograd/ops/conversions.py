@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd.dtypes import as_dtype
-from pyautograd.op import method
+from pyautograd.op import method, result_dtype
 from pyautograd.ops import create
 from pyautograd.tensor import Tensor, as_tensor, tensor
 
@@ -53,15 +53,11 @@ def is_nonzero(input: Tensor) -> bool:
 
 def promote_types(type1: Any, type2: Any) -> Any:
     """The dtype of what an op makes of two tensors of these dtypes."""
-    from pyautograd.op import result_dtype
-
     return result_dtype("add", *[np.empty(1, as_dtype(t)) for t in (type1, type2)])
 
 
 def result_type(tensor1: Any, tensor2: Any) -> Any:
     """The dtype of what an op makes of two operands, tensors or numbers."""
-    from pyautograd.op import result_dtype
-
     return result_dtype(
         "add", *[x._array if isinstance(x, Tensor) else x for x in (tensor1, tensor2)]
     )

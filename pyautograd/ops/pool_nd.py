@@ -14,6 +14,7 @@ import numpy as np
 
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.conv import Pair, per_dim
+from pyautograd.ops.conv_nd import LETTERS, as_image
 from pyautograd.ops.index import gather, index_select
 from pyautograd.ops.pool import (
     adaptive_average_windows,
@@ -45,8 +46,6 @@ __all__ = [
     "max_pool3d",
 ]
 
-_LETTERS = {1: "L", 2: "H, W", 3: "D, H, W"}
-
 # From images (N, C, H, W) to the largest values, and if asked their places h * W + w, else None.
 _PlanePool = Callable[[Tensor, bool], tuple[Tensor, Any]]
 
@@ -54,7 +53,7 @@ _PlanePool = Callable[[Tensor, bool], tuple[Tensor, Any]]
 def as_batch(op: str, dims: int, input: Tensor) -> Tensor:
     """(N, C, ...), from that or (C, ...)."""
     if input.ndim not in (dims + 1, dims + 2):
-        sizes = _LETTERS[dims]
+        sizes = LETTERS[dims]
         raise ValueError(
             f"{op}: expected input (N, C, {sizes}) or (C, {sizes}), got shape {input.shape}"
         )
@@ -64,11 +63,6 @@ def as_batch(op: str, dims: int, input: Tensor) -> Tensor:
 def as_given(input: Tensor, batch: Tensor, *results: Tensor) -> list[Tensor]:
     """Results for a batch, without N where the input had none."""
     return [y if input.ndim == batch.ndim else reshape(y, y.shape[1:]) for y in results]
-
-
-def _image(x: Tensor) -> Tensor:
-    """A sequence (N, C, L) as an image (N, C, 1, L)."""
-    return reshape(x, (*x.shape[:-1], 1, x.shape[-1]))
 
 
 def _row(x: Tensor) -> Tensor:
@@ -85,7 +79,7 @@ def _max(
     """Pools planes, and for volumes the depth: images (N, C, D, H' W') along the second last."""
     x = as_batch(op, dims, input)
     if dims == 1:
-        best, where = planes(_image(x), places)
+        best, where = planes(as_image(x), places)
         best, where = _row(best), where if where is None else _row(where)
     elif depths is None:
         best, where = planes(x, places)
@@ -255,7 +249,7 @@ def avg_pool1d(
     x = as_batch(op, 1, input)
     (k,), (s,), (p,) = pool_geometry(op, 1, kernel_size, stride, padding)
     pool_counts(op, x, ((k,), (s,), (p,)), (1,), ceil_mode)
-    out = avg_pool2d(_image(x), (1, k), (1, s), (0, p), ceil_mode, count_include_pad)
+    out = avg_pool2d(as_image(x), (1, k), (1, s), (0, p), ceil_mode, count_include_pad)
     return as_given(input, x, _row(out))[0]
 
 
@@ -287,7 +281,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     x = as_batch("adaptive_avg_pool1d", 1, input)
     (columns,) = adaptive_average_windows("adaptive_avg_pool1d", output_size, x.shape[2:])
     whole = np.zeros(1, np.int64), np.ones(1, np.int64), np.ones(1)
-    return as_given(input, x, _row(average(_image(x), whole, columns)))[0]
+    return as_given(input, x, _row(average(as_image(x), whole, columns)))[0]
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
