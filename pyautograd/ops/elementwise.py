@@ -377,6 +377,8 @@ def to(
 
     `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(other)`; the only device is "cpu".
     """
+    if len(args) == 1 and args[0] is input.dtype and device is None and not copy:
+        return input  # the usual question, which ops ask of their operands
     dtype = to_arguments("to", args, dtype, device)
     wanted = input.dtype if dtype is None else as_dtype(dtype)
     if input.dtype == wanted:
