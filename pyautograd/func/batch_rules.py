@@ -64,7 +64,7 @@ def _promoted_by_a_scalar(c: Call) -> bool:
 # ---- movement ------------------------------------------------------------------------------------
 
 
-@rule("clone", "detach")
+@rule("clone", "detach", "lower_half")
 def _alike(c: Call) -> Any:
     return c.run(c.x[0], *c.attrs)
 
@@ -154,11 +154,6 @@ def _scatter(c: Call) -> Any:
 def _in_order(c: Call) -> Any:
     dim, *rest = c.attrs
     return c.run(c.x[0], dim + 1, *rest)
-
-
-@rule("lower_half")
-def _lower_half(c: Call) -> Any:
-    return c.run(c.x[0], *c.attrs)
 
 
 @rule("embedding")
