@@ -441,8 +441,10 @@ def test_a_reader_that_closes_early_and_ctrl_c(tmp_path):
         assert process.stderr.read() == b""
         assert process.wait(timeout=60) != 0
     with subprocess.Popen(
-        [*COMMAND, "bench"], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+        [*COMMAND, "bench"], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # A shell starts jobs in the background such that they and their children ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:  # fmt: skip
         assert b"limits" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == b""
