@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+# Idle threads of the side before keep a core busy for that long (OpenBLAS: 2^26 ticks).
+SETTLE = 0.04  # seconds
 Work = Callable[[], Any]
 Row = Callable[[], Work]  # sets up fresh data and returns what is timed
 
@@ -86,6 +88,7 @@ class _Worker:
     def time(self, row: str) -> float:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
+        time.sleep(SETTLE)
         self.process.stdin.write(row + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
