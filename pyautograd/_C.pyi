@@ -156,6 +156,17 @@ def normalize(
     centred: bool,
     /,
 ) -> tuple[Array, Array, Array]: ...
+def normalize_as(
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    mean: Array,
+    var: Array,
+    view: View,
+    eps: float,
+    centred: bool,
+    /,
+) -> Array: ...
 def normalize_grad(
     g: Array,
     x: Array,

@@ -50,6 +50,34 @@ py::tuple normalize_array(const Array& input, const py::object& weight_in,
   return py::make_tuple(y, mean, var);
 }
 
+// The first result of that again, from the second and the third, which are taken by channel.
+Array normalize_as_array(const Array& input, const py::object& weight_in, const py::object& bias_in,
+                         const Array& mean_in, const Array& var_in, const View& view, double eps,
+                         bool centred) {
+  const char* op = "normalize_as";
+  const bool single = check_float(op, {&input, &mean_in, &var_in});
+  NormShape shape = checked_shape(op, input, view, 0, centred);
+  shape.known = true;
+  const Array x = contiguous(input),
+              weight = optional_vector(op, "the weight", weight_in, x, shape.channels),
+              bias = optional_vector(op, "the bias", bias_in, x, shape.channels),
+              mean = optional_vector(op, "the mean", mean_in, x, shape.channels),
+              var = optional_vector(op, "the variance", var_in, x, shape.channels);
+  if (bias.ptr() && !weight.ptr()) throw py::value_error("normalize_as: a bias without a weight");
+  const Array y = new_array(x.typenum(), x.ndim(), x.shape());
+  bool done;
+  {
+    KernelScope scope(x.size());
+    done = with_float(single, [&](auto t) {
+      using T = decltype(t);
+      return normalize(shape, eps, x.data<const T>(), weight.data_or_null<const T>(),
+                       bias.data_or_null<const T>(), y.data<T>(), mean.data<T>(), var.data<T>());
+    });
+  }
+  if (!done) throw std::bad_alloc();
+  return y;
+}
+
 // The gradient of x; with a weight, a flat array of it and those of weight and bias.
 Array normalize_grad_array(const Array& gradient, const Array& input, const py::object& weight_in,
                            const Array& mean_in, const Array& var_in, const View& view,
@@ -87,6 +115,7 @@ Array normalize_grad_array(const Array& gradient, const Array& input, const py::
 
 void bind_norm(py::module_& m) {
   m.def("normalize", &normalize_array);
+  m.def("normalize_as", &normalize_as_array);
   m.def("normalize_grad", &normalize_grad_array);
 }
 

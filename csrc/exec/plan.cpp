@@ -56,6 +56,7 @@ Step make_step(const std::string& op, const Call& call) {
       {"cross_entropy", cross_entropy_step},
       {"cross_entropy_grad", cross_entropy_grad_step},
       {"normalize", normalize_step, true},
+      {"normalize_as", normalize_as_step, true},
       {"normalize_grad", normalize_grad_step},
       {"conv2d", conv2d_step, true},
       {"conv2d_input_grad", conv2d_input_grad_step, true},

@@ -108,6 +108,7 @@ Step log_softmax_grad_step(const Call& call);
 Step cross_entropy_step(const Call& call);
 Step cross_entropy_grad_step(const Call& call);
 Step normalize_step(const Call& call);
+Step normalize_as_step(const Call& call);
 Step normalize_grad_step(const Call& call);
 Step conv2d_step(const Call& call);
 Step conv2d_input_grad_step(const Call& call);

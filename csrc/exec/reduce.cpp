@@ -171,6 +171,27 @@ Step normalize_step(const Call& call) {
   });
 }
 
+// in: x, weight and bias or missing, mean, var; ints: outer, channels, inner, centred
+Step normalize_as_step(const Call& call) {
+  const Tail tail(call);
+  if (!call.plain() || !tail.valid()) return {};
+  NormShape shape = {call.ints[0], call.ints[1], call.ints[2], 0, call.ints[3] != 0};
+  shape.known = true;
+  const double eps = call.numbers[0];
+  return with_float_output(call, [&](auto t) -> Step {
+    using T = decltype(t);
+    const Pointer<T> x(call.in[0]), weight(call.in[1]), bias(call.in[2]), mean(call.in[3]),
+        var(call.in[4]), y(call.out[0]);
+    return [=](Slots slots) mutable {
+      const Tail::Run epilogue(tail, slots);
+      shape.epilogue = epilogue.get();
+      if (!normalize<T>(shape, eps, x(slots), weight(slots), bias(slots), y(slots), mean(slots),
+                        var(slots)))
+        throw std::bad_alloc();
+    };
+  });
+}
+
 // in: g, x, weight or missing, mean, var; out: the gradient of x and, with a weight, those of
 // weight and bias behind it
 Step normalize_grad_step(const Call& call) {

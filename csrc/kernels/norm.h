@@ -12,7 +12,8 @@ namespace pag {
 struct NormShape {
   int64_t outer, channels, inner;
   int64_t groups;
-  bool centred;  // else the mean counts as 0, and the variance is the mean square
+  bool centred;        // else the mean counts as 0, and the variance is the mean square
+  bool known = false;  // `normalize` is handed mean and var; only where they are taken by channel
   const Epilogue* epilogue = nullptr;  // of `normalize`
 
   int64_t statistics() const { return groups ? outer * groups : channels; }
@@ -21,7 +22,8 @@ struct NormShape {
   }
 };
 
-// y = (x - mean) / sqrt(var + eps) * weight + bias; fills mean and var (biased), statistics() each.
+// y = (x - mean) / sqrt(var + eps) * weight + bias; fills mean and var (biased), statistics() each,
+// unless they are known.
 // bias may be null, and with it weight. False if there is no memory.
 template <class T>
 bool normalize(const NormShape& shape, double eps, const T* x, const T* weight, const T* bias, T* y,

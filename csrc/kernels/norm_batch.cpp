@@ -77,38 +77,46 @@ void each_strip(const NormShape& s, Strip strip) {
   });
 }
 
+// The statistics of columns: as `statistics` takes them of runs.
+template <class T>
+void column_statistics(const NormShape& s, const T* x, int64_t width, T* mean, T* var) {
+  const NormLoops<T>& loops = isa().norm.of<T>();
+  const double n = static_cast<double>(s.outer);
+  double sums[kColumns], squares[kColumns];
+  T shift[kColumns] = {};
+  const int64_t few = std::min<int64_t>(s.outer, 8);
+  loops.moments_columns(x, few, s.channels, width, shift, sums, squares);
+  for (int64_t j = 0; j < width; ++j)
+    shift[j] = s.centred ? static_cast<T>(sums[j] / static_cast<double>(few)) : T{0};
+  for (int pass = 0; pass < 2; ++pass) {
+    loops.moments_columns(x, s.outer, s.channels, width, shift, sums, squares);
+    bool settled = true;
+    for (int64_t j = 0; j < width; ++j) {
+      if (s.centred) {
+        settled &= settle(n, shift[j], sums[j], squares[j], &mean[j], &var[j]);
+        shift[j] = mean[j];
+      } else {
+        mean[j] = 0;
+        var[j] = static_cast<T>(squares[j] / n);
+      }
+    }
+    if (settled) break;
+  }
+}
+
 template <class T>
 void normalize_columns(const NormShape& s, double eps, const T* x, const T* weight, const T* bias,
                        T* y, T* mean, T* var) {
-  const NormLoops<T>& loops = isa().norm.of<T>();
-  const double n = static_cast<double>(s.outer);
   each_strip(s, [&](int64_t first, int64_t width) {
-    double sums[kColumns], squares[kColumns];
-    T scale[kColumns], shift[kColumns] = {}, add[kColumns];
-    const int64_t few = std::min<int64_t>(s.outer, 8);
-    loops.moments_columns(x + first, few, s.channels, width, shift, sums, squares);
-    for (int64_t j = 0; j < width; ++j)
-      shift[j] = s.centred ? static_cast<T>(sums[j] / static_cast<double>(few)) : T{0};
-    for (int pass = 0; pass < 2; ++pass) {
-      loops.moments_columns(x + first, s.outer, s.channels, width, shift, sums, squares);
-      bool settled = true;
-      for (int64_t j = 0; j < width; ++j) {
-        if (s.centred) {
-          settled &= settle(n, shift[j], sums[j], squares[j], &mean[first + j], &var[first + j]);
-          shift[j] = mean[first + j];
-        } else {
-          mean[first + j] = 0;
-          var[first + j] = static_cast<T>(squares[j] / n);
-        }
-      }
-      if (settled) break;
-    }
+    if (!s.known) column_statistics(s, x + first, width, mean + first, var + first);
+    T scale[kColumns], add[kColumns];
     for (int64_t j = 0; j < width; ++j) {
       const T w = weight ? weight[first + j] : T{1};
       scale[j] = static_cast<T>(inverse_deviation(var[first + j], eps)) * w;
       add[j] = bias ? bias[first + j] : T{0};
     }
-    loops.apply_columns(y + first, x + first, s.outer, s.channels, width, mean + first, scale, add);
+    isa().norm.of<T>().apply_columns(y + first, x + first, s.outer, s.channels, width, mean + first,
+                                     scale, add);
     if (s.epilogue) s.epilogue->run(y + first, s.outer, s.channels, width);
   });
 }
@@ -165,7 +173,7 @@ bool normalize_batch(const NormShape& s, double eps, const T* x, const T* weight
   const T* const inputs[1] = {x};
   return each_channel(
       s, inputs, y, s.epilogue, [&](int64_t c, const Runs& runs, const T* const* at, T* to) {
-        statistics(runs, s.centred, at[0], &mean[c], &var[c]);
+        if (!s.known) statistics(runs, s.centred, at[0], &mean[c], &var[c]);
         const T scale =
             static_cast<T>(inverse_deviation(var[c], eps)) * (weight ? weight[c] : T{1});
         for (int64_t r = 0; r < runs.rows; ++r)

@@ -130,6 +130,17 @@ _normalize = primitive(
     fresh=True,
     flops=per_element(8),  # mean 1, variance 3, difference and scale 2, weight and bias 2
 )
+# normalize_as(x, weight, bias, mean, var, view, eps, centred): the first result of `normalize` by
+# channel, from the others; see static/passes/recompute.py.
+primitive(
+    "normalize_as",
+    "normalisation",
+    _C.normalize_as,
+    None,
+    lambda x, weight, bias, mean, var, view, eps, centred: (x.shape, x.dtype),
+    inputs=5,
+    flops=per_element(4),
+)
 # normalize_grad(g, x, weight, mean, var, view, groups, eps, centred): the gradient of x; with a
 # weight, a flat array of it and those of weight and bias: three results of one pass.
 primitive(

