@@ -23,6 +23,8 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
 
     Python's `float` means float32, `int` int64. Raises TypeError for a dtype without kernels.
     """
+    if dtype is float32:
+        return float32
     wanted: Any = _PYTHON.get(dtype, dtype) if isinstance(dtype, type) else dtype
     found: np.dtype[Any] = np.dtype(wanted)
     supported = SUPPORTED.get(found.newbyteorder("="))

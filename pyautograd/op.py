@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -170,6 +171,9 @@ def _keeper(saves: tuple[int, ...]) -> Callable[[Any, Any], tuple[Any, ...] | No
         if where >= 0:
             return lambda inputs, outputs: (inputs[where],)
         return lambda inputs, outputs: (outputs[OUT - where],)
+    if all(0 <= where < SHAPE for where in saves):
+        pick = itemgetter(*saves)
+        return lambda inputs, outputs: pick(inputs)
     return lambda inputs, outputs: tuple(
         [
             inputs[where - SHAPE].shape
@@ -520,6 +524,31 @@ def primitive(
             link_view(out, a)
         return (out, *[wrap(z) for z in y[1:]]) if several else out
 
+    def run_two(a: Any, b: Any, *attrs: Any) -> Any:
+        """Likewise of two inputs."""
+        try:
+            x, y = a._array, b._array
+        except AttributeError:
+            return run(a, b, *attrs)
+        z = forward(x, y, *attrs)
+        several = type(z) is tuple
+        out = Tensor()
+        out._array = z[0] if several else z
+        out.grad = None
+        left, right = a._node, b._node
+        if (
+            (left is None and right is None)
+            or rule is None
+            or (state.grad_off and not is_grad_enabled())
+        ):
+            out._node = None
+        else:
+            out._node = node = record(op, (left, right), keep((x, y), z if several else (z,)))
+            node.attrs = attrs
+            if broadcasts:
+                node.layouts = ((x.shape, x.dtype), (y.shape, y.dtype))
+        return (out, *[wrap(t) for t in z[1:]]) if several else out
+
     def run(*args: Any) -> Any:
         if inputs < 0:
             given, attrs = args[0], args[1:]
@@ -535,16 +564,15 @@ def primitive(
         result = forward(values, *attrs) if inputs < 0 else forward(*values, *attrs)
         several = type(result) is tuple
         first = wrap(result[0] if several else result)
-        edges = tuple([None if t is None else t._node for t in given])
-        if (
-            rule is not None
-            and edges.count(None) != len(edges)
-            and (not state.grad_off or is_grad_enabled())
-        ):
-            first._node = node = record(op, edges, keep(values, result if several else (result,)))
-            node.attrs = attrs
-            if broadcasts:
-                node.layouts = [None if x is None else (x.shape, x.dtype) for x in values]
+        if rule is not None and (not state.grad_off or is_grad_enabled()):
+            edges = tuple([None if t is None else t._node for t in given])
+            if edges.count(None) != len(edges):
+                first._node = node = record(
+                    op, edges, keep(values, result if several else (result,))
+                )
+                node.attrs = attrs
+                if broadcasts:
+                    node.layouts = [None if x is None else (x.shape, x.dtype) for x in values]
         if view:
             link_view(first, given[0])
         return (first, *[wrap(x) for x in result[1:]]) if several else first
@@ -553,7 +581,8 @@ def primitive(
         nonlocal forward
         forward = new
 
-    return _register(op, run_one if inputs == 1 else run, exchange)
+    chosen = run_one if inputs == 1 else run_two if inputs == 2 and not view else run
+    return _register(op, chosen, exchange)
 
 
 def _input(name: str, value: Any) -> Tensor | None:

@@ -372,17 +372,8 @@ def wrap(array: Any, node: Node | None = None, kind: type[Tensor] = Tensor) -> T
 tape.tensors.wrap = wrap
 
 
-def link_view(view: Tensor, source: Tensor) -> None:
-    """Notes that `view` shares the memory of `source`, for changes in place of either."""
-    base = view._base = getattr(source, "_base", source)
-    try:
-        views = base._views
-    except AttributeError:
-        views = base._views = []
-    views.append(weakref.ref(view))
-    count = len(views)
-    if not count & (count - 1):  # now and then, those that are gone are dropped
-        views[:] = [reference for reference in views if reference() is not None]
+# link_view(view, source) notes that two share memory, for changes in place of either.
+link_view = _C.link_view
 
 
 def _rebuild(kind: type[Tensor], array: Any, requires_grad: bool) -> Tensor:

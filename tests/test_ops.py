@@ -347,7 +347,7 @@ def test_every_op_is_in_the_table(inferring: None, rng: np.random.Generator) -> 
         arrays = draw(case, rng)
         case.run(K, *leaves(case, arrays))
         gradients(case, arrays, case.order)
-    assert set(OPS) - INFERRED == set()
+    assert set(OPS) - INFERRED == {"normalize_as"}  # see test_recompute.py
 
 
 # ---- PyTorch -------------------------------------------------------------------------------------

@@ -40,8 +40,9 @@ def made(array: Any, device: Any, requires_grad: bool) -> Tensor:
 
 def _shape(op: str, size: Any) -> tuple[int, ...]:
     shape = _sizes(size)
-    if any(n < 0 for n in shape):
-        raise ValueError(f"{op}: sizes cannot be negative, got {shape}")
+    for n in shape:
+        if n < 0:
+            raise ValueError(f"{op}: sizes cannot be negative, got {shape}")
     return shape
 
 
@@ -50,7 +51,7 @@ def _filled(
 ) -> Tensor:
     """What a function of NumPy's makes; of sizes that are not known yet, an expanded constant."""
     on_cpu(device)
-    if any(isinstance(n, SymbolicNumber) for n in shape):
+    if (state.tracing or state.building) and any(isinstance(n, SymbolicNumber) for n in shape):
         one = function((), *value, dtype)
         one.flags.writeable = False
         run = next(n for n in shape if isinstance(n, SymbolicNumber)).sizes.run

@@ -11,7 +11,7 @@ import numpy as np
 from pyautograd import _C
 from pyautograd.cost import per_element
 from pyautograd.op import has_values, method, primitive
-from pyautograd.ops.shape import index_of_dim, stack, unsqueeze
+from pyautograd.ops.shape import index_of_dim, slice_view, sliced_shape, stack, unsqueeze
 from pyautograd.tape import SHAPE
 from pyautograd.tensor import Tensor, wrap
 
@@ -20,35 +20,6 @@ __all__ = [
     "index_select",
     "masked_select",
 ]
-
-
-def _into_zeros(g: Any, key: Any, shape: tuple[int, ...]) -> Any:
-    out = _C.cached(np.zeros, shape, g.dtype)
-    out[key] = g
-    return out
-
-
-def _sliced_shape(x: Any, key: Any) -> tuple[int, ...]:
-    return np.broadcast_to(np.empty((), bool), x.shape)[key].shape
-
-
-# slice(x, key) by integers, slices, None and ... is a view; slice_grad puts g back into zeros.
-_slice = primitive(
-    "slice",
-    "movement",
-    lambda x, key: x[key],
-    lambda K, g, saved, needs, key: (K.slice_grad(g, key, saved[0]),),
-    lambda x, key: (_sliced_shape(x, key), x.dtype),
-    saves=(SHAPE,),
-    view=True,
-)
-primitive(
-    "slice_grad",
-    "movement",
-    _into_zeros,
-    lambda K, g, saved, needs, key, shape: (K.slice(g, key),),
-    lambda g, key, shape: (shape, g.dtype),
-)
 
 
 def _index_add(g: Any, key: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
@@ -108,7 +79,7 @@ def _full_key(places: Any, key: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _infer_index(x: Any, places: Any, key: Any) -> Any:
     shown = np.broadcast_to(np.zeros((), np.int64), places.shape)  # a symbol has sizes alone
-    return _sliced_shape(x, _full_key(shown, key)), x.dtype
+    return sliced_shape(x, _full_key(shown, key)), x.dtype
 
 
 # index(x, places, key): x[key] with the index tensors, stacked in places, where key has PLACE.
@@ -199,17 +170,26 @@ def _plain_key(op: str, x: Tensor, key: Any) -> tuple[tuple[Any, ...], list[Any]
     return tuple(parts), indices
 
 
+_BASIC = frozenset((int, slice, type(None)))  # of keys that say where to look
+
+
 @method("__getitem__")
 def getitem(x: Tensor, key: Any) -> Tensor:
     """x[key] by NumPy's rules: a view for integers and slices, a copy for tensors and masks."""
+    parts = key if type(key) is tuple else (key,)
+    if _BASIC.issuperset(map(type, parts)):
+        try:
+            return slice_view(x, (*parts, ...))  # ...: NumPy gives a view even of a single element
+        except IndexError as error:
+            raise IndexError(f"index: {error} (shape {x.shape})") from None
     plain, indices = _plain_key("index", x, key)
     basic = not indices and not any(isinstance(k, np.ndarray) for k in plain)
     try:
         if not basic:
             return _index(x, _stacked(indices), plain)
         if not any(k is Ellipsis for k in plain):
-            plain = (*plain, ...)  # so that NumPy gives a view even of a single element
-        return _slice(x, plain)
+            plain = (*plain, ...)
+        return slice_view(x, plain)
     except IndexError as error:
         raise IndexError(f"index: {error} (shape {x.shape})") from None
 

@@ -70,6 +70,11 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     >>> (ag.ones(2, 3) @ ag.ones(3)).shape
     (2,)
     """
+    try:
+        if input._array.ndim == other._array.ndim == 2:
+            return _matmul(input, other)
+    except AttributeError:
+        pass  # no tensors, or such as stand for others
     if not isinstance(other, Tensor) or not isinstance(input, Tensor):
         raise TypeError(
             f"matmul: expected two tensors, got {type(input).__name__} and {type(other).__name__}"
@@ -107,8 +112,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 @method("__matmul__")
 def _operator(a: Tensor, b: Any) -> Tensor:
     """a @ b; an array counts as a tensor, as beside the other operators."""
-    b = wrap(b) if isinstance(b, np.ndarray) else b
-    return matmul(a, b) if isinstance(b, Tensor) else NotImplemented
+    if isinstance(b, Tensor):
+        return matmul(a, b)
+    return matmul(a, wrap(b)) if isinstance(b, np.ndarray) else NotImplemented
 
 
 @method("__rmatmul__")

@@ -11,7 +11,7 @@ import numpy as np
 
 from pyautograd import _C
 from pyautograd.graph import SymbolicNumber
-from pyautograd.op import has_values, method, primitive
+from pyautograd.op import has_values, method, primitive, result_dtype
 from pyautograd.tape import SHAPE
 from pyautograd.tensor import Tensor, as_tensor, wrap
 
@@ -127,14 +127,15 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
     A view where strides allow it, a copy otherwise.
     """
-    return _reshape(input, _resolve("reshape", input.shape, _sizes(shape)))
+    new = _C.resolve_shape(input.shape, shape)
+    return _reshape(input, _resolve("reshape", input.shape, _sizes(shape)) if new is None else new)
 
 
 @method()
 def view(input: Tensor, *shape: Any) -> Tensor:
     """As `reshape`, but never a copy: ValueError where strides would need one."""
     result = reshape(input, *shape)
-    if not has_values(result) or not result.numel():
+    if not has_values(input) or input._array.flags.c_contiguous or not result.numel():
         return result
     if not np.may_share_memory(result._array, input._array):
         raise ValueError(
@@ -278,6 +279,44 @@ def contiguous(input: Tensor) -> Tensor:
     return input if input.is_contiguous() else clone(input)
 
 
+# ---- parts ---------------------------------------------------------------------------------------
+
+
+def _into_zeros(g: Any, key: Any, shape: tuple[int, ...]) -> Any:
+    out = _C.cached(np.zeros, shape, g.dtype)
+    out[key] = g
+    return out
+
+
+def sliced_shape(x: Any, key: Any) -> tuple[int, ...]:
+    """The shape of x[key]."""
+    return np.broadcast_to(np.empty((), bool), x.shape)[key].shape
+
+
+# slice(x, key) by integers, slices, None and ... is a view; slice_grad puts g back into zeros.
+slice_view = primitive(
+    "slice",
+    "movement",
+    lambda x, key: x[key],
+    lambda K, g, saved, needs, key: (K.slice_grad(g, key, saved[0]),),
+    lambda x, key: (sliced_shape(x, key), x.dtype),
+    saves=(SHAPE,),
+    view=True,
+)
+primitive(
+    "slice_grad",
+    "movement",
+    _into_zeros,
+    lambda K, g, saved, needs, key, shape: (K.slice(g, key),),
+    lambda g, key, shape: (shape, g.dtype),
+)
+
+
+def cut(x: Tensor, dim: int, key: int | slice) -> Tensor:
+    """x[key] in a dimension, which is not negative, as a view."""
+    return slice_view(x, (*(slice(None),) * dim, key, ...))  # ...: even of a single element
+
+
 # ---- joining and splitting -----------------------------------------------------------------------
 
 
@@ -310,38 +349,31 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
     They agree in all other dimensions; mixed dtypes are promoted.
     """
-    parts = [as_tensor(t) for t in tensors]
+    parts = [t if isinstance(t, Tensor) else as_tensor(t) for t in tensors]
     if not parts:
         raise ValueError("cat: expected at least one tensor")
-    d = index_of_dim("cat", parts[0].ndim, dim)
-    first = parts[0].shape
+    first, dtype = parts[0].shape, parts[0].dtype
+    d = index_of_dim("cat", len(first), dim)
     if not first:
         raise ValueError("cat: 0-d tensors cannot be joined; use stack()")
+    sizes, around = [], first[:d] + first[d + 1 :]
     for i, part in enumerate(parts):
-        if (
-            len(part.shape) != len(first)
-            or part.shape[:d] + part.shape[d + 1 :] != first[:d] + first[d + 1 :]
-        ):
+        shape = part.shape
+        if shape != first and shape[:d] + shape[d + 1 :] != around:
             raise ValueError(
-                f"cat: tensor {i} of shape {part.shape} does not fit to {first} except in "
-                f"dimension {d}"
+                f"cat: tensor {i} of shape {shape} does not fit to {first} except in dimension {d}"
             )
-    from pyautograd.op import result_dtype
-
-    dtype = parts[0].dtype
-    for part in parts[1:]:
-        dtype = (
-            dtype
-            if part.dtype == dtype
-            else result_dtype("add", np.empty(1, dtype), np.empty(1, part.dtype))
-        )
-    parts = [part.to(dtype) for part in parts]
-    return _cat(parts, d, tuple([part.shape[d] for part in parts]))
+        sizes.append(shape[d])
+        if part.dtype is not dtype and part.dtype != dtype:
+            dtype = result_dtype("add", np.empty(1, dtype), np.empty(1, part.dtype))
+    if dtype is not parts[0].dtype or any(p.dtype is not dtype for p in parts):
+        parts = [part.to(dtype) for part in parts]
+    return _cat(parts, d, tuple(sizes))
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors, all of one shape, side by side along a new dimension."""
-    parts = [as_tensor(t) for t in tensors]
+    parts = [t if isinstance(t, Tensor) else as_tensor(t) for t in tensors]
     if not parts:
         raise ValueError("stack: expected at least one tensor")
     for i, part in enumerate(parts):
@@ -349,9 +381,11 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             raise ValueError(
                 f"stack: tensor {i} has shape {part.shape}, the first {parts[0].shape}"
             )
-    return cat(
-        [unsqueeze(part, dim) for part in parts], index_of_dim("stack", parts[0].ndim + 1, dim)
-    )
+    shape = parts[0].shape
+    d = index_of_dim("stack", len(shape) + 1, dim)
+    if d == len(shape):
+        return cat([unsqueeze(part, d) for part in parts], d)
+    return _reshape(cat(parts, d), (*shape[:d], len(parts), *shape[d:]))
 
 
 def _cut(op: str, input: Tensor, dim: int) -> int:
@@ -381,7 +415,7 @@ def split(
             )
     pieces, start = [], 0
     for section in sections:
-        pieces.append(tensor[(slice(None),) * d + (slice(start, start + section),)])
+        pieces.append(cut(tensor, d, slice(start, start + section)))
         start += section
     return tuple(pieces)
 
@@ -399,7 +433,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along `dim`, without it."""
     d = _cut("unbind", input, dim)
-    return tuple([input[(slice(None),) * d + (i,)] for i in range(input.shape[d])])
+    return tuple([cut(input, d, i) for i in range(input.shape[d])])
 
 
 # ---- padding -------------------------------------------------------------------------------------
