@@ -123,7 +123,8 @@ struct Slot {
       offset = member->d_member->offset;
     }
     Py_DECREF(descriptor);
-    if (!is_slot) PyErr_Format(PyExc_TypeError, "link_view: %s has no slot %s", type->tp_name, name);
+    if (!is_slot)
+      PyErr_Format(PyExc_TypeError, "link_view: %s has no slot %s", type->tp_name, name);
     return is_slot;
   }
   PyObject*& of(PyObject* o) const {
@@ -189,9 +190,8 @@ PyObject* link_view(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
 }
 
 PyMethodDef functions[] = {
-    {"resolve_shape",
-     reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&resolve_shape)), METH_FASTCALL,
-     nullptr},
+    {"resolve_shape", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&resolve_shape)),
+     METH_FASTCALL, nullptr},
     {"link_view", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&link_view)),
      METH_FASTCALL, nullptr},
     {nullptr, nullptr, 0, nullptr}};
