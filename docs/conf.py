@@ -23,7 +23,7 @@ extensions = [
     "torch_names",
 ]
 language = "en"
-exclude_patterns = ["zh", "_*", "figures", "inside/accuracy_table.md"]
+exclude_patterns = ["zh", "_*", "figures", "inside/accuracy_*.md"]
 templates_path = [str(HERE / "_templates")]
 
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist", "dollarmath"]

@@ -19,6 +19,7 @@ from pyautograd import _C
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 sys.path[:0] = [str(DOCS), str(DOCS / "_ext")]
 
+import fit_polynomials  # noqa: E402
 import measure_accuracy  # noqa: E402
 import public  # noqa: E402
 import torch_names  # noqa: E402
@@ -141,10 +142,11 @@ def rows(table: str) -> dict[str, list[str]]:
 @pytest.mark.skipif(
     "avx512" not in _C.available_isas(), reason="the table has a column for AVX-512"
 )
-def test_accuracy_table_is_what_is_measured() -> None:
+@pytest.mark.parametrize("path", measure_accuracy.TABLES, ids=lambda path: path.name)
+def test_accuracy_table_is_what_is_measured(path: Path) -> None:
     """Within a hundredth ulp: NumPy's float64 functions, the reference, differ among builds."""
-    written = rows(measure_accuracy.TABLE.read_text(encoding="utf-8"))
-    measured = rows(measure_accuracy.table())
+    written = rows(path.read_text(encoding="utf-8"))
+    measured = rows(measure_accuracy.table(path))
     assert written.keys() == measured.keys()
     for name, cells in measured.items():
         for now, then in zip(cells[:3], written[name][:3], strict=True):
@@ -152,6 +154,14 @@ def test_accuracy_table_is_what_is_measured() -> None:
                 f"{name}: measured {now}, the table has {then}; "
                 "python docs/measure_accuracy.py writes it anew"
             )
+
+
+@pytest.mark.parametrize("name", fit_polynomials.POLYNOMIALS)
+def test_polynomials_are_those_of_the_source(name: str) -> None:
+    isa = Path(__file__).resolve().parent.parent / "csrc" / "isa"
+    source = "".join(path.read_text(encoding="utf-8") for path in sorted(isa.glob("v*.h")))
+    coefficients, _ = fit_polynomials.fit(name)
+    assert "{" + ",".join(map(repr, coefficients)) + "}" in "".join(source.split())
 
 
 def test_pytorchs_names_are_those_of_its_release() -> None:

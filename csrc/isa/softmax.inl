@@ -3,6 +3,8 @@
 #include "isa/vloop.h"
 #include "isa/vmath.h"
 
+extern "C" double log(double);
+
 namespace {
 
 template <class T>

@@ -252,10 +252,18 @@ template <>
 PAG_INLINE VecF vclamp(VecF x, VecF low, VecF high) {
   return (VecF)_mm512_max_ps((__m512)low, _mm512_min_ps((__m512)high, (__m512)x));
 }
+template <>
+PAG_INLINE VecD vclamp(VecD x, VecD low, VecD high) {
+  return (VecD)_mm512_max_pd((__m512d)low, _mm512_min_pd((__m512d)high, (__m512d)x));
+}
 #elif PAG_VEC_BYTES == 32
 template <>
 PAG_INLINE VecF vclamp(VecF x, VecF low, VecF high) {
   return (VecF)_mm256_max_ps((__m256)low, _mm256_min_ps((__m256)high, (__m256)x));
+}
+template <>
+PAG_INLINE VecD vclamp(VecD x, VecD low, VecD high) {
+  return (VecD)_mm256_max_pd((__m256d)low, _mm256_min_pd((__m256d)high, (__m256d)x));
 }
 #endif
 

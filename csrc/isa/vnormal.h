@@ -2,11 +2,6 @@
 #pragma once
 #include "isa/vmath.h"
 
-extern "C" {
-double erf(double);
-double erfc(double);
-}
-
 namespace {
 
 // A number in every lane of a vector like the first argument.
@@ -27,9 +22,24 @@ PAG_INLINE VecF normal_tail(VecF t, VecF* bell) {
                      0.105552927f,   0.119821185f, 0.139863529f,  0.139621306f};
   return *bell * s * vpolynomial(c, s);
 }
+// In float64 the tail is exp(-t^2/2) s (c0 + c1 q + ...), s = 1 / (t + 3.5), q = 1 - 7 s, which
+// goes from -1 at 0 to 1 at infinity.
 PAG_INLINE VecD normal_tail(VecD t, VecD* bell) {
-  *bell = vexp(vset(-0.5) * t * t);
-  return vset(0.5) * vlanes(t * vset(0.70710678118654752), erfc);
+  t = vclamp(t, VecD{}, vset(39.0));  // exp is 0 from there on
+  const VecD high = first_half(t), rest = (t - high) * (t + high), half = vset(-0.5);
+  const ByLn2 y = reduce_by_ln2(half * high * high);
+  const VecD r = vfma(half, rest, y.r);
+  *bell = scale_by_pow2(vset(1.0) + (r + (y.low + expm1_rest(r))), y.n, y.bits);
+  const VecD s = vset(1.0) / (t + vset(3.5)), q = vfma(s, vset(-7.0), vset(1.0));
+  const double c[] = {1.5691103766456627e-09,  5.062059415246328e-09,   -4.1057852555823515e-09,
+                      -3.690785771190413e-08,  -2.98157162047873e-08,   1.248249015759425e-07,
+                      2.9423445557605215e-07,  -1.4402013511507835e-07, -1.4791427717652125e-06,
+                      -1.1645880536733884e-06, 5.6519413985765165e-06,  1.1506486478907127e-05,
+                      -1.878891681913762e-05,  -7.558463136719157e-05,  6.703323764980577e-05,
+                      0.0004766570988030791,   -0.00044501295099115713, -0.003189101048143628,
+                      0.006476218919948955,    0.017407832602043358,    -0.1160509287140811,
+                      0.31542496988795254,     -0.565561816053779,      0.7444160754359381};
+  return *bell * s * vpolynomial(c, q);
 }
 
 // x P(x^2) up to 1, and 1 - 2 tail beyond, where the tail is small.
@@ -43,7 +53,27 @@ PAG_INLINE VecF verf(VecF x) {
   const VecF far_signed = (VecF)((VecI)far | ((VecI)x & INT32_MIN));
   return vselect(magnitude < vset(1.0f), near, vselect(x != x, x, far_signed));
 }
-PAG_INLINE VecD verf(VecD x) { return vlanes(x, erf); }
+// Beyond 1, where the tail need not be as exact: 1 - exp(-x^2) s P(14.4 s - 2.6), s = 1 / (x + 3).
+PAG_INLINE VecD verf(VecD x) {
+  const VecD magnitude = vabs(x), one = vset(1.0);
+  const VecD z_root = vclamp(magnitude, vset(0x1p-500), one);
+  const double c[] = {-7.795898827002142e-10, 1.3720064546777686e-08, -1.6208483801871705e-07,
+                      1.6447424703317362e-06, -1.492473690741966e-05, 0.00012055294904839707,
+                      -0.0008548325975389692, 0.0052239776071164225,  -0.02686617064323777,
+                      0.11283791670945006,    -0.37612638903183543,   0.12837916709551256};
+  const VecD near = vfma(x, vpolynomial(c, z_root * z_root), x);
+
+  const double d[] = {5.846046243884681e-12,   7.243567867179394e-11,  -2.9733808358351237e-10,
+                      -2.929897441311555e-09,  1.144955465138352e-08,  1.3352050599552664e-07,
+                      -2.8199394431314153e-07, -7.246250993779339e-06, -1.6087764735353012e-05,
+                      0.0003235437870562923,   0.003933868783795967,   0.02547407280005636,
+                      0.11683673753802092,     0.41188209621002847,    1.1519074596928367};
+  const VecD t = vclamp(magnitude, one, vset(6.0)), s = one / (t + vset(3.0));
+  const ByLn2 y = reduce_by_ln2(-(t * t));
+  const VecD bell = vpow2(y.bits) * (one + (y.r + expm1_rest(y.r)));
+  const VecD far = one - bell * s * vpolynomial(d, vfma(vset(14.4), s, vset(-2.6)));
+  return vselect(magnitude < one, near, with_sign_of(x, far));
+}
 
 // ---- x times the normal distribution below x ----------------------------------------------------
 

@@ -1,19 +1,9 @@
-// Circular and hyperbolic functions and their inverses. float32 arguments of sin, cos and tan are
-// reduced in double, which is right up to 10^6; beyond, and for float64, libm does it.
+// Circular and hyperbolic functions and their inverses, here of float32. Arguments of sin, cos and
+// tan are reduced in double, which is right up to 10^6; beyond, libm does it.
 #pragma once
 #include "isa/vloop.h"
 #include "isa/vmath.h"
-
-extern "C" {
-double acos(double);
-double asin(double);
-double atan(double);
-double cos(double);
-double cosh(double);
-double sin(double);
-double sinh(double);
-double tan(double);
-}
+#include "isa/vtrig_f64.h"
 
 namespace {
 
@@ -82,9 +72,6 @@ PAG_INLINE VecF vtan(VecF x) {
   const VecF y = vselect((n & 1) != 0, -c, s) / vselect((n & 1) != 0, s, c);
   return vwhere_large(x, vselect(x == 0, x, y), tan);
 }
-PAG_INLINE VecD vsin(VecD x) { return vlanes(x, sin); }
-PAG_INLINE VecD vcos(VecD x) { return vlanes(x, cos); }
-PAG_INLINE VecD vtan(VecD x) { return vlanes(x, tan); }
 
 // ---- the inverses -------------------------------------------------------------------------------
 
@@ -167,11 +154,5 @@ PAG_INLINE VecF vsinh(VecF x) {
   const VecF far = half_exp_sum(magnitude, -1);
   return with_sign_of(x, vselect(magnitude <= vset(1.0f), near, far));
 }
-
-PAG_INLINE VecD vasin(VecD x) { return vlanes(x, asin); }
-PAG_INLINE VecD vacos(VecD x) { return vlanes(x, acos); }
-PAG_INLINE VecD vatan(VecD x) { return vlanes(x, atan); }
-PAG_INLINE VecD vsinh(VecD x) { return vlanes(x, sinh); }
-PAG_INLINE VecD vcosh(VecD x) { return vlanes(x, cosh); }
 
 }  // namespace
