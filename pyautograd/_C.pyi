@@ -6,6 +6,7 @@ from typing import Any
 Array = Any
 Pair = tuple[int, int]
 View = tuple[int, int, int]
+Places = tuple[Array, Array]
 Windows = tuple[Array, Array, Array]
 
 # By the names of csrc/isa/opcodes.def: arrays (and Python numbers) to an array, broadcasting.
@@ -128,6 +129,31 @@ def max_pool2d_indices(
     stride: Pair,
     padding: Pair,
     dilation: Pair,
+    /,
+) -> Array: ...
+def max_pool2d_windows(x: Array, rows: Places, columns: Places, /) -> tuple[Array, Array]: ...
+def resample2d(x: Array, rows: tuple[Array, ...], columns: tuple[Array, ...], /) -> Array: ...
+def grid_sample(
+    x: Array, grid: Array, mode: str, padding: str, corners: bool, orders: tuple[int, ...], /
+) -> Array: ...
+def grid_sample_input_grad(
+    g: Array,
+    grid: Array,
+    sizes: tuple[int, ...],
+    mode: str,
+    padding: str,
+    corners: bool,
+    orders: tuple[int, ...],
+    /,
+) -> Array: ...
+def grid_sample_grid_grad(
+    g: Array,
+    x: Array,
+    grid: Array,
+    mode: str,
+    padding: str,
+    corners: bool,
+    orders: tuple[int, ...],
     /,
 ) -> Array: ...
 def avg_pool2d(x: Array, rows: Windows, columns: Windows, /) -> Array: ...

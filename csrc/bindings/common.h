@@ -142,6 +142,8 @@ void bind_softmax(py::module_& m);
 void bind_cross_entropy(py::module_& m);
 void bind_index(py::module_& m);
 void bind_pool(py::module_& m);
+void bind_resample(py::module_& m);
+void bind_grid(py::module_& m);
 void bind_matmul(py::module_& m);
 void bind_conv(py::module_& m);
 void bind_plan(py::module_& m);

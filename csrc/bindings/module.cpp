@@ -50,6 +50,8 @@ PYBIND11_MODULE(_C, m, pybind11::mod_gil_not_used()) {
   pag::bind_cross_entropy(m);
   pag::bind_index(m);
   pag::bind_pool(m);
+  pag::bind_resample(m);
+  pag::bind_grid(m);
   pag::bind_matmul(m);
   pag::bind_conv(m);
   pag::bind_plan(m);

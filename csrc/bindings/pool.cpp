@@ -164,16 +164,20 @@ Array max_pool2d_indices_binding(const Array& mask, const py::tuple& hw, const p
   return out;
 }
 
-// ---- average pooling ----------------------------------------------------------------------------
+// ---- windows of their own size ------------------------------------------------------------------
 
-// (begin, end, factor) of the windows along one dimension, as Python gives them.
-struct AverageWindows {
-  AverageWindows(const char* op, const char* name, const py::tuple& arrays, int64_t size) {
+// (begin, end) of the windows along one dimension, and for averages their factors, as Python gives
+// them.
+struct WindowArrays {
+  WindowArrays(const char* op, const char* name, const py::tuple& arrays, int64_t size,
+               bool factors) {
     const auto refuse = [&](const std::string& what) {
       throw py::value_error(std::string(op) + ": " + name + ": " + what);
     };
-    if (arrays.size() != 3) refuse("expected a tuple (begin, end, factor)");
-    for (size_t i = 0; i < 3; ++i) {
+    const size_t count = factors ? 3 : 2;
+    if (arrays.size() != count)
+      refuse(factors ? "expected a tuple (begin, end, factor)" : "expected a tuple (begin, end)");
+    for (size_t i = 0; i < count; ++i) {
       if (!PyArray_Check(arrays[i].ptr())) refuse("expected arrays");
       const Array a = py::reinterpret_borrow<Array>(arrays[i]);
       if (a.typenum() != NPY_DOUBLE && dtype_of(a.typenum()) != kI64)
@@ -187,8 +191,8 @@ struct AverageWindows {
     windows = {keep[0].size(),
                keep[0].data<const int64_t>(),
                keep[1].data<const int64_t>(),
-               keep[2].data<const double>(),
-               true,
+               keep[2].data_or_null<const double>(),
+               factors,
                0,
                0,
                0};
@@ -197,20 +201,51 @@ struct AverageWindows {
       if (begin < 0 || begin > end || end > size)
         refuse("window [" + std::to_string(begin) + ", " + std::to_string(end) +
                ") does not lie in size " + std::to_string(size));
-      windows.pairs &= begin == 2 * i && end == 2 * i + 2 && windows.factor[i] == windows.factor[0];
+      if (factors)
+        windows.pairs &=
+            begin == 2 * i && end == 2 * i + 2 && windows.factor[i] == windows.factor[0];
+      else if (begin == end)
+        refuse("nothing to compare in window " + std::to_string(i));
     }
   }
   Array keep[3];
   PoolWindows windows;
 };
 
+// x (N, C, H, W) -> (N, C, rows, columns): the largest values of the windows, and their places
+// h * W + w, int64.
+py::tuple max_pool2d_windows_binding(const Array& input, const py::tuple& rows,
+                                     const py::tuple& columns) {
+  const char* op = "max_pool2d_windows";
+  const bool single = check_float(op, {&input});
+  check_ndim(op, "input", input, 4);
+  const int64_t height = input.shape(2), width = input.shape(3);
+  if (height >= kPairLimit || width >= kPairLimit || height * width >= kPairLimit)
+    throw py::value_error(std::string(op) + ": input " + shape_string(input) +
+                          " has planes of 2^31 values or more");
+  const Array x = contiguous(input);
+  const WindowArrays r(op, "rows", rows, height, false), c(op, "columns", columns, width, false);
+  Array out = new_array(x.typenum(), {x.shape(0), x.shape(1), r.windows.count, c.windows.count});
+  Array index = new_array(NPY_INT64, 4, out.shape());
+  const int64_t planes = x.shape(0) * x.shape(1);
+  {
+    KernelScope scope(x.size());
+    with_float(single, [&](auto t) {
+      using T = decltype(t);
+      max_pool2d_windows(x.data<const T>(), planes, height, width, r.windows, c.windows,
+                         out.data<T>(), index.data<int64_t>());
+    });
+  }
+  return py::make_tuple(out, index);
+}
+
 // x (N, C, H, W) -> (N, C, rows, columns): sums over the windows times their factors.
 Array avg_pool2d_binding(const Array& input, const py::tuple& rows, const py::tuple& columns) {
   const bool single = check_float("avg_pool2d", {&input});
   check_ndim("avg_pool2d", "input", input, 4);
   const Array x = contiguous(input);
-  const AverageWindows r("avg_pool2d", "rows", rows, x.shape(2));
-  const AverageWindows c("avg_pool2d", "columns", columns, x.shape(3));
+  const WindowArrays r("avg_pool2d", "rows", rows, x.shape(2), true);
+  const WindowArrays c("avg_pool2d", "columns", columns, x.shape(3), true);
   Array out = new_array(x.typenum(), {x.shape(0), x.shape(1), r.windows.count, c.windows.count});
   const int64_t planes = x.shape(0) * x.shape(1);
   KernelScope scope(x.size());
@@ -230,7 +265,7 @@ Array avg_pool2d_grad_binding(const Array& gradient, const py::tuple& rows,
   check_ndim(op, "a gradient", gradient, 4);
   int64_t size[2];
   read_pair(op, "the input's size", hw, 0, size);
-  const AverageWindows r(op, "rows", rows, size[0]), c(op, "columns", columns, size[1]);
+  const WindowArrays r(op, "rows", rows, size[0], true), c(op, "columns", columns, size[1], true);
   if (gradient.shape(2) != r.windows.count || gradient.shape(3) != c.windows.count)
     throw py::value_error(std::string(op) + ": a gradient of shape " + shape_string(gradient) +
                           " for " + std::to_string(r.windows.count) + " by " +
@@ -254,6 +289,7 @@ void bind_pool(py::module_& m) {
   m.def("max_pool2d_scatter", &max_pool2d_scatter_binding);
   m.def("max_pool2d_gather", &max_pool2d_gather_binding);
   m.def("max_pool2d_indices", &max_pool2d_indices_binding);
+  m.def("max_pool2d_windows", &max_pool2d_windows_binding);
   m.def("avg_pool2d", &avg_pool2d_binding);
   m.def("avg_pool2d_grad", &avg_pool2d_grad_binding);
 }

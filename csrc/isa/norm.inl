@@ -21,10 +21,13 @@ PAG_INLINE void blocked_sums(int64_t n, double* sums, F f) {
         first[u] += a;
         second[u] += b;
       }
-    for (int u = 0; i < end; i += L, u = (u + 1) & 3) {
+#pragma GCC unroll 4
+    for (int u = 0; u < 4; ++u) {  // unrolled, or the sums would lie in memory
+      if (i >= end) break;
       f(i, end - i < L ? static_cast<int>(end - i) : L, &a, &b);
       first[u] += a;
       second[u] += b;
+      i += L;
     }
     sums[0] += static_cast<double>(vsum<T>((first[0] + first[1]) + (first[2] + first[3])));
     sums[1] += static_cast<double>(vsum<T>((second[0] + second[1]) + (second[2] + second[3])));
@@ -42,7 +45,7 @@ void norm_moments(const T* x, int64_t n, T shift, double* sums) {
 }
 
 template <class T>
-void norm_apply(T* y, const T* x, int64_t n, T mean, T scale, T bias) {
+PAG_INLINE void norm_apply(T* y, const T* x, int64_t n, T mean, T scale, T bias) {
   const Vec<T> m = vset(mean), s = vset(scale), b = vset(bias);
   each_vector<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
     vstore_lanes(y + i, (vload_lanes(x + i, lanes) - m) * s + b, lanes);
@@ -50,7 +53,7 @@ void norm_apply(T* y, const T* x, int64_t n, T mean, T scale, T bias) {
 }
 
 template <class T>
-void norm_grad_sums(const T* g, const T* x, int64_t n, T mean, double* sums) {
+PAG_INLINE void norm_grad_sums(const T* g, const T* x, int64_t n, T mean, double* sums) {
   const Vec<T> m = vset(mean);
   blocked_sums<T>(n, sums,
                   [=](int64_t i, int lanes, Vec<T>* a, Vec<T>* b) __attribute__((always_inline)) {
@@ -60,7 +63,8 @@ void norm_grad_sums(const T* g, const T* x, int64_t n, T mean, double* sums) {
 }
 
 template <class T>
-void norm_grad(T* out, const T* g, const T* x, int64_t n, T mean, T scale, T shift, T slope) {
+PAG_INLINE void norm_grad(T* out, const T* g, const T* x, int64_t n, T mean, T scale, T shift,
+                          T slope) {
   const Vec<T> m = vset(mean), a = vset(scale), b = vset(shift), c = vset(slope);
   each_vector<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
     const Vec<T> d = vload_lanes(x + i, lanes) - m;
@@ -154,6 +158,33 @@ void norm_grad_rows(T* out, const T* g, const T* x, int64_t rows, int64_t n, dou
   else
     norm_grad_each_row<T, false>(out, g, x, rows, n, eps, centred, weight, mean, var, weight_sum,
                                  bias_sum);
+}
+
+template <class T>
+void norm_row_statistics(const T* x, int64_t n, bool centred, T* mean, T* var) {
+  row_statistics(x, n, centred, mean, var);
+}
+
+// ---- runs of a row, each with a weight of its own -----------------------------------------------
+
+template <class T>
+void norm_apply_runs(T* y, const T* x, int64_t runs, int64_t n, T mean, T scale, const T* weight,
+                     const T* bias) {
+  for (int64_t r = 0; r < runs; ++r)
+    norm_apply(y + r * n, x + r * n, n, mean, scale * weight[r], bias ? bias[r] : T{0});
+}
+
+template <class T>
+void norm_grad_sums_runs(const T* g, const T* x, int64_t runs, int64_t n, T mean, double* sums) {
+  for (int64_t r = 0; r < runs; ++r) norm_grad_sums(g + r * n, x + r * n, n, mean, sums + 2 * r);
+}
+
+template <class T>
+void norm_grad_runs(T* out, const T* g, const T* x, int64_t runs, int64_t n, T mean, double scale,
+                    const T* weight, T shift, T slope) {
+  for (int64_t r = 0; r < runs; ++r)
+    norm_grad(out + r * n, g + r * n, x + r * n, n, mean,
+              static_cast<T>(scale * static_cast<double>(weight[r])), shift, slope);
 }
 
 // ---- columns ------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@
 #include "isa/conv.h"
 #include "isa/conv_plane.h"
 #include "isa/gemm.h"
+#include "isa/grid.h"
+#include "isa/place.h"
 #include "isa/winograd.h"
 
 namespace pag {
@@ -96,6 +98,16 @@ struct NormLoops {
                     bool centred, const T* weight, const T* mean, const T* var, T* weight_sum,
                     T* bias_sum);
 
+  // Of one row that stays in a cache.
+  void (*row_statistics)(const T* x, int64_t n, bool centred, T* mean, T* var);
+  // As apply, grad_sums and grad, over runs of n values that lie side by side: scale and bias of
+  // each have its weight, the sums are a pair for each.
+  void (*apply_runs)(T* y, const T* x, int64_t runs, int64_t n, T mean, T scale, const T* weight,
+                     const T* bias);
+  void (*grad_sums_runs)(const T* g, const T* x, int64_t runs, int64_t n, T mean, double* sums);
+  void (*grad_runs)(T* out, const T* g, const T* x, int64_t runs, int64_t n, T mean, double scale,
+                    const T* weight, T shift, T slope);
+
   void (*moments_columns)(const T* x, int64_t n, int64_t stride, int64_t width, const T* shift,
                           double* sums, double* squares);
   void (*apply_columns)(T* y, const T* x, int64_t n, int64_t stride, int64_t width, const T* mean,
@@ -158,7 +170,7 @@ struct PoolShape {
   int64_t kernel[2], stride[2], padding[2], dilation[2];
 };
 
-// How max pooling packs the rows of a plane: see isa/pool.inl.
+// How max pooling packs the rows of a plane: see isa/pool_max.inl.
 struct PoolStreams {
   int64_t rows;     // packed rows that are kept
   int64_t streams;  // of each row
@@ -173,8 +185,24 @@ struct PoolWindows {
   const int64_t* end;
   const double* factor;
   bool pairs;  // window i is [2 i, 2 i + 2), and all factors are the same
-  // Where not 0 (but 1 or 2): window i is what lies inside of [first + i stride, ... + length).
+  // Where not 0 (but 1 or 2): window i is what lies inside of [first + i stride, ... + length), and
+  // first <= 0.
   int64_t stride = 0, first = 0, length = 0;
+};
+
+// Columns of max pooling: the same as vectors take them, the last one again up to whole vectors.
+template <class T>
+struct PoolColumns {
+  int64_t count, longest;
+  const typename Place<T>::type *begin, *length;
+};
+
+// Scratch memory of average pooling.
+template <class T>
+struct AverageRoom {
+  T* row;      // forward: `width` values, where columns have a stride with zeros around them
+  T* factors;  // of the columns
+  T* scaled;   // backward where columns have a stride: `count` values, with zeros around them
 };
 
 // One plane. `mask` is the winner's tap: its row in the window times the kernel's width plus its
@@ -188,20 +216,46 @@ struct PoolLoops {
   // 2 x 2 windows at stride 2 without padding.
   void (*max_2x2)(T* out, uint8_t* mask, const T* x, const PoolShape& shape);
   void (*max_2x2_scatter)(T* out, const T* g, const uint8_t* mask, const PoolShape& shape);
+  // 1 x 2 windows side by side: n of them.
+  void (*max_pairs)(T* out, uint8_t* mask, const T* x, int64_t n);
+  void (*max_pairs_scatter)(T* out, const T* g, const uint8_t* mask, int64_t n);
+  // Windows of a single row at stride 1 or 2 along it. `row`: the row fits in, and -inf stands
+  // around it where windows and vectors reach.
+  void (*max_lines)(T* out, uint8_t* mask, const T* x, const PoolShape& shape, T* row);
+  // Windows of any size, without their factors; index: the winner's place in the plane. `best` and
+  // `places` hold `width` values each, and room for the longest window and two vectors.
+  void (*max_windows)(T* out, int64_t* index, const T* x, int64_t width, const PoolWindows& rows,
+                      const PoolColumns<T>& columns, T* best, typename Place<T>::type* places);
   // Whole planes of n values, each to one.
   void (*average_whole)(T* out, const T* x, int64_t planes, int64_t n, double scale);
   void (*average_whole_grad)(T* out, const T* g, int64_t planes, int64_t n, double scale);
-  // scratch: `width` values; zeros around them where columns have a stride.
   void (*average)(T* out, const T* x, int64_t width, const PoolWindows& rows,
-                  const PoolWindows& columns, T* scratch);
+                  const PoolWindows& columns, const AverageRoom<T>& room);
   void (*average_grad)(T* out, const T* g, int64_t height, int64_t width, const PoolWindows& rows,
-                       const PoolWindows& columns, T* scratch);
+                       const PoolWindows& columns, const AverageRoom<T>& room);
 };
 
 template <class T>
 struct MoveLoops {
   // out (m, n) = the transpose of x (n, m); rows lie out_row and x_row elements apart.
   void (*transpose)(T* out, int64_t out_row, const T* x, int64_t x_row, int64_t m, int64_t n);
+};
+
+// One dimension of a resampling: see kernels/resample.h.
+template <class T>
+struct ResampleAxis {
+  int64_t count, taps;
+  int64_t padded;                        // count in whole vectors
+  const typename Place<T>::type* begin;  // (padded,)
+  const T* weight;                       // (taps, padded)
+};
+
+template <class T>
+struct ResampleLoops {
+  // A row along its columns; vectors read up to taps + 2 vectors beyond its end.
+  void (*columns)(T* out, const T* row, const ResampleAxis<T>& axis);
+  // out = the sum of n rows times their weights.
+  void (*rows)(T* out, const T* const* rows, const T* weights, int64_t n, int64_t width);
 };
 
 // For benchmarks: what the arithmetic units do at most.
@@ -241,6 +295,8 @@ struct Table {
   FloatLoops<ConvLoops> conv;
   FloatLoops<ConvPlaneLoops> conv_plane;
   FloatLoops<MoveLoops> move;
+  FloatLoops<ResampleLoops> resample;
+  FloatLoops<GridLoops> grid;
   FloatLoops<LimitLoops> limits;
   WinogradLoops winograd;
 };

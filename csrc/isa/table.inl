@@ -6,11 +6,14 @@
 #include "isa/conv_plane.inl"
 #include "isa/elementwise.inl"
 #include "isa/gemm.inl"
+#include "isa/grid.inl"
 #include "isa/limits.inl"
 #include "isa/norm.inl"
 #include "isa/optim.inl"
-#include "isa/pool.inl"
+#include "isa/pool_average.inl"
+#include "isa/pool_max.inl"
 #include "isa/reduce.inl"
+#include "isa/resample.inl"
 #include "isa/softmax.inl"
 #include "isa/winograd.inl"
 
@@ -60,10 +63,11 @@ const Table PAG_TABLE = {
   {exp_sum_rows<T>, exp_sum_columns<T>, scaled_exp_rows<T>, scaled_exp_columns<T>}
     {CROSS_ENTROPY(float), CROSS_ENTROPY(double)},
 #undef CROSS_ENTROPY
-#define POOL(T)                                                                   \
-  {max_pool_plane<T, uint8_t>, max_pool_plane<T, int32_t>, max_pool_2x2<T>,       \
-   max_pool_2x2_scatter<T>,    average_whole<T>,           average_whole_grad<T>, \
-   average_plane<T>,           average_plane_grad<T>}
+#define POOL(T)                                                                       \
+  {max_pool_plane<T, uint8_t>, max_pool_plane<T, int32_t>, max_pool_2x2<T>,           \
+   max_pool_2x2_scatter<T>,    max_pool_pairs<T>,          max_pool_pairs_scatter<T>, \
+   max_pool_lines<T>,          max_pool_windows<T>,        average_whole<T>,          \
+   average_whole_grad<T>,      average_plane<T>,           average_plane_grad<T>}
     {POOL(float), POOL(double)},
 #undef POOL
 #define NORM(T)               \
@@ -73,6 +77,10 @@ const Table PAG_TABLE = {
    norm_grad<T>,              \
    norm_rows<T>,              \
    norm_grad_rows<T>,         \
+   norm_row_statistics<T>,    \
+   norm_apply_runs<T>,        \
+   norm_grad_sums_runs<T>,    \
+   norm_grad_runs<T>,         \
    norm_moments_columns<T>,   \
    norm_apply_columns<T>,     \
    norm_grad_sums_columns<T>, \
@@ -85,6 +93,13 @@ const Table PAG_TABLE = {
     {PAG_CONV_LOOPS(float), PAG_CONV_LOOPS(double)},
     {PAG_CONV_PLANE_LOOPS(float), PAG_CONV_PLANE_LOOPS(double)},
     {{transpose<float>}, {transpose<double>}},
+    {{resample_columns<float>, resample_rows<float>},
+     {resample_columns<double>, resample_rows<double>}},
+#define GRID(T)                                                                \
+  {grid_weights<T>,   grid_read_line<T>, grid_read_block<T>, grid_add_line<T>, \
+   grid_add_block<T>, grid_dot_line<T>,  grid_dot_block<T>}
+    {GRID(float), GRID(double)},
+#undef GRID
     {{fma_loop<float>, 2 * kFmaChains * kLanes<float>},
      {fma_loop<double>, 2 * kFmaChains * kLanes<double>}},
     PAG_WINOGRAD_LOOPS,

@@ -61,6 +61,11 @@ PAG_INLINE bool vany(M mask) {
 #endif
 }
 
+template <class T>
+PAG_INLINE void fill(T* p, int64_t begin, int64_t end, T value) {
+  for (int64_t i = begin; i < end; ++i) p[i] = value;
+}
+
 // f(i, lanes) for every vector of n elements of T.
 template <class T, class F>
 PAG_INLINE void each_vector(int64_t n, F f) {

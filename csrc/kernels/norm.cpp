@@ -18,6 +18,8 @@
 namespace pag {
 namespace {
 
+constexpr int64_t kCached = 1 << 14;  // bytes of a row that a second pass finds in the L1 cache
+
 // Rows of a chunk: enough work for a thread, and few enough chunks that their sums are cheap to
 // add.
 int64_t rows_of_chunk(int64_t rows, int64_t values) {
@@ -52,11 +54,13 @@ bool normalize_groups(const NormShape& s, double eps, const T* x, const T* weigh
                    bias ? bias + channel : nullptr, mean + row, var + row);
         continue;
       }
-      statistics({1, n, n}, s.centred, from, &mean[row], &var[row]);
-      const T scale = static_cast<T>(inverse_deviation(var[row], eps));
-      for (int64_t c = 0; c < runs; ++c)
-        loops.apply(to + c * s.inner, from + c * s.inner, s.inner, mean[row],
-                    scale * weight[channel + c], bias ? bias[channel + c] : T{0});
+      if (n * static_cast<int64_t>(sizeof(T)) <= kCached)
+        loops.row_statistics(from, n, s.centred, &mean[row], &var[row]);
+      else
+        statistics({1, n, n}, s.centred, from, &mean[row], &var[row]);
+      loops.apply_runs(to, from, runs, s.inner, mean[row],
+                       static_cast<T>(inverse_deviation(var[row], eps)), weight + channel,
+                       bias ? bias + channel : nullptr);
     }
   });
   return true;
@@ -131,27 +135,23 @@ bool grad_of_runs(const NormShape& s, double eps, const T* g, const T* x, const 
       const T* w = weight + row % s.groups * runs;
       double* part = parts.get() + row * runs * 2;
       double sums[2] = {0, 0};
+      loops.grad_sums_runs(from_g, from_x, runs, s.inner, mean[row], part);
       for (int64_t c = 0; c < runs; ++c, part += 2) {
-        loops.grad_sums(from_g + c * s.inner, from_x + c * s.inner, s.inner, mean[row], part);
         sums[0] += static_cast<double>(w[c]) * part[0];
         sums[1] += static_cast<double>(w[c]) * part[1];
         part[1] *= r;
       }
       const T shift = static_cast<T>(s.centred ? r * sums[0] / static_cast<double>(n) : 0),
               slope = static_cast<T>(r * r * r * sums[1] / static_cast<double>(n));
-      for (int64_t c = 0; c < runs; ++c)
-        loops.grad(out + row * n + c * s.inner, from_g + c * s.inner, from_x + c * s.inner, s.inner,
-                   mean[row], static_cast<T>(r * static_cast<double>(w[c])), shift, slope);
+      loops.grad_runs(out + row * n, from_g, from_x, runs, s.inner, mean[row], r, w, shift, slope);
     }
   });
+  double* const total = parts.get();
+  for (int64_t o = 1; o < s.outer; ++o)
+    for (int64_t i = 0; i < 2 * s.channels; ++i) total[i] += total[o * 2 * s.channels + i];
   for (int64_t c = 0; c < s.channels; ++c) {
-    double w = 0, b = 0;
-    for (int64_t o = 0; o < s.outer; ++o) {
-      b += parts[static_cast<size_t>((o * s.channels + c) * 2)];
-      w += parts[static_cast<size_t>((o * s.channels + c) * 2 + 1)];
-    }
-    weight_sum[c] = static_cast<T>(w);
-    bias_sum[c] = static_cast<T>(b);
+    bias_sum[c] = s.outer ? static_cast<T>(total[2 * c]) : T{0};
+    weight_sum[c] = s.outer ? static_cast<T>(total[2 * c + 1]) : T{0};
   }
   return true;
 }

@@ -32,6 +32,14 @@ void max_pool2d_gather(const T* x, const Mask* mask, int64_t planes, const PoolS
 template <class Mask>
 void max_pool2d_indices(const Mask* mask, int64_t planes, const PoolShape& shape, int64_t* out);
 
+// Largest values of separable windows, which lie inside the plane and have no factors, and their
+// places in the plane; of equal values and of NaNs as above. Planes have less than 2^31 values.
+// Throws std::bad_alloc.
+template <class T>
+void max_pool2d_windows(const T* x, int64_t planes, int64_t height, int64_t width,
+                        const PoolWindows& rows, const PoolWindows& columns, T* out,
+                        int64_t* index);
+
 // Sums over separable windows times the factors of row and column. Throws std::bad_alloc.
 template <class T>
 void avg_pool2d(const T* x, int64_t planes, int64_t height, int64_t width, const PoolWindows& rows,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from pyautograd.ops import elementwise as ew
-from pyautograd.ops.functions import floor
-from pyautograd.ops.functions import round as nearest
-from pyautograd.ops.index import index_select
+from pyautograd import _C
+from pyautograd.op import primitive
 from pyautograd.ops.matmul import matmul
-from pyautograd.ops.shape import contiguous, permute, reshape, transpose, unsqueeze
+from pyautograd.ops.shape import reshape, transpose
 from pyautograd.tensor import Tensor, wrap
 
 __all__ = ["affine_grid", "grid_sample"]
@@ -47,89 +45,100 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     return reshape(grid, (size[0], *sizes, dims))
 
 
-def _place(x: Tensor, n: int, corners: bool) -> Tensor:
-    """Coordinates from -1 to 1 as numbers of elements."""
-    if corners:
-        return ew.mul(ew.add(x, 1.0), (n - 1) / 2.0)
-    return ew.sub(ew.mul(ew.add(x, 1.0), n / 2.0), 0.5)
+# How images are read: mode, padding, corners; and the orders of the derivative that is meant, along
+# x, y and z: (0, 0) for the values themselves.
+How = tuple[str, str, bool, tuple[int, ...]]
 
 
-def _reflected(x: Tensor, n: int, corners: bool) -> Tensor:
-    """Folded back at the borders, as often as it takes."""
-    low, span = (0.0, float(n - 1)) if corners else (-0.5, float(n))
-    if span == 0.0:
-        return ew.mul(x, 0.0)
-    away = ew.abs(ew.sub(x, low))
-    turns = floor(ew.div(away.detach(), span))
-    rest = ew.sub(away, ew.mul(turns, span))
-    even = ew.eq(ew.sub(turns, ew.mul(floor(ew.mul(turns, 0.5)), 2.0)), 0.0)
-    return ew.add(ew.where(even, rest, ew.sub(span, rest)), low)
+def _slopes(how: tuple[Any, ...]) -> list[How]:
+    """The next derivatives, along each dimension."""
+    *rest, orders = how
+    return [
+        (*rest, tuple([n + (i == d) for i, n in enumerate(orders)]))  # type: ignore[misc]
+        for d in range(len(orders))
+    ]
 
 
-def _within(x: Tensor, n: int, padding: str, corners: bool) -> Tensor:
-    """Places as `padding` has them; zeros leave them as they are."""
-    if padding == "zeros":
-        return x
-    if padding == "reflection":
-        x = _reflected(x, n, corners)
-    return ew.clamp(x, 0.0, float(n - 1))
+def _sample_rule(K: Any, g: Any, saved: Any, needs: Any, *how: Any) -> Any:
+    x, grid = saved
+    return (
+        needs[0] and K.grid_sample_input_grad(g, grid, tuple(x.shape[2:]), *how),
+        needs[1] and K.grid_sample_grid_grad(g, x, grid, *how),
+    )
 
 
-class _Images(NamedTuple):
-    """Images (N, C, ...) as rows of channels, one for each element of each image."""
-
-    rows: Tensor  # (N * elements, C)
-    sizes: tuple[int, ...]
-    starts: Any  # of the images, in the units of the first dimension: (N, 1)
-
-
-def _images(input: Tensor) -> _Images:
-    n, c, *sizes = input.shape
-    last = permute(input, (0, *range(2, input.ndim), 1))
-    starts = wrap((np.arange(n) * sizes[0]).reshape(n, 1))
-    return _Images(reshape(contiguous(last), (-1, c)), tuple(sizes), starts)
+def _input_grad_rule(K: Any, u: Any, saved: Any, needs: Any, sizes: Any, *how: Any) -> Any:
+    g, grid = saved
+    return (
+        needs[0] and K.grid_sample(u, grid, *how),
+        needs[1] and K.grid_sample_grid_grad(g, u, grid, *how),
+    )
 
 
-def _read(images: _Images, places: Sequence[Tensor], zeros: bool) -> Tensor:
-    """The images at whole places (N, P) a dimension: (N, P, C)."""
-    at: Any = None
-    inside: Any = None
-    for x, size in zip(places, images.sizes, strict=True):
-        x = x.detach()
-        # What is far away or NaN goes to the border: it must be a number before it is an index.
-        bounded = ew.where(ew.ge(x, 0.0), ew.clamp(x, 0.0, float(size - 1)), 0.0).to(np.int64)
-        at = ew.add(images.starts if at is None else ew.mul(at, size), bounded)
-        here = ew.mul(ew.ge(x, 0.0).to(x.dtype), ew.le(x, float(size - 1)).to(x.dtype))
-        inside = here if inside is None else ew.mul(inside, here)
-    values = index_select(images.rows, 0, reshape(at, (-1,)))
-    values = reshape(values, (*at.shape, values.shape[1]))
-    return ew.where(ew.ne(unsqueeze(inside, 2), 0.0), values, 0.0) if zeros else values
+def _grid_grad_rule(K: Any, u: Any, saved: Any, needs: Any, *how: Any) -> Any:
+    """Along each dimension it is the sum over channels of g times the next derivative."""
+    g, x, grid = saved
+    totals: list[Any] = [None, None, None]
+    for d, slope in enumerate(_slopes(how)):
+        v = K.slice(u, (..., d))
+        by_channel = K.reshape(v, (v.shape[0], 1, *v.shape[1:]))
+        terms = (
+            needs[0] and K.mul(K.grid_sample(x, grid, *slope), by_channel),
+            needs[1]
+            and K.grid_sample_input_grad(K.mul(g, by_channel), grid, tuple(x.shape[2:]), *slope),
+            needs[2]
+            and K.mul(K.grid_sample_grid_grad(g, x, grid, *slope), K.reshape(v, (*v.shape, 1))),
+        )
+        totals = [b if a is None else K.add(a, b) for a, b in zip(totals, terms, strict=True)]
+    return totals
 
 
-def _cubic_weights(t: Tensor) -> list[Tensor]:
-    """Of the four elements around a place t in [0, 1) after the second. Keys, 1981, a = -0.75."""
-    a = -0.75
-
-    def far(u: Tensor) -> Tensor:
-        return ew.sub(ew.mul(ew.mul(ew.add(ew.mul(ew.sub(u, 5.0), u), 8.0), u), a), 4.0 * a)
-
-    def near(u: Tensor) -> Tensor:
-        inner = ew.sub(ew.mul(u, a + 2.0), a + 3.0)
-        return ew.add(ew.mul(ew.mul(inner, u), u), 1.0)
-
-    return [far(ew.add(t, 1.0)), near(t), near(ew.sub(1.0, t)), far(ew.sub(2.0, t))]
+def _flops(inputs: Any, attrs: Any, outputs: Any) -> int:
+    """A multiplication and an addition for each tap of each place, by channel."""
+    grid = inputs[-1]
+    dims, mode = grid.shape[-1], attrs[-4]
+    taps = {"nearest": 1, "bilinear": 2, "bicubic": 4}[mode] ** dims
+    return 2 * taps * inputs[0].shape[1] * grid.size // max(dims, 1)
 
 
-def _taps(x: Tensor, mode: str) -> list[tuple[Tensor, Tensor | None]]:
-    """Whole places around x and their weights (None for 1)."""
-    if mode == "nearest":
-        return [(nearest(x), None)]
-    first = floor(x.detach())
-    share = ew.sub(x, first)
-    if mode == "bilinear":
-        return [(first, ew.sub(1.0, share)), (ew.add(first, 1.0), share)]
-    weights = _cubic_weights(share)
-    return [(ew.add(first, float(k)), w) for k, w in zip((-1, 0, 1, 2), weights, strict=True)]
+# grid_sample(x (N, C, ...), grid (N, ..., dims), *how) -> (N, C, ...) in the grid's sizes. With its
+# gradients by x and by the grid, both for g, it is closed: the next derivatives are read, too.
+_sample = primitive(
+    "grid_sample",
+    "window",
+    _C.grid_sample,
+    _sample_rule,
+    lambda x, grid, *how: ((*x.shape[:2], *grid.shape[1:-1]), x.dtype),
+    saves=(0, 1),
+    inputs=2,
+    fresh=True,
+    linear=(0,),
+    flops=_flops,
+)
+primitive(
+    "grid_sample_input_grad",
+    "window",
+    _C.grid_sample_input_grad,
+    _input_grad_rule,
+    lambda g, grid, sizes, *how: ((*g.shape[:2], *sizes), g.dtype),
+    saves=(0, 1),
+    inputs=2,
+    fresh=True,
+    linear=(0,),
+    flops=_flops,
+)
+primitive(
+    "grid_sample_grid_grad",
+    "window",
+    _C.grid_sample_grid_grad,
+    _grid_grad_rule,
+    lambda g, x, grid, *how: (grid.shape, grid.dtype),
+    saves=(0, 1, 2),
+    inputs=3,
+    fresh=True,
+    linear=(0, 1),
+    flops=_flops,
+)
 
 
 def grid_sample(
@@ -171,31 +180,4 @@ def grid_sample(
         raise TypeError(f"{op}: expected floats of one dtype, got {input.dtype} and {grid.dtype}")
     if not all(input.shape[2:]):
         raise ValueError(f"{op}: nothing to read in input of shape {input.shape}")
-    corners = bool(align_corners)
-    where = reshape(grid, (len(grid), -1, dims))
-    taps = []
-    for i, n in enumerate(input.shape[2:]):
-        x = _place(where[:, :, dims - 1 - i], n, corners)
-        # Bicubic weights come from the place itself; each of its elements is then padded.
-        x = x if mode == "bicubic" else _within(x, n, padding_mode, corners)
-        taps.append([
-            (_within(p, n, padding_mode, corners) if mode == "bicubic" else p, w)
-            for p, w in _taps(x, mode)
-        ])  # fmt: skip
-    out = _weighted(_images(input), taps, (), None, padding_mode == "zeros")  # (N, P, C)
-    return reshape(contiguous(transpose(out, 1, 2)), (*input.shape[:2], *grid.shape[1:-1]))
-
-
-def _weighted(
-    images: _Images, taps: list[Any], places: tuple[Tensor, ...], weight: Any, zeros: bool
-) -> Tensor:
-    """The sum over all combinations of the remaining dimensions' taps."""
-    if len(places) == len(taps):
-        values = _read(images, places, zeros)
-        return values if weight is None else ew.mul(values, unsqueeze(weight, 2))
-    total: Any = None
-    for place, share in taps[len(places)]:
-        factor = share if weight is None else ew.mul(weight, share)
-        part = _weighted(images, taps, (*places, place), factor, zeros)
-        total = part if total is None else ew.add(total, part)
-    return total
+    return _sample(input, grid, mode, padding_mode, bool(align_corners), (0,) * dims)

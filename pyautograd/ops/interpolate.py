@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from operator import index as whole
+from typing import Any
 
-import numpy as np
-
-from pyautograd.ops import elementwise as ew
-from pyautograd.ops.index import index_select
 from pyautograd.ops.pool import adaptive_avg_pool2d
 from pyautograd.ops.pool_nd import adaptive_avg_pool1d, adaptive_avg_pool3d
+from pyautograd.ops.resample import Axis, resample2d, table
 from pyautograd.ops.shape import contiguous, permute, reshape
-from pyautograd.tensor import Tensor, wrap
+from pyautograd.tensor import Tensor
 
 __all__ = [
     "channel_shuffle",
@@ -27,93 +25,12 @@ _DIMS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}  # of the mod
 _MODES = ("nearest", "nearest-exact", "area", *_DIMS)
 
 
-class _Axis(NamedTuple):
-    """One dimension: its sizes, and the distance of neighbouring outputs, in inputs."""
-
-    size: int
-    outputs: int
-    step: float
-    corners: bool
-
-    def centres(self) -> Any:
-        """Where the outputs lie among the inputs 0, 1, ..., size - 1."""
-        at = np.arange(self.outputs)
-        return at * self.step if self.corners else (at + 0.5) * self.step - 0.5
-
-
-# ---- nearest -------------------------------------------------------------------------------------
-
-
-def _nearest(x: Tensor, d: int, axis: _Axis, exact: bool) -> Tensor:
-    size, count = axis.size, axis.outputs
-    times = count // size
-    if count == times * size and axis.step == 1 / times:
-        return index_select(x, d, wrap(np.arange(count) // times))
-    # In float32, as PyTorch counts.
-    at = (np.arange(count, dtype=np.float32) + np.float32(0.5 * exact)) * np.float32(axis.step)
-    return index_select(x, d, wrap(np.minimum(at.astype(np.int64), size - 1)))
-
-
-# ---- weighted sums -------------------------------------------------------------------------------
-
-
-def _cubic(t: Any, a: float) -> Any:
-    """The weight at distance t >= 0. Keys, 1981."""
-    near = ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0
-    far = ((t - 5.0) * t + 8.0) * t * a - 4.0 * a
-    return np.where(t <= 1.0, near, np.where(t < 2.0, far, 0.0))
-
-
-def _taps(axis: _Axis, cubic: bool) -> list[tuple[Any, Any]]:
-    """Pairs of an input's number for each output, and its weight."""
-    centre = axis.centres()
-    if not cubic:
-        centre = np.maximum(centre, 0.0)
-    first = np.floor(centre).astype(np.int64)
-    share = centre - first
-    if not cubic:
-        first = np.minimum(first, axis.size - 1)
-        share = np.clip(centre - first, 0.0, 1.0)
-        return [(first, 1.0 - share), (np.minimum(first + 1, axis.size - 1), share)]
-    return [
-        (np.clip(first + k, 0, axis.size - 1), _cubic(np.abs(share - k), -0.75))
-        for k in (-1, 0, 1, 2)
-    ]
-
-
-def _smooth_taps(axis: _Axis, cubic: bool) -> list[tuple[Any, Any]]:
-    """As `_taps`; where outputs are fewer, the weights reach as far as outputs lie apart."""
-    wide = max(axis.step, 1.0)
-    reach = (2.0 if cubic else 1.0) * wide
-    centre = (np.arange(axis.outputs) + 0.5) * axis.step
-    first = np.maximum((centre - reach + 0.5).astype(np.int64), 0)
-    end = np.minimum((centre + reach + 0.5).astype(np.int64), axis.size)
-    at = first[:, None] + np.arange(int((end - first).max(initial=1)))  # (count, taps)
-    distance = np.abs(at - centre[:, None] + 0.5) / wide
-    weights = _cubic(distance, -0.5) if cubic else np.maximum(1.0 - distance, 0.0)
-    weights = np.where(at < end[:, None], weights, 0.0)
-    weights /= weights.sum(1, keepdims=True)
-    at = np.minimum(at, axis.size - 1)
-    return [(at[:, k], weights[:, k]) for k in range(at.shape[1])]
-
-
-def _weighted(x: Tensor, d: int, taps: list[tuple[Any, Any]]) -> Tensor:
-    """The sum of the taps along dimension d."""
-    shape = (-1, *(1,) * (x.ndim - 1 - d))
-    total: Any = None
-    for at, weight in taps:
-        factor = wrap(weight.astype(x.dtype).reshape(shape))
-        term = ew.mul(index_select(x, d, wrap(at)), factor)
-        total = term if total is None else ew.add(total, term)
-    return total
-
-
 # ---- interpolate ---------------------------------------------------------------------------------
 
 
 def _axes(
     input: Tensor, size: Any, scale_factor: Any, recompute: bool | None, corners: bool
-) -> list[_Axis]:
+) -> list[Axis]:
     sizes = input.shape[2:]
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: expected either size or scale_factor")
@@ -138,7 +55,7 @@ def _axes(
         step = n / count if scale_factor is None or recompute else 1.0 / float(f)
         if corners:
             step = (n - 1) / (count - 1) if count > 1 else 0.0
-        axes.append(_Axis(n, count, step, corners))
+        axes.append(Axis(whole(n), count, float(step), corners))
     return axes
 
 
@@ -187,14 +104,17 @@ def interpolate(
     if mode == "area":
         pool = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[dims - 1]
         return pool(input, [axis.outputs for axis in axes])
-    out = input
-    for d, axis in reversed(list(enumerate(axes, start=2))):  # the cheapest dimension last
-        if mode in _DIMS:
-            cubic = mode == "bicubic"
-            out = _weighted(out, d, (_smooth_taps if antialias else _taps)(axis, cubic))
-        else:
-            out = _nearest(out, d, axis, mode == "nearest-exact")
-    return out
+    tables = [table(axis, mode, antialias) for axis in axes]
+    if dims == 2:
+        return resample2d(input, *tables)
+    if dims == 1:
+        out = resample2d(reshape(input, (1, *input.shape)), (), *tables)
+        return reshape(out, out.shape[1:])
+    n, c, d, *hw = input.shape
+    planes = resample2d(reshape(input, (n, c * d, *hw)), *tables[1:])
+    hw = planes.shape[2:]
+    out = resample2d(reshape(planes, (n, c, d, math.prod(hw))), tables[0], ())
+    return reshape(out, (n, c, out.shape[2], *hw))
 
 
 def upsample(

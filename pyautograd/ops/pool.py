@@ -1,10 +1,13 @@
-"""Pooling. Max pooling scatters and gathers by a saved mask; average pooling has windows of any
-size, so that the adaptive one is the same op.
+"""Pooling. Max pooling scatters and gathers by a saved mask, or where its windows differ in size by
+the winners' places; average pooling has windows of any size, so that the adaptive one is the same
+op.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from operator import index as whole
 from typing import Any
 
 import numpy as np
@@ -117,6 +120,45 @@ _indices = primitive(
 )
 
 
+Places = tuple[Any, Any]  # begin and end of the windows along one dimension (int64)
+
+
+def _add_at(K: Any, g: Any, index: Any, shape: Any) -> Any:
+    """g added at its places in planes of zeros."""
+    flat = [K.reshape(y, (*shape[:2], y.shape[2] * y.shape[3])) for y in (g, index)]
+    return K.reshape(K.scatter_add(*flat, 2, (*shape[:2], shape[2] * shape[3])), shape)
+
+
+# max_pool2d_windows(x, rows, columns) -> (out, the winners' positions in the plane)
+_max_windows = primitive(
+    "max_pool2d_windows",
+    "window",
+    _C.max_pool2d_windows,
+    lambda K, g, saved, needs, rows, columns: (_add_at(K, g, *saved),),
+    lambda x, rows, columns: ((*x.shape[:2], len(rows[0]), len(columns[0])), x.dtype),
+    saves=(OUT - 1, SHAPE),
+    fresh=True,
+)
+
+
+def max_planes(
+    x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, places: bool
+) -> tuple[Tensor, Any]:
+    """Max pooling of images by checked pairs; with the winners' positions, or None."""
+    geometry = kernel, stride, padding, dilation
+    out, mask = _max_pool2d(x, *geometry, ceil)
+    return out, _indices(mask, tuple(x.shape[2:]), *geometry) if places else None
+
+
+def adaptive_max_planes(x: Tensor, counts: Sequence[int], places: bool) -> tuple[Tensor, Any]:
+    """Max pooling of images to an output of that size, with the winners' positions, or None."""
+    if all(n == 2 * count for n, count in zip(x.shape[2:], counts, strict=True)):
+        return max_planes(x, (2, 2), (2, 2), (0, 0), (1, 1), False, places)
+    rows, columns = map(adaptive_windows, x.shape[2:], counts)
+    out, where = _max_windows(x, rows[:2], columns[:2])
+    return out, where
+
+
 def max_pool2d(
     input: Tensor,
     kernel_size: Pair,
@@ -138,14 +180,12 @@ def max_pool2d(
               [13., 15.]]]])
     """
     x = _images("max_pool2d", input)
-    kernel, steps, border = pool_geometry("max_pool2d", 2, kernel_size, stride, padding)
-    geometry = kernel, steps, border, pair("max_pool2d", "dilation", dilation)
-    out, mask = _max_pool2d(x, *geometry, bool(ceil_mode))
-    shape = out.shape[4 - input.ndim :]
-    out = out if input.ndim == 4 else reshape(out, shape)
-    if not return_indices:
-        return out
-    return out, reshape(_indices(mask, (x.shape[2], x.shape[3]), *geometry), shape)
+    geometry = pool_geometry("max_pool2d", 2, kernel_size, stride, padding)
+    spread = pair("max_pool2d", "dilation", dilation)
+    out, where = max_planes(x, *geometry, spread, bool(ceil_mode), return_indices)
+    if input.ndim == 3:
+        out, where = [y if y is None else reshape(y, y.shape[1:]) for y in (out, where)]
+    return (out, where) if return_indices else out
 
 
 # ---- average -------------------------------------------------------------------------------------
@@ -195,17 +235,36 @@ def average_windows(
     """The windows along each dimension, whose factors multiply to one over the divisor."""
     if divisor_override is not None and divisor_override == 0:
         raise ValueError(f"{op}: divisor_override must not be 0")
-    windows = []
-    for i, (size, count) in enumerate(zip(sizes, counts, strict=True)):
-        kernel, step, border = (g[i] for g in geometry)
-        first = np.arange(count) * step - border
-        last = np.minimum(first + kernel, size + border)
-        begin, end = np.maximum(first, 0), np.minimum(last, size)
-        if divisor_override is not None:
-            factor = np.full(count, 1.0 / divisor_override if i == 0 else 1.0)
-        else:
-            factor = 1.0 / (last - first if count_include_pad else np.maximum(end - begin, 1))
-        windows.append((begin.astype(np.int64), end.astype(np.int64), factor))
+    return [
+        _average_windows(
+            *(whole(n) for n in (size, count, *each)),
+            bool(count_include_pad),
+            None if divisor_override is None else (divisor_override if i == 0 else 1),
+        )
+        for i, (size, count, *each) in enumerate(zip(sizes, counts, *geometry, strict=True))
+    ]
+
+
+@lru_cache(maxsize=256)
+def _average_windows(
+    size: int, count: int, kernel: int, step: int, border: int, with_border: bool, divisor: Any
+) -> Windows:
+    """The windows along one dimension."""
+    first = np.arange(count) * step - border
+    last = np.minimum(first + kernel, size + border)
+    begin, end = np.maximum(first, 0), np.minimum(last, size)
+    if divisor is not None:
+        factor = np.full(count, 1.0 / divisor)
+    else:
+        factor = 1.0 / (last - first if with_border else np.maximum(end - begin, 1))
+    return _fixed(begin, end, factor)
+
+
+def _fixed(begin: Any, end: Any, factor: Any) -> Windows:
+    """As arrays that nobody changes: they are shared by all calls."""
+    windows = begin.astype(np.int64), end.astype(np.int64), factor
+    for array in windows:
+        array.flags.writeable = False
     return windows
 
 
@@ -224,17 +283,21 @@ def adaptive_sizes(op: str, output_size: Any, sizes: Sequence[int]) -> list[int]
     return [size if n is None else n for n, size in zip(asked, sizes, strict=True)]
 
 
-def adaptive_windows(size: int, count: int) -> tuple[Any, Any]:
-    """Begin and end of each window: floor(i size / count) to ceil((i + 1) size / count)."""
+def adaptive_windows(size: int, count: int) -> Windows:
+    """Window i from floor(i size / count) to ceil((i + 1) size / count), and the means' factors."""
+    return _adaptive_windows(whole(size), whole(count))
+
+
+@lru_cache(maxsize=256)
+def _adaptive_windows(size: int, count: int) -> Windows:
     at = np.arange(count)
     begin, end = at * size // max(count, 1), -(-(at + 1) * size // max(count, 1))
-    return begin.astype(np.int64), end.astype(np.int64)
+    return _fixed(begin, end, 1.0 / (end - begin))
 
 
 def adaptive_average_windows(op: str, output_size: Any, sizes: Sequence[int]) -> list[Windows]:
-    """The windows along each dimension, with the means' factors."""
-    ends = map(adaptive_windows, sizes, adaptive_sizes(op, output_size, sizes))
-    return [(begin, end, 1.0 / (end - begin)) for begin, end in ends]
+    """The windows along each dimension."""
+    return list(map(adaptive_windows, sizes, adaptive_sizes(op, output_size, sizes)))
 
 
 def _run(input: Tensor, x: Tensor, rows: Windows, columns: Windows) -> Tensor:

@@ -15,19 +15,19 @@ import numpy as np
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.conv import Pair, per_dim
 from pyautograd.ops.conv_nd import LETTERS, as_image
-from pyautograd.ops.index import gather, index_select
+from pyautograd.ops.index import gather
 from pyautograd.ops.pool import (
     adaptive_average_windows,
+    adaptive_max_planes,
     adaptive_sizes,
-    adaptive_windows,
     average,
     average_windows,
     avg_pool2d,
+    max_planes,
     max_pool2d,
     pool_counts,
     pool_geometry,
 )
-from pyautograd.ops.reduce import max
 from pyautograd.ops.shape import reshape
 from pyautograd.tensor import Tensor, wrap
 
@@ -100,11 +100,11 @@ def _max(
 
 
 def _fixed(kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> _PlanePool:
-    def pool(x: Tensor, places: bool) -> tuple[Tensor, Any]:
-        best = max_pool2d(x, kernel, stride, padding, dilation, ceil, places)
-        return best if places else (best, None)
+    return lambda x, places: max_planes(x, kernel, stride, padding, dilation, bool(ceil), places)
 
-    return pool
+
+def _adaptive(rows: int, columns: int) -> _PlanePool:
+    return lambda x, places: adaptive_max_planes(x, (rows, columns), places)
 
 
 def max_pool1d(
@@ -151,42 +151,6 @@ def max_pool3d(
     planes = _fixed(kernel[1:], steps[1:], border[1:], spread[1:], ceil_mode)
     depths = _fixed((kernel[0], 1), (steps[0], 1), (border[0], 0), (spread[0], 1), ceil_mode)
     return _max(op, input, 3, planes, depths, return_indices)
-
-
-def _adaptive(rows: int, columns: int) -> _PlanePool:
-    """Pools to an output of that size.
-
-    Where the sizes do not divide, windows differ in size and overlap: rows and columns are copied
-    so that windows lie side by side, the smaller ones filled up with their last row or column.
-    """
-
-    def whole(x: Tensor) -> tuple[Tensor, Any]:
-        n, c, h, w = x.shape
-        best, where = max(reshape(x, (n, c, h * w)), 2)
-        return reshape(best, (n, c, 1, 1)), reshape(where, (n, c, 1, 1))
-
-    def pool(x: Tensor, places: bool) -> tuple[Tensor, Any]:
-        if rows == columns == 1:
-            return whole(x)
-        sizes, counts, kernel, taken = x.shape[2:], (rows, columns), [], []
-        for i, (size, count) in enumerate(zip(sizes, counts, strict=True)):
-            begin, end = adaptive_windows(size, count)
-            most = int((end - begin).max(initial=1))
-            kernel.append(most)
-            at = np.minimum(begin[:, None] + np.arange(most), end[:, None] - 1).reshape(-1)
-            taken.append(at)
-            if most * count != size:
-                x = index_select(x, 2 + i, wrap(at))
-        if not rows or not columns:
-            return x, wrap(np.zeros(x.shape, np.int64))
-        if not places:
-            return max_pool2d(x, kernel), None
-        best, where = max_pool2d(x, kernel, return_indices=True)
-        if tuple(x.shape[2:]) != tuple(sizes):
-            where = wrap((taken[0][:, None] * sizes[1] + taken[1]).reshape(-1))[where]
-        return best, where
-
-    return pool
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:

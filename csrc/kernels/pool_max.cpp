@@ -1,22 +1,16 @@
 // Bound by memory: 4 bytes read for each input, 5 written for each output (value and mask), and one
-// comparison a tap. Of a plain copy's speed, 2 x 2 windows reach 60-80%, averages 100%; 3 x 3
-// windows are bound by their nine comparisons and reach 10-45% (benchmarks/kernels.py).
+// comparison a tap. Of a plain copy's speed, 2 x 2 windows reach 60-80%; 3 x 3 windows are bound by
+// their nine comparisons and reach 10-45% (benchmarks/kernels.py).
 #include "kernels/pool.h"
 
-#include <algorithm>
-#include <atomic>
-#include <new>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
-#include "kernels/denormals.h"
-#include "kernels/parallel.h"
-#include "kernels/scratch.h"
+#include "kernels/pool_planes.h"
 
 namespace pag {
 namespace {
-
-constexpr int64_t kMostLanes = 16;
 
 int64_t outputs(const PoolShape& s) { return s.out_height * s.out_width; }
 int64_t plane_size(const PoolShape& s) { return s.height * s.width; }
@@ -29,8 +23,11 @@ bool is_2x2(const PoolShape& s) {
   return 2 * s.out_height <= s.height && 2 * s.out_width <= s.width;
 }
 
-int64_t planes_a_chunk(int64_t work) {
-  return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, work));
+// 1 x 2 windows side by side, over every value.
+bool is_pairs(const PoolShape& s) {
+  return s.kernel[0] == 1 && s.stride[0] == 1 && s.padding[0] == 0 && s.kernel[1] == 2 &&
+         s.stride[1] == 2 && s.padding[1] == 0 && s.dilation[1] == 1 && s.out_height == s.height &&
+         2 * s.out_width == s.width;
 }
 
 // Row, column and place of a tap in its window; far outside of every plane where it is no tap.
@@ -122,44 +119,6 @@ void each_masked_plane(int64_t planes, const PoolShape& s, Body&& body) {
   });
 }
 
-// body(plane, scratch) for every plane, in parallel, with room for n values.
-template <class T, class Body>
-void each_plane_with_scratch(int64_t planes, int64_t work, int64_t n, Body&& body) {
-  std::atomic<bool> failed{false};
-  parallel_for(planes, planes_a_chunk(work), [&](int64_t begin, int64_t end) {
-    const Scratch scratch(n * static_cast<int64_t>(sizeof(T)));
-    if (!scratch) {
-      failed = true;
-      return;
-    }
-    for (int64_t p = begin; p < end; ++p) body(p, scratch.as<T>());
-  });
-  if (failed) throw std::bad_alloc();
-}
-
-// Finds whether the windows follow each other at a step of 1 or 2, but for those that the border
-// cuts.
-PoolWindows regular(PoolWindows w, int64_t size) {
-  w.stride = 0;
-  if (w.count < 3 || w.pairs) return w;
-  const int64_t stride = w.begin[2] - w.begin[1], first = w.begin[1] - stride;
-  int64_t length = 0;
-  for (int64_t i = 0; i < w.count; ++i) length = std::max(length, w.end[i] - w.begin[i]);
-  for (int64_t i = 0; i < w.count; ++i) {
-    const int64_t begin = first + i * stride;
-    if (w.begin[i] != std::max<int64_t>(0, begin) || w.end[i] != std::min(size, begin + length))
-      return w;
-  }
-  w.first = first;
-  w.length = length;
-  if (stride == 1 || stride == 2) w.stride = stride;
-  return w;
-}
-
-bool is_whole(const PoolWindows& w, int64_t size) {
-  return w.count == 1 && w.begin[0] == 0 && w.end[0] == size;
-}
-
 int64_t round_up(int64_t n) { return (n + kMostLanes - 1) / kMostLanes * kMostLanes; }
 
 }  // namespace
@@ -178,6 +137,21 @@ void max_pool2d(const T* x, int64_t planes, const PoolShape& s, T* out, Mask* ma
   const PoolLoops<T>& loops = isa().pool.of<T>();
   const int64_t work = plane_size(s) + outputs(s) * s.kernel[0] * s.kernel[1];
   if constexpr (std::is_same_v<Mask, uint8_t>) {
+    if (is_pairs(s)) {
+      parallel_for(planes * outputs(s), kGrain / 2, [&](int64_t begin, int64_t end) {
+        loops.max_pairs(out + begin, mask + begin, x + 2 * begin, end - begin);
+      });
+      return;
+    }
+    if (s.kernel[0] == 1 && s.stride[1] <= 2) {
+      const int64_t read = s.out_width * s.stride[1] + (s.kernel[1] - 1) * s.dilation[1];
+      const int64_t room = std::max(read, s.padding[1] + s.width) + 3 * kMostLanes;
+      each_plane_with_scratch<T>(planes, work, room, [&](int64_t p, T* row) {
+        std::fill(row, row + room, -std::numeric_limits<T>::infinity());
+        loops.max_lines(out + p * outputs(s), mask + p * outputs(s), x + p * plane_size(s), s, row);
+      });
+      return;
+    }
     if (is_2x2(s)) {
       parallel_for(planes, planes_a_chunk(work), [&](int64_t begin, int64_t end) {
         for (int64_t p = begin; p < end; ++p)
@@ -218,6 +192,14 @@ void max_pool2d_scatter(const T* g, const Mask* mask, int64_t planes, const Pool
                         const Epilogue* epilogue) {
   const int64_t size = plane_size(s);
   if constexpr (std::is_same_v<Mask, uint8_t>) {
+    if (is_pairs(s)) {
+      parallel_for(planes * outputs(s), kGrain / 2, [&](int64_t begin, int64_t end) {
+        T* const to = out + 2 * begin;
+        isa().pool.of<T>().max_pairs_scatter(to, g + begin, mask + begin, end - begin);
+        if (epilogue) epilogue->run(to, 1, 2 * (end - begin), 2 * (end - begin));
+      });
+      return;
+    }
     if (is_2x2(s)) {
       const PoolLoops<T>& loops = isa().pool.of<T>();
       parallel_for(planes, planes_a_chunk(plane_size(s)), [&](int64_t begin, int64_t end) {
@@ -260,52 +242,38 @@ void max_pool2d_indices(const Mask* mask, int64_t planes, const PoolShape& s, in
 }
 
 template <class T>
-void avg_pool2d(const T* x, int64_t planes, int64_t height, int64_t width, const PoolWindows& rows,
-                const PoolWindows& columns, T* out) {
-  const FlushDenormals scope;
-  if (planes * rows.count * columns.count == 0) return;
-  const PoolLoops<T>& loops = isa().pool.of<T>();
-  const int64_t n = height * width;
-  if (is_whole(rows, height) && is_whole(columns, width)) {
-    parallel_for(planes, planes_a_chunk(n), [&](int64_t begin, int64_t end) {
-      loops.average_whole(out + begin, x + begin * n, end - begin, n,
-                          rows.factor[0] * columns.factor[0]);
-    });
+void max_pool2d_windows(const T* x, int64_t planes, int64_t height, int64_t width,
+                        const PoolWindows& rows, const PoolWindows& columns, T* out,
+                        int64_t* index) {
+  const int64_t count = rows.count * columns.count, size = height * width;
+  if (planes * count == 0) return;
+  if (is_whole(columns, width) && height > 1) {  // rows on end are windows of a single row
+    std::vector<int64_t> begin(rows.begin, rows.begin + rows.count),
+        end(rows.end, rows.end + rows.count);
+    for (int64_t& at : begin) at *= width;
+    for (int64_t& at : end) at *= width;
+    const int64_t first = 0, last = 1;
+    max_pool2d_windows(x, planes, 1, size, {1, &first, &last, nullptr, false},
+                       {rows.count, begin.data(), end.data(), nullptr, false}, out, index);
     return;
   }
-  const PoolWindows across = regular(columns, width);
-  // A border of zeros wide enough for the windows and for what vectors read beyond them.
-  const int64_t before = across.stride ? std::max<int64_t>(0, -across.first) : 0;
-  const int64_t after = across.stride ? across.length + 3 * kMostLanes : 0;
-  const int64_t room = before + width + after;
-  each_plane_with_scratch<T>(planes, n + rows.count * columns.count, room,
-                             [&](int64_t p, T* scratch) {
-                               std::fill(scratch, scratch + before, T{0});
-                               std::fill(scratch + before + width, scratch + room, T{0});
-                               loops.average(out + p * rows.count * columns.count, x + p * n, width,
-                                             rows, across, scratch + before);
-                             });
-}
-
-template <class T>
-void avg_pool2d_grad(const T* g, int64_t planes, int64_t height, int64_t width,
-                     const PoolWindows& rows, const PoolWindows& columns, T* out) {
-  const FlushDenormals scope;
-  if (planes * height * width == 0) return;
-  const PoolLoops<T>& loops = isa().pool.of<T>();
-  const int64_t n = height * width;
-  if (is_whole(rows, height) && is_whole(columns, width)) {
-    parallel_for(planes, planes_a_chunk(n), [&](int64_t begin, int64_t end) {
-      loops.average_whole_grad(out + begin * n, g + begin, end - begin, n,
-                               rows.factor[0] * columns.factor[0]);
-    });
-    return;
+  using Index = typename Place<T>::type;
+  const size_t padded = static_cast<size_t>(columns.count + kMostLanes);
+  std::vector<Index> begin(padded), length(padded);
+  int64_t longest = 0;
+  for (size_t i = 0; i < padded; ++i) {
+    const int64_t j = std::min(static_cast<int64_t>(i), columns.count - 1);
+    begin[i] = static_cast<Index>(columns.begin[j]);
+    length[i] = static_cast<Index>(columns.end[j] - columns.begin[j]);
+    longest = std::max<int64_t>(longest, length[i]);
   }
-  each_plane_with_scratch<T>(planes, n + rows.count * columns.count, width,
-                             [&](int64_t p, T* scratch) {
-                               loops.average_grad(out + p * n, g + p * rows.count * columns.count,
-                                                  height, width, rows, columns, scratch);
-                             });
+  const PoolColumns<T> across = {columns.count, longest, begin.data(), length.data()};
+  static_assert(sizeof(Index) == sizeof(T));
+  const int64_t room = width + longest + 3 * kMostLanes;
+  each_plane_with_scratch<T>(planes, size, 2 * room, [&](int64_t p, T* best) {
+    isa().pool.of<T>().max_windows(out + p * count, index + p * count, x + p * size, width, rows,
+                                   across, best, reinterpret_cast<Index*>(best + room));
+  });
 }
 
 #define INSTANTIATE_MASK(T, Mask)                                                                 \
@@ -313,13 +281,11 @@ void avg_pool2d_grad(const T* g, int64_t planes, int64_t height, int64_t width,
   template void max_pool2d_scatter<T, Mask>(const T*, const Mask*, int64_t, const PoolShape&, T*, \
                                             const Epilogue*);                                     \
   template void max_pool2d_gather<T, Mask>(const T*, const Mask*, int64_t, const PoolShape&, T*);
-#define INSTANTIATE(T)                                                                      \
-  INSTANTIATE_MASK(T, uint8_t)                                                              \
-  INSTANTIATE_MASK(T, int32_t)                                                              \
-  template void avg_pool2d<T>(const T*, int64_t, int64_t, int64_t, const PoolWindows&,      \
-                              const PoolWindows&, T*);                                      \
-  template void avg_pool2d_grad<T>(const T*, int64_t, int64_t, int64_t, const PoolWindows&, \
-                                   const PoolWindows&, T*);
+#define INSTANTIATE(T)                                                                         \
+  INSTANTIATE_MASK(T, uint8_t)                                                                 \
+  INSTANTIATE_MASK(T, int32_t)                                                                 \
+  template void max_pool2d_windows<T>(const T*, int64_t, int64_t, int64_t, const PoolWindows&, \
+                                      const PoolWindows&, T*, int64_t*);
 INSTANTIATE(float)
 INSTANTIATE(double)
 #undef INSTANTIATE

@@ -1,70 +1,7 @@
-// Pooling of one plane (height, width).
-#include "isa/vloop.h"
+// Max pooling of one plane (height, width).
+#include "isa/shuffle.h"
 
 namespace {
-
-// ---- even and odd lanes -------------------------------------------------------------------------
-
-#define PAG_EVEN_4 0, 2, 4, 6
-#define PAG_EVEN_8 PAG_EVEN_4, 8, 10, 12, 14
-#define PAG_EVEN_16 PAG_EVEN_8, 16, 18, 20, 22, 24, 26, 28, 30
-#define PAG_ODD_4 1, 3, 5, 7
-#define PAG_ODD_8 PAG_ODD_4, 9, 11, 13, 15
-#define PAG_ODD_16 PAG_ODD_8, 17, 19, 21, 23, 25, 27, 29, 31
-#if PAG_VEC_BYTES == 64
-#define PAG_SHUFFLES(name, f, d)                                                         \
-  PAG_INLINE VecF name(VecF a, VecF b) { return PAG_SHUFFLE(VecF, VecI, a, b, f##_16); } \
-  PAG_INLINE VecD name(VecD a, VecD b) { return PAG_SHUFFLE(VecD, VecL, a, b, d##_8); }
-#elif PAG_VEC_BYTES == 32
-#define PAG_SHUFFLES(name, f, d)                                                        \
-  PAG_INLINE VecF name(VecF a, VecF b) { return PAG_SHUFFLE(VecF, VecI, a, b, f##_8); } \
-  PAG_INLINE VecD name(VecD a, VecD b) { return PAG_SHUFFLE(VecD, VecL, a, b, d##_4); }
-#else
-#define PAG_SHUFFLES(name, f, d)                                                        \
-  PAG_INLINE VecF name(VecF a, VecF b) { return PAG_SHUFFLE(VecF, VecI, a, b, f##_4); } \
-  PAG_INLINE VecD name(VecD a, VecD b) { return PAG_SHUFFLE(VecD, VecL, a, b, d##_2); }
-#endif
-#define PAG_EVEN_2 0, 2
-#define PAG_ODD_2 1, 3
-// a0 b0 a1 b1 ... from the lower and from the upper halves of a and b.
-#define PAG_LOW_2 0, 2
-#define PAG_LOW_4 0, 4, 1, 5
-#define PAG_LOW_8 0, 8, 1, 9, 2, 10, 3, 11
-#define PAG_LOW_16 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define PAG_HIGH_2 1, 3
-#define PAG_HIGH_4 2, 6, 3, 7
-#define PAG_HIGH_8 4, 12, 5, 13, 6, 14, 7, 15
-#define PAG_HIGH_16 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
-
-// The indices pass through one more macro, so that their list is expanded.
-#if defined(__clang__)
-#define PAG_SHUFFLE(V, M, a, b, ...) (V) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define PAG_SHUFFLE(V, M, a, b, ...) __builtin_shuffle(a, b, M{__VA_ARGS__})
-#endif
-PAG_SHUFFLES(veven, PAG_EVEN, PAG_EVEN)
-PAG_SHUFFLES(vodd, PAG_ODD, PAG_ODD)
-PAG_SHUFFLES(vzip_low, PAG_LOW, PAG_LOW)
-PAG_SHUFFLES(vzip_high, PAG_HIGH, PAG_HIGH)
-
-// 2 * lanes values as their even and odd ones.
-template <class T>
-PAG_INLINE void load_pairs(const T* p, int lanes, Vec<T>* even, Vec<T>* odd) {
-  constexpr int L = kLanes<T>;
-  const int n = 2 * lanes;
-  const Vec<T> a = n >= L ? vload(p) : vload(p, n);
-  const Vec<T> b = n >= 2 * L ? vload(p + L) : n > L ? vload(p + L, n - L) : Vec<T>{};
-  *even = veven(a, b);
-  *odd = vodd(a, b);
-}
-template <class T>
-PAG_INLINE void store_pairs(T* p, int lanes, Vec<T> even, Vec<T> odd) {
-  constexpr int L = kLanes<T>;
-  const int n = 2 * lanes;
-  const Vec<T> a = vzip_low(even, odd), b = vzip_high(even, odd);
-  vstore_lanes(p, a, n < L ? n : L);
-  if (n > L) vstore_lanes(p + L, b, n - L);
-}
 
 // ---- the mask of winners ------------------------------------------------------------------------
 
@@ -117,11 +54,6 @@ template <bool Value>
 struct Constant {
   static constexpr bool value = Value;
 };
-
-template <class T>
-PAG_INLINE void fill(T* p, int64_t begin, int64_t end, T value) {
-  for (int64_t i = begin; i < end; ++i) p[i] = value;
-}
 
 PAG_INLINE int64_t ceil_div(int64_t a, int64_t b) { return a <= 0 ? 0 : (a + b - 1) / b; }
 
@@ -218,6 +150,57 @@ void max_pool_plane(T* out, M* mask, const T* x, const pag::PoolShape& s, const 
   }
 }
 
+// Windows of a single row, at a step of 1 or 2 columns: the row is copied with -inf around it.
+template <class T>
+void max_pool_lines(T* out, uint8_t* mask, const T* x, const pag::PoolShape& s, T* row) {
+  constexpr int L = kLanes<T>;
+  const int64_t stride = s.stride[1], padding = s.padding[1], dilation = s.dilation[1];
+  const Vec<T> none = vset(static_cast<T>(-__builtin_inff()));
+  for (int64_t i = 0; i < s.out_height; ++i, out += s.out_width, mask += s.out_width) {
+    const T* from = x + i * s.stride[0] * s.width;
+    each_vector<T>(s.width, [=](int64_t j, int lanes) __attribute__((always_inline)) {
+      vstore_lanes(row + padding + j, vload_lanes(from + j, lanes), lanes);
+    });
+    each_vector<T>(s.out_width, [=](int64_t j, int lanes) __attribute__((always_inline)) {
+      Vec<T> best = none;
+      Vec<Lane<T>> winner{};
+      for (int64_t k = j; k < j + L && k * stride < padding; ++k)  // first tap inside
+        winner[k - j] = static_cast<Lane<T>>(ceil_div(padding - k * stride, dilation));
+      for (int64_t c = 0; c < s.kernel[1]; ++c) {
+        const T* at = row + j * stride + c * dilation;
+        const Vec<T> v = stride == 1 ? vload(at) : veven(vload(at), vload(at + L));
+        challenge<T>(v, Vec<Lane<T>>{} + static_cast<Lane<T>>(c), &best, &winner);
+      }
+      vstore_lanes(out + j, best, lanes);
+      store_mask<T>(mask + j, winner, lanes);
+    });
+  }
+}
+
+// Pairs side by side of one row of 2 n values.
+template <class T>
+void max_pool_pairs(T* out, uint8_t* mask, const T* x, int64_t n) {
+  each_vector<T>(n, [=](int64_t j, int lanes) __attribute__((always_inline)) {
+    Vec<T> best, v;
+    load_pairs(x + 2 * j, lanes, &best, &v);
+    Vec<Lane<T>> winner{};
+    challenge<T>(v, winner + 1, &best, &winner);
+    vstore_lanes(out + j, best, lanes);
+    store_mask<T>(mask + j, winner, lanes);
+  });
+}
+
+// Its adjoint.
+template <class T>
+void max_pool_pairs_scatter(T* out, const T* g, const uint8_t* mask, int64_t n) {
+  each_vector<T>(n, [=](int64_t j, int lanes) __attribute__((always_inline)) {
+    const Vec<Lane<T>> winner = load_mask<T>(mask + j, lanes), zero{};
+    const Vec<T> v = vload_lanes(g + j, lanes), none{};
+    store_pairs<T>(out + 2 * j, lanes, vselect(winner == zero, v, none),
+                   vselect(winner == zero + 1, v, none));
+  });
+}
+
 // Windows of 2 x 2 side by side, all inside the plane.
 template <class T>
 void max_pool_2x2(T* out, uint8_t* mask, const T* x, const pag::PoolShape& s) {
@@ -261,124 +244,133 @@ void max_pool_2x2_scatter(T* out, const T* g, const uint8_t* mask, const pag::Po
   fill(out, 2 * s.out_height * s.width, s.height * s.width, T{0});
 }
 
-// ---- average ------------------------------------------------------------------------------------
+// ---- windows of any size ------------------------------------------------------------------------
 
-// Windows at a step of 1 or 2: their sums a vector at a time. Zeros stand around the `sums` of the
-// columns, behind them is room for the factors.
+// Values and their places in the plane, which decide among equal ones.
 template <class T>
-void average_regular(T* out, const T* sums, double scale, const pag::PoolWindows& w) {
-  constexpr int L = kLanes<T>;
-  const T* from = sums + w.first;
-  each_vector<T>(w.count, [=](int64_t j, int lanes) __attribute__((always_inline)) {
-    Vec<T> total{}, factor;
-    if (w.stride == 1)
-      for (int64_t t = 0; t < w.length; ++t) total += vload(from + j + t);
-    else
-      for (int64_t t = 0; t < w.length; ++t)
-        total += veven(vload(from + 2 * j + t), vload(from + 2 * j + t + L));
-    for (int i = 0; i < L; ++i) factor[i] = static_cast<T>(scale * w.factor[i < lanes ? j + i : j]);
-    vstore_lanes(out + j, total * factor, lanes);
-  });
+struct Winners {
+  Vec<T> value;
+  Vec<Lane<T>> place;
+};
+
+template <class T, bool MayBeNan>
+PAG_INLINE void challenge(const Winners<T>& v, Vec<Lane<T>> takes_part, Winners<T>* best) {
+  const auto first = v.place < best->place;
+  auto wins = (v.value > best->value) | ((v.value == best->value) & first);
+  if constexpr (MayBeNan) wins |= (v.value != v.value) & ((best->value == best->value) | ~first);
+  wins &= takes_part;
+  best->value = vselect(wins, v.value, best->value);
+  best->place = vselect(wins, v.place, best->place);
 }
 
-// out[p] = scale times the sum of the n values of plane p.
+// Places of the columns of one row of windows: of one row of the plane, or each its own.
 template <class T>
-void average_whole(T* out, const T* x, int64_t planes, int64_t n, double scale) {
-  for (int64_t p = 0; p < planes; ++p, x += n)
-    out[p] = static_cast<T>(
-        scale * blocked_sum<T>(n, [=](int64_t j, int lanes) __attribute__((always_inline)) {
-          return vload_lanes(x + j, lanes);
-        }));
-}
-
-// Its adjoint.
-template <class T>
-void average_whole_grad(T* out, const T* g, int64_t planes, int64_t n, double scale) {
-  for (int64_t p = 0; p < planes; ++p, out += n) {
-    const Vec<T> v = vset(static_cast<T>(scale * g[p]));
-    each_vector<T>(n, [=](int64_t j, int lanes)
-                          __attribute__((always_inline)) { vstore_lanes(out + j, v, lanes); });
+struct RowPlaces {
+  Lane<T> first;
+  PAG_INLINE Vec<Lane<T>> at(int64_t c) const {
+    return vcount(Lane<T>{}) + (first + static_cast<Lane<T>>(c));
   }
+};
+template <class T>
+struct OwnPlaces {
+  const Lane<T>* places;
+  PAG_INLINE Vec<Lane<T>> at(int64_t c) const { return vload(places + c); }
+};
+
+// The largest of the values [c, end): vectors of them, and then halves of one.
+template <class T, bool MayBeNan, class Places>
+PAG_INLINE void largest(T* out, int64_t* index, const T* values, Places places, int64_t c,
+                        int64_t end) {
+  constexpr int L = kLanes<T>;
+  const auto lanes_from = [=](int64_t at) __attribute__((always_inline)) {
+    return end - at < L ? static_cast<int>(end - at) : L;
+  };
+  const int lanes = lanes_from(c);
+  Winners<T> best = {vload_lanes(values + c, lanes), places.at(c)};
+  if (lanes < L) {
+    const Vec<Lane<T>> filled = vfirst<T>(lanes);
+    best.value = vselect(filled, best.value, vset(values[c]));
+    best.place = vselect(filled, best.place, Vec<Lane<T>>{} + best.place[0]);
+  }
+  for (c += L; c < end; c += L)
+    challenge<T, MayBeNan>({vload_lanes(values + c, lanes_from(c)), places.at(c)},
+                           vfirst<T>(lanes_from(c)), &best);
+  for (int half = L / 2; half > 0; half /= 2) {
+    const Vec<Lane<T>> turned = (vcount(Lane<T>{}) + static_cast<Lane<T>>(half)) & (L - 1);
+    challenge<T, MayBeNan>(
+        {vpick(best.value, turned), (Vec<Lane<T>>)vpick((Vec<T>)best.place, turned)},
+        ~Vec<Lane<T>>{}, &best);
+  }
+  *out = best.value[0];
+  *index = best.place[0];
 }
 
-// out[i, j] = the sum over rows window i and columns window j, times both factors. `sums` holds
-// width values: first the rows are added, then what is left.
-template <class T>
-void average_plane(T* out, const T* x, int64_t width, const pag::PoolWindows& rows,
-                   const pag::PoolWindows& columns, T* sums) {
+// A vector of windows, tap by tap: they begin within two vectors from `first` on.
+template <class T, bool MayBeNan>
+PAG_INLINE Winners<T> largest_side_by_side(const T* values, const Lane<T>* places,
+                                           const pag::PoolColumns<T>& columns, int64_t j) {
   constexpr int L = kLanes<T>;
-  for (int64_t i = 0; i < rows.count; ++i, out += columns.count) {
+  const Lane<T> first = columns.begin[j];
+  const Vec<Lane<T>> from = vload(columns.begin + j) - first, length = vload(columns.length + j);
+  const auto tap = [=](int64_t t) __attribute__((always_inline)) {
+    const T *v = values + first + t, *p = reinterpret_cast<const T*>(places + first + t);
+    return Winners<T>{vpick(vload(v), vload(v + L), from),
+                      (Vec<Lane<T>>)vpick(vload(p), vload(p + L), from)};
+  };
+  Winners<T> best = tap(0);
+  for (int64_t t = 1; t < columns.longest; ++t)
+    challenge<T, MayBeNan>(tap(t), static_cast<Lane<T>>(t) < length, &best);
+  return best;
+}
+
+// First the largest of each column of a row of windows, with its place, and then the largest of
+// these. `best` and `places` hold `width` values each, and may be read beyond.
+template <class T>
+void max_pool_windows(T* out, int64_t* index, const T* x, int64_t width,
+                      const pag::PoolWindows& rows, const pag::PoolColumns<T>& columns, T* best,
+                      Lane<T>* places) {
+  constexpr int L = kLanes<T>;
+  for (int64_t i = 0; i < rows.count; ++i, out += columns.count, index += columns.count) {
     const int64_t begin = rows.begin[i], end = rows.end[i];
-    const double scale = rows.factor[i];
-    each_vector<T>(width, [=](int64_t j, int lanes) __attribute__((always_inline)) {
-      Vec<T> acc{};
-      for (int64_t r = begin; r < end; ++r) acc += vload_lanes(x + r * width + j, lanes);
-      vstore_lanes(sums + j, acc, lanes);
+    if (end - begin == 1 && columns.longest >= L) {  // where it lies
+      const RowPlaces<T> row = {static_cast<Lane<T>>(begin * width)};
+      for (int64_t j = 0; j < columns.count; ++j)
+        largest<T, true>(out + j, index + j, x + begin * width, row, columns.begin[j],
+                         columns.begin[j] + columns.length[j]);
+      continue;
+    }
+    Vec<Lane<T>> nan{};
+    each_vector<T>(width, [&](int64_t j, int lanes) __attribute__((always_inline)) {
+      Vec<Lane<T>> place = vcount(Lane<T>{}) + static_cast<Lane<T>>(begin * width + j);
+      Vec<Lane<T>> winner = place;
+      Vec<T> top = vload_lanes(x + begin * width + j, lanes);
+      for (int64_t r = begin + 1; r < end; ++r) {
+        place += static_cast<Lane<T>>(width);
+        challenge<T>(vload_lanes(x + r * width + j, lanes), place, &top, &winner);
+      }
+      nan |= top != top;
+      vstore(best + j, top);
+      vstore(places + j, winner);
     });
-    if (columns.stride) {
-      average_regular(out, sums, scale, columns);
-      continue;
-    }
-    if (columns.pairs) {
-      const Vec<T> factor = vset(static_cast<T>(scale * columns.factor[0]));
-      each_vector<T>(columns.count, [=](int64_t j, int lanes) __attribute__((always_inline)) {
-        Vec<T> even, odd;
-        load_pairs(sums + 2 * j, lanes, &even, &odd);
-        vstore_lanes(out + j, (even + odd) * factor, lanes);
+    const auto across = [&](auto may_be_nan) __attribute__((always_inline)) {
+      constexpr bool kNan = decltype(may_be_nan)::value;
+      each_vector<T>(columns.count, [&](int64_t j, int lanes) __attribute__((always_inline)) {
+        if (columns.begin[j + L - 1] - columns.begin[j] >= 2 * L) {
+          for (int64_t k = j; k < j + lanes; ++k)
+            largest<T, kNan>(out + k, index + k, best, OwnPlaces<T>{places}, columns.begin[k],
+                             columns.begin[k] + columns.length[k]);
+          return;
+        }
+        const Winners<T> w = largest_side_by_side<T, kNan>(best, places, columns, j);
+        vstore_lanes(out + j, w.value, lanes);
+        for (int k = 0; k < lanes; ++k) index[j + k] = w.place[k];
       });
-      continue;
-    }
-    for (int64_t j = 0; j < columns.count; ++j) {
-      int64_t c = columns.begin[j];
-      const int64_t last = columns.end[j];
-      T total = 0;
-      if (last - c >= 4 * L) {
-        Vec<T> acc{};
-        for (; c + L <= last; c += L) acc += vload(sums + c);
-        total = vsum<T>(acc);
-      }
-      for (; c < last; ++c) total += sums[c];
-      out[j] = total * static_cast<T>(scale * columns.factor[j]);
-    }
+    };
+    if (vany(nan))
+      across(Constant<true>());
+    else
+      across(Constant<false>());
   }
-}
-
-// The adjoint; writes every element of the plane.
-template <class T>
-void average_plane_grad(T* out, const T* g, int64_t height, int64_t width,
-                        const pag::PoolWindows& rows, const pag::PoolWindows& columns, T* spread) {
-  int64_t fresh = 0;  // rows from here on hold nothing yet
-  for (int64_t i = 0; i < rows.count; ++i, g += columns.count) {
-    const double scale = rows.factor[i];
-    fill(spread, 0, width, T{0});
-    if (columns.pairs) {
-      const Vec<T> factor = vset(static_cast<T>(scale * columns.factor[0]));
-      each_vector<T>(columns.count, [=](int64_t j, int lanes) __attribute__((always_inline)) {
-        const Vec<T> v = vload_lanes(g + j, lanes) * factor;
-        store_pairs<T>(spread + 2 * j, lanes, v, v);
-      });
-    } else {
-      for (int64_t j = 0; j < columns.count; ++j) {
-        const T v = g[j] * static_cast<T>(scale * columns.factor[j]);
-        for (int64_t c = columns.begin[j]; c < columns.end[j]; ++c) spread[c] += v;
-      }
-    }
-    for (; fresh < rows.begin[i]; ++fresh) fill(out + fresh * width, 0, width, T{0});
-    for (int64_t r = rows.begin[i]; r < rows.end[i]; ++r) {
-      T* row = out + r * width;
-      if (r < fresh)
-        each_vector<T>(width, [=](int64_t j, int lanes) __attribute__((always_inline)) {
-          vstore_lanes(row + j, vload_lanes(row + j, lanes) + vload_lanes(spread + j, lanes),
-                       lanes);
-        });
-      else
-        each_vector<T>(width, [=](int64_t j, int lanes) __attribute__((always_inline)) {
-          vstore_lanes(row + j, vload_lanes(spread + j, lanes), lanes);
-        });
-    }
-    if (fresh < rows.end[i]) fresh = rows.end[i];
-  }
-  for (; fresh < height; ++fresh) fill(out + fresh * width, 0, width, T{0});
 }
 
 }  // namespace

@@ -1,0 +1,253 @@
+// Reading images at the places of a grid: weights of the elements around them, and sums with these.
+#include "isa/grid.h"
+#include "isa/shuffle.h"
+
+namespace {
+
+template <class T>
+using PlaceTaps = pag::GridTaps<T>;
+
+// ---- places -------------------------------------------------------------------------------------
+
+// Places in elements along one dimension, and their derivatives by the grid's coordinates.
+template <class T>
+struct Places {
+  Vec<T> at, slope;
+};
+
+// NaN becomes `low`.
+template <class T>
+PAG_INLINE void clamp_places(Places<T>* p, T low, T high) {
+  const Vec<T> none{};
+  const auto above = p->at > vset(low), below = p->at < vset(high);
+  p->slope = vselect(above & below, p->slope, none);
+  p->at = vselect(above, vselect(below, p->at, vset(high)), vset(low));
+}
+
+// Folded back at the borders, as often as it takes: the centres of the outermost elements, or their
+// outer edges.
+template <class T>
+PAG_INLINE void reflect_places(Places<T>* p, T size, bool corners) {
+  const T low = corners ? T{0} : static_cast<T>(-0.5), span = corners ? size - 1 : size;
+  if (span == 0) {
+    p->at = p->slope = Vec<T>{};
+    return;
+  }
+  const Vec<T> from = p->at - vset(low), away = vabs(from), width = vset(span);
+  const Vec<T> turns = vfloor(away / width), rest = away - turns * width;
+  const Vec<T> pairs = vfloor(turns * vset(static_cast<T>(0.5)));
+  const auto odd = turns != pairs + pairs, before = from < 0;
+  p->at = vselect(odd, width - rest, rest) + vset(low);
+  p->slope = vselect(odd ^ before, -p->slope, p->slope);
+}
+
+// Inside of the image, as the padding has it; zeros leave places where they are, but finite.
+template <class T>
+PAG_INLINE void pad_places(Places<T>* p, T size, const pag::GridGeometry& s) {
+  const T far = static_cast<T>(1e9);  // outside of every image, and a whole number
+  if (s.padding == pag::kZeros) return clamp_places<T>(p, -far, far);
+  if (s.padding == pag::kReflection) reflect_places<T>(p, size, s.corners);
+  clamp_places<T>(p, T{0}, size - 1);
+}
+
+// ---- weights ------------------------------------------------------------------------------------
+
+// The derivative of a cubic polynomial c3 t^3 + ... + c0.
+template <class T>
+PAG_INLINE Vec<T> cubic(Vec<T> t, int order, T c3, T c2, T c1, T c0) {
+  if (order == 0) return ((t * vset(c3) + vset(c2)) * t + vset(c1)) * t + vset(c0);
+  if (order == 1) return (t * vset(3 * c3) + vset(2 * c2)) * t + vset(c1);
+  if (order == 2) return t * vset(6 * c3) + vset(2 * c2);
+  return order == 3 ? vset(6 * c3) : Vec<T>{};
+}
+
+// The elements around places along one dimension (-1 for one outside), and their weights.
+template <class T>
+struct LineTaps {
+  Vec<T> weight[4];
+  Vec<Lane<T>> at[4];
+
+  PAG_INLINE LineTaps(Vec<T> coordinates, const pag::GridGeometry& s, int d) {
+    const T size = static_cast<T>(s.sizes[d]), half = static_cast<T>(0.5);
+    const T scale = (s.corners ? size - 1 : size) * half;
+    const Vec<T> from_start = (coordinates + vset(T{1})) * vset(scale);
+    Places<T> p = {s.corners ? from_start : from_start - vset(half), vset(scale)};
+    const bool one_by_one = s.mode == pag::kBicubic && s.padding != pag::kZeros;
+    if (one_by_one)
+      clamp_places<T>(&p, static_cast<T>(-1e9), static_cast<T>(1e9));
+    else
+      pad_places<T>(&p, size, s);
+    const Vec<T> first = s.mode == pag::kNearest ? vround(p.at) : vfloor(p.at);
+    weigh(p.at - first, s.mode, s.orders[d]);
+    const int64_t line = s.line();
+    for (int64_t k = 0; k < line; ++k) {
+      for (int order = 0; order < s.orders[d]; ++order) weight[k] *= p.slope;
+      Places<T> tap = {first + vset(static_cast<T>(s.mode == pag::kBicubic ? k - 1 : k)), {}};
+      if (one_by_one) pad_places<T>(&tap, size, s);
+      const auto inside = (tap.at >= 0) & (tap.at < vset(size));
+      at[k] = vselect(inside, __builtin_convertvector(tap.at, Vec<Lane<T>>), Vec<Lane<T>>{} - 1);
+    }
+  }
+
+  // At t in [0, 1) after the first element, or for cubic weights the second. Keys, 1981, a = -0.75.
+  PAG_INLINE void weigh(Vec<T> t, pag::GridMode mode, int order) {
+    const Vec<T> one = vset(T{1}), none{};
+    if (mode == pag::kNearest) {
+      weight[0] = order ? none : one;
+    } else if (mode == pag::kBilinear) {
+      weight[0] = order == 0 ? one - t : order == 1 ? -one : none;
+      weight[1] = order == 0 ? t : order == 1 ? one : none;
+    } else {
+      const T a = static_cast<T>(-0.75);
+      weight[0] = cubic<T>(t, order, a, -2 * a, a, 0);
+      weight[1] = cubic<T>(t, order, a + 2, -a - 3, 0, 1);
+      weight[2] = cubic<T>(t, order, -a - 2, 2 * a + 3, -a, 0);
+      weight[3] = cubic<T>(t, order, -a, a, 0, 0);
+    }
+  }
+};
+
+template <class T>
+void grid_weights(const T* grid, const pag::GridGeometry& s, const PlaceTaps<T>& to) {
+  constexpr int L = kLanes<T>;
+  const int64_t line = s.line(), deep = s.dims == 3 ? line : 1;
+  each_vector<T>(to.count, [&](int64_t p, int lanes) __attribute__((always_inline)) {
+    Vec<T> coordinates[3] = {};
+    if (s.dims == 2)
+      load_pairs(grid + 2 * p, lanes, &coordinates[0], &coordinates[1]);
+    else
+      for (int i = 0; i < lanes; ++i)
+        for (int d = 0; d < 3; ++d) coordinates[d][i] = grid[3 * (p + i) + d];
+    const LineTaps<T> x(coordinates[0], s, 0), y(coordinates[1], s, 1);
+    const LineTaps<T> z = s.dims == 3 ? LineTaps<T>(coordinates[2], s, 2) : y;
+    const Vec<Lane<T>> width = Vec<Lane<T>>{} + static_cast<Lane<T>>(s.sizes[0]),
+                       height = Vec<Lane<T>>{} + static_cast<Lane<T>>(s.sizes[1]);
+    int64_t at = p;
+    for (int64_t a = 0; a < deep; ++a)
+      for (int64_t b = 0; b < line; ++b) {
+        const Vec<T> outer = s.dims == 3 ? z.weight[a] * y.weight[b] : y.weight[b];
+        const Vec<Lane<T>> row = s.dims == 3 ? z.at[a] * height + y.at[b] : y.at[b];
+        const auto outside = s.dims == 3 ? (z.at[a] < 0) | (y.at[b] < 0) : y.at[b] < 0;
+        for (int64_t c = 0; c < line; ++c, at += pag::kGridTile) {
+          vstore(to.weights + at, outer * x.weight[c]);
+          vstore(to.index + at,
+                 vselect(outside | (x.at[c] < 0), Vec<Lane<T>>{} - 1, row * width + x.at[c]));
+        }
+      }
+  });
+  static_assert(pag::kGridTile % L == 0, "vectors are stored whole");
+}
+
+// ---- one channel --------------------------------------------------------------------------------
+
+// x[index[i]], 0 for an index of -1.
+template <class T>
+PAG_INLINE Vec<T> gathered(const T* x, const Lane<T>* index) {
+  constexpr int L = kLanes<T>;
+  Vec<T> v;
+  if (vany(vload(index) < 0))
+    for (int i = 0; i < L; ++i) v[i] = index[i] < 0 ? T{0} : x[index[i]];
+  else
+    for (int i = 0; i < L; ++i) v[i] = x[index[i]];
+  return v;
+}
+
+template <class T>
+void grid_read_line(T* out, const T* x, const PlaceTaps<T>& taps) {
+  each_vector<T>(taps.count, [=](int64_t p, int lanes) __attribute__((always_inline)) {
+    Vec<T> total{};
+    for (int64_t at = p; at < taps.taps * pag::kGridTile; at += pag::kGridTile) {
+      const auto inside = vload(taps.index + at) >= 0;
+      const Vec<T> term = vload(taps.weights + at) * gathered(x, taps.index + at);
+      total += vselect(inside, term, Vec<T>{});
+    }
+    vstore_lanes(out + p, total, lanes);
+  });
+}
+
+// visit(tap, place, index) for what lies inside, place by place.
+template <class T, class Visit>
+PAG_INLINE void each_tap(const PlaceTaps<T>& taps, Visit visit) {
+  for (int64_t p = 0; p < taps.count; ++p)
+    for (int64_t k = 0; k < taps.taps; ++k) {
+      const Lane<T> index = taps.index[k * pag::kGridTile + p];
+      if (index >= 0) visit(k * pag::kGridTile + p, p, static_cast<int64_t>(index));
+    }
+}
+
+template <class T>
+void grid_add_line(T* out, const T* g, const PlaceTaps<T>& taps) {
+  each_tap(taps, [=](int64_t tap, int64_t p, int64_t index)
+                     __attribute__((always_inline)) { out[index] += taps.weights[tap] * g[p]; });
+}
+
+template <class T>
+void grid_dot_line(T* dots, const T* g, const T* x, const PlaceTaps<T>& taps) {
+  each_vector<T>(taps.count, [=](int64_t p, int lanes) __attribute__((always_inline)) {
+    const Vec<T> v = vload_lanes(g + p, lanes);
+    for (int64_t at = p; at < taps.taps * pag::kGridTile; at += pag::kGridTile) {
+      const auto inside = vload(taps.index + at) >= 0;
+      const Vec<T> term = vselect(inside, v * gathered(x, taps.index + at), Vec<T>{});
+      vstore(dots + at, vload(dots + at) + term);
+    }
+  });
+}
+
+// ---- channels side by side ----------------------------------------------------------------------
+
+template <class T>
+struct Channels {
+  static constexpr int kVectors = pag::kGridChannels / kLanes<T>;
+  Vec<T> v[kVectors];
+
+  static PAG_INLINE Channels load(const T* p) {
+    Channels c;
+    for (int i = 0; i < kVectors; ++i) c.v[i] = vload(p + i * kLanes<T>);
+    return c;
+  }
+  PAG_INLINE void store(T* p) const {
+    for (int i = 0; i < kVectors; ++i) vstore(p + i * kLanes<T>, v[i]);
+  }
+  PAG_INLINE void add(Vec<T> factor, const Channels& x) {
+    for (int i = 0; i < kVectors; ++i) v[i] += factor * x.v[i];
+  }
+  PAG_INLINE T dot(const Channels& x) const {
+    Vec<T> total = v[0] * x.v[0];
+    for (int i = 1; i < kVectors; ++i) total += v[i] * x.v[i];
+    return vsum<T>(total);
+  }
+};
+
+template <class T>
+void grid_read_block(T* out, const T* x, const PlaceTaps<T>& taps) {
+  for (int64_t p = 0; p < taps.count; ++p) {
+    Channels<T> total = {};
+    for (int64_t k = 0; k < taps.taps; ++k) {
+      const Lane<T> index = taps.index[k * pag::kGridTile + p];
+      if (index >= 0)
+        total.add(vset(taps.weights[k * pag::kGridTile + p]),
+                  Channels<T>::load(x + index * pag::kGridChannels));
+    }
+    total.store(out + p * pag::kGridChannels);
+  }
+}
+
+template <class T>
+void grid_add_block(T* out, const T* g, const PlaceTaps<T>& taps) {
+  each_tap(taps, [=](int64_t tap, int64_t p, int64_t index) __attribute__((always_inline)) {
+    T* const to = out + index * pag::kGridChannels;
+    Channels<T> sum = Channels<T>::load(to);
+    sum.add(vset(taps.weights[tap]), Channels<T>::load(g + p * pag::kGridChannels));
+    sum.store(to);
+  });
+}
+
+template <class T>
+void grid_dot_block(T* dots, const T* g, const T* x, const PlaceTaps<T>& taps) {
+  each_tap(taps, [=](int64_t tap, int64_t p, int64_t index) __attribute__((always_inline)) {
+    dots[tap] += Channels<T>::load(g + p * pag::kGridChannels)
+                     .dot(Channels<T>::load(x + index * pag::kGridChannels));
+  });
+}
+
+}  // namespace
