@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "kernels/conv_groups.h"
 #include "kernels/conv_outputs.h"
 #include "kernels/correlate.h"
 #include "kernels/denormals.h"
@@ -182,8 +183,9 @@ void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y) 
   }
   if (g.pointwise()) return pointwise(g, g.o, g.c, Matrix<T>{weights, g.c, 1}, x, y, bias);
   if (try_winograd(g, x, weights, bias, y)) return;
-  const OutputsConv<T> outputs{g, false, x, weights, bias, y};
-  if (prefers_outputs(outputs)) return conv_outputs(outputs);
+  const ConvPass<T> pass{g, false, x, weights, bias, y};
+  if (prefers_groups(pass)) return conv_groups(pass);
+  if (prefers_outputs(pass)) return conv_outputs(pass);
   const Axis rows(g.h, g.oh, g.kh, g.stride[0], g.dilation[0], g.padding[0]);
   const Axis cols(g.w, g.ow, g.kw, g.stride[1], g.dilation[1], g.padding[1]);
   std::vector<T> kept;
@@ -207,8 +209,9 @@ void conv2d_input_grad(const Conv2d& g, const T* dy, const T* weights, T* dx) {
     return pointwise(g, g.c, g.o, Matrix<T>{weights, 1, g.c}, dy, dx,
                      static_cast<const T*>(nullptr));
   if (try_winograd_input_grad(g, dy, weights, dx)) return;
-  const OutputsConv<T> outputs{g, true, dy, weights, nullptr, dx};
-  if (prefers_outputs(outputs)) return conv_outputs(outputs);
+  const ConvPass<T> pass{g, true, dy, weights, nullptr, dx};
+  if (prefers_groups(pass)) return conv_groups(pass);
+  if (prefers_outputs(pass)) return conv_outputs(pass);
   const auto row_phases = grad_phases(g.h, g.kh, g.stride[0], g.dilation[0], g.padding[0]);
   const auto col_phases = grad_phases(g.w, g.kw, g.stride[1], g.dilation[1], g.padding[1]);
   const auto covered = [](const std::vector<GradPhase>& phases) {
