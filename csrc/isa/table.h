@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 #include "isa/conv.h"
-#include "isa/conv_groups.h"
+#include "isa/conv_lanes.h"
 #include "isa/conv_plane.h"
 #include "isa/gemm.h"
 #include "isa/winograd.h"
@@ -240,7 +240,7 @@ struct Table {
   FloatLoops<OptimLoops> optim;
   FloatLoops<GemmLoops> gemm;
   FloatLoops<ConvLoops> conv;
-  FloatLoops<ConvGroupLoops> conv_groups;
+  FloatLoops<ConvLaneLoops> conv_lanes;
   FloatLoops<ConvPlaneLoops> conv_plane;
   FloatLoops<MoveLoops> move;
   FloatLoops<LimitLoops> limits;

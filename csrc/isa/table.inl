@@ -3,7 +3,7 @@
 
 #include "isa/affine.inl"
 #include "isa/conv.inl"
-#include "isa/conv_groups.inl"
+#include "isa/conv_lanes.inl"
 #include "isa/conv_plane.inl"
 #include "isa/elementwise.inl"
 #include "isa/gemm.inl"
@@ -84,7 +84,7 @@ const Table PAG_TABLE = {
      {sgd_step<double>, adam_step<double>, adaptive_step<double>}},
     {PAG_GEMM_LOOPS(float), PAG_GEMM_LOOPS(double)},
     {PAG_CONV_LOOPS(float), PAG_CONV_LOOPS(double)},
-    {PAG_CONV_GROUP_LOOPS(float), PAG_CONV_GROUP_LOOPS(double)},
+    {PAG_CONV_LANE_LOOPS(float), PAG_CONV_LANE_LOOPS(double)},
     {PAG_CONV_PLANE_LOOPS(float), PAG_CONV_PLANE_LOOPS(double)},
     {{transpose<float>}, {transpose<double>}},
     {{fma_loop<float>, 2 * kFmaChains * kLanes<float>},

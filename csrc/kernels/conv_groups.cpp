@@ -5,11 +5,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <new>
 
 #include "isa/table.h"
-#include "kernels/group_images.h"
+#include "kernels/lane_images.h"
 #include "kernels/numeric.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
@@ -18,8 +17,11 @@ namespace pag {
 namespace {
 
 constexpr int64_t kCopyBytes = 96 << 10;  // of a task's copied rows
+constexpr int64_t kMaxRowBytes = 256 << 10;  // of what a row reads and writes
 constexpr double kChunkOperations = 1e6;
 constexpr double kMaxTasks = 16;  // rows are divided to have as many
+constexpr int64_t kFewOutputs = 2, kNarrow = 16;
+constexpr int64_t kFewWeights = 64;  // of a tap, in a group
 
 // Rows that meet the same taps, and what their pixels meet, by phase of the columns.
 struct RowKind {
@@ -47,7 +49,7 @@ class Groups {
   double operations_;
   int64_t task_rows_, row_tasks_;
   int64_t source_rows_;  // that a task copies at most
-  GroupImages images_;
+  LaneImages images_;
   std::vector<RowKind> kinds_;
   std::vector<size_t> kind_of_;  // a row
 };
@@ -62,7 +64,8 @@ Groups<T>::Groups(const ConvPass<T>& p)
       weights_(g_.o * g_.c * g_.kh * g_.kw),
       rows_(Dimension::rows(p)),
       cols_(Dimension::cols(p)),
-      images_(lanes_, channels_, cols_.in, std::max<int64_t>(0, -cols_.low),
+      images_(lanes_, channels_ * rows_.in * cols_.in, channels_, rows_.in * cols_.in, cols_.in,
+              std::max<int64_t>(0, -cols_.low),
               std::max<int64_t>(0, cols_.low + cols_.extent(cols_.out) - cols_.in)) {
   operations_ = 2.0 * static_cast<double>(g_.n * g_.groups * weights_) *
                 static_cast<double>(g_.oh * g_.ow);
@@ -97,7 +100,7 @@ void Groups<T>::add_rows() {
       for (int64_t k = 0; k < channels_; ++k)
         for (size_t v = met.first; v < met.last; ++v)
           for (const TapAt& h : columns.taps)
-            terms.push_back({k * images_.plane() + at[v].from * images_.row() + h.from * lanes_,
+            terms.push_back({k * images_.channel() + at[v].from * images_.row() + h.from * lanes_,
                              (k * (p_.gradient ? g_.c : 1) * taps + at[v].tap * g_.kw + h.tap) *
                                  lanes_});
     }
@@ -116,7 +119,7 @@ void Groups<T>::run_task(int64_t first_group, int64_t image, int64_t row, const 
       (end - 1) / rows_.step * rows_.source_step + rows_.high + 1, top, rows_.in);
   images_.copy(lanes, bottom - top,
                p_.x + ((image * g_.groups + first_group) * channels_ * rows_.in + top) * cols_.in,
-               rows_.in * cols_.in, 0, copy);
+               0, copy);
 
   const int64_t pixels = rows * cols_.out, plane = rows_.out * cols_.out;
   GroupProducts<T> product;
@@ -142,7 +145,7 @@ void Groups<T>::run_task(int64_t first_group, int64_t image, int64_t row, const 
         product.b = weights + m * (p_.gradient ? 1 : g_.c) * g_.kh * g_.kw * lanes_;
         product.start = bias + m * lanes_;
         product.out = results + (m * pixels + (y - row) * cols_.out + start) * lanes_;
-        isa().conv_groups.of<T>().products(product);
+        isa().conv_lanes.of<T>().group_products(product);
       }
     }
   }
@@ -201,9 +204,23 @@ void Groups<T>::run() const {
 }  // namespace
 
 template <class T>
+bool fills_lanes(const Conv2d& g) {
+  const int64_t lanes = isa().gemm.of<T>().lanes;
+  const int64_t of_row = lanes * static_cast<int64_t>(sizeof(T)) * (g.c * g.w + g.o * g.ow);
+  const bool small = of_row <= kMaxRowBytes && 2 * g.padding[1] <= g.w + 8 &&
+                     (g.kw - 1) * g.dilation[1] <= g.w + 8 && (g.kh - 1) * g.dilation[0] <= g.h + 8;
+  return small && g.c * g.o <= kFewWeights && 10 * g.groups >= 7 * round_up(g.groups, lanes);
+}
+
+// Measured against correlate_planes, which the transposition makes up for on narrow maps and with
+// strides; and against correlate, which splits a strided gradient into parts with few taps each.
+template <class T>
 bool prefers_groups(const ConvPass<T>& p) {
-  static const char* force = getenv("PAG_GROUPS");
-  return p.g.groups > 1 && (!force || *force == '1');
+  const Conv2d& g = p.g;
+  if (!fills_lanes<T>(g)) return false;
+  const bool strided = g.stride[0] > 1 || g.stride[1] > 1;
+  if (p.outputs() > kFewOutputs) return p.gradient && strided;
+  return strided || (p.gradient ? g.w : g.ow) < kNarrow;
 }
 
 template <class T>
@@ -211,6 +228,8 @@ void conv_groups(const ConvPass<T>& p) {
   Groups<T>(p).run();
 }
 
+template bool fills_lanes<float>(const Conv2d&);
+template bool fills_lanes<double>(const Conv2d&);
 template bool prefers_groups<float>(const ConvPass<float>&);
 template bool prefers_groups<double>(const ConvPass<double>&);
 template void conv_groups<float>(const ConvPass<float>&);

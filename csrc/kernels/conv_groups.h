@@ -5,6 +5,11 @@
 
 namespace pag {
 
+// Whether groups fill most lanes of vectors, and have few enough weights to stay in a cache. Copies
+// of images stay small: zeros beside them are no more than they are.
+template <class T>
+bool fills_lanes(const Conv2d& g);
+
 // Whether conv_groups is expected to be faster than the forms that go group by group.
 template <class T>
 bool prefers_groups(const ConvPass<T>& p);

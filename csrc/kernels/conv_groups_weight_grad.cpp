@@ -2,12 +2,11 @@
 // are added to those of the other tasks of the groups in order.
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <new>
 
 #include "isa/table.h"
 #include "kernels/conv_groups.h"
-#include "kernels/group_images.h"
+#include "kernels/lane_images.h"
 #include "kernels/numeric.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
@@ -36,7 +35,7 @@ class GroupsWeightGrad {
   Dimension rows_, cols_;
   double operations_;
   int64_t strip_rows_, strips_;  // of an image
-  GroupImages images_, gradients_;
+  LaneImages images_, gradients_;
   std::vector<GatherTerm> pixels_;
 };
 
@@ -49,10 +48,10 @@ GroupsWeightGrad<T>::GroupsWeightGrad(const Conv2d& g, const T* dy, const T* x)
       weights_(g.o * g.c * g.kh * g.kw),
       rows_(false, g.h, g.oh, g.kh, g.stride[0], g.dilation[0], g.padding[0]),
       cols_(false, g.w, g.ow, g.kw, g.stride[1], g.dilation[1], g.padding[1]),
-      images_(lanes_, g.c, g.w, std::max<int64_t>(0, g.padding[1]),
+      images_(lanes_, g.c * g.h * g.w, g.c, g.h * g.w, g.w, g.padding[1],
               std::max<int64_t>(0, (g.ow - 1) * g.stride[1] + (g.kw - 1) * g.dilation[1] + 1 -
                                        g.padding[1] - g.w)),
-      gradients_(lanes_, g.o, g.ow, 0, 0) {
+      gradients_(lanes_, g.o * g.oh * g.ow, g.o, g.oh * g.ow, g.ow) {
   operations_ = 2.0 * static_cast<double>(g.n * g.groups * weights_) *
                 static_cast<double>(g.oh * g.ow);
   const int64_t row_bytes = images_.row() * g.c * static_cast<int64_t>(sizeof(T));
@@ -78,15 +77,13 @@ void GroupsWeightGrad<T>::add_strip(int64_t first_group, int64_t image, int64_t 
   const int64_t within = std::clamp<int64_t>(g_.h - top, above, height) - above;
   const int64_t first = image * g_.groups + first_group;
   for (int64_t c = 0; c < g_.c; ++c) {
-    T* const plane = copy + c * images_.plane();
+    T* const plane = copy + c * images_.channel();
     std::fill(plane, plane + above * images_.row(), T(0));
     std::fill(plane + (above + within) * images_.row(), plane + height * images_.row(), T(0));
   }
-  images_.copy(lanes, within, x_ + (first * g_.c * g_.h + top + above) * g_.w, g_.h * g_.w, above,
-               copy);
+  images_.copy(lanes, within, x_ + (first * g_.c * g_.h + top + above) * g_.w, above, copy);
   T* const gradients = copy + images_.elements();
-  gradients_.copy(lanes, rows, dy_ + (first * g_.o * g_.oh + row) * g_.ow, g_.oh * g_.ow, 0,
-                  gradients);
+  gradients_.copy(lanes, rows, dy_ + (first * g_.o * g_.oh + row) * g_.ow, 0, gradients);
   GroupProducts<T> product;
   product.runs = g_.kh;
   product.count = g_.kw;
@@ -100,9 +97,9 @@ void GroupsWeightGrad<T>::add_strip(int64_t first_group, int64_t image, int64_t 
   product.out = sums;
   for (int64_t o = 0; o < g_.o; ++o)
     for (int64_t c = 0; c < g_.c; ++c, product.out += g_.kh * g_.kw * lanes_) {
-      product.x = copy + c * images_.plane() + (images_.left() - g_.padding[1]) * lanes_;
-      product.b = gradients + o * gradients_.plane();
-      isa().conv_groups.of<T>().products(product);
+      product.x = copy + c * images_.channel() + (images_.left() - g_.padding[1]) * lanes_;
+      product.b = gradients + o * gradients_.channel();
+      isa().conv_lanes.of<T>().group_products(product);
     }
 }
 
@@ -157,8 +154,7 @@ void GroupsWeightGrad<T>::run(T* dw) const {
 
 template <class T>
 bool weight_grad_prefers_groups(const Conv2d& g) {
-  static const char* force = getenv("PAG_GROUPS");
-  return g.groups > 1 && (!force || *force == '1');
+  return fills_lanes<T>(g);
 }
 
 template <class T>

@@ -34,13 +34,6 @@ constexpr int64_t kMinPanels = 2;  // of a task's outputs, or copies would count
 constexpr double kChunkOperations = 1e6;
 constexpr int64_t kTasks = 8;
 
-// Outputs of one dimension that meet the same taps within the source; places count from the first
-// of the task.
-struct Outputs1d {
-  TapRange met;
-  std::vector<int64_t> places;
-};
-
 template <class T>
 class Outputs {
  public:
@@ -137,25 +130,12 @@ typename Outputs<T>::Task Outputs<T>::task(int64_t number) const {
   return t;
 }
 
-// Outputs [begin, end) of a dimension by the taps that they meet.
-std::vector<Outputs1d> by_taps(const Dimension& d, int64_t begin, int64_t end) {
-  std::vector<Outputs1d> all;
-  for (int64_t i = begin; i < end; ++i) {
-    const TapRange met = d.met(i);
-    const auto found =
-        std::find_if(all.begin(), all.end(), [&](const Outputs1d& k) { return k.met == met; });
-    Outputs1d& kind = found == all.end() ? all.emplace_back(Outputs1d{met, {}}) : *found;
-    kind.places.push_back(i - begin);
-  }
-  return all;
-}
-
 template <class T>
 std::vector<typename Outputs<T>::Part> Outputs<T>::parts_of(const Task& t) const {
   std::vector<Part> all;
-  const std::vector<Outputs1d> columns = by_taps(cols_, 0, cols_.out);
-  for (const Outputs1d& r : by_taps(rows_, t.row, t.row + t.rows))
-    for (const Outputs1d& c : columns) {
+  const std::vector<EqualTaps> columns = cols_.by_taps(0, cols_.out);
+  for (const EqualTaps& r : rows_.by_taps(t.row, t.row + t.rows))
+    for (const EqualTaps& c : columns) {
       Part part;
       part.pixels.reserve(static_cast<size_t>(t.images) * r.places.size() * c.places.size());
       for (int64_t i = 0; i < t.images; ++i)
@@ -296,32 +276,19 @@ void Outputs<T>::run() const {
 
 }  // namespace
 
-// Both in cycles an output pixel, of a core that multiplies one vector at a time. Measured: packing
-// a weight costs half a cycle, and so does what happens to a sum after the product; correlate's
-// packing of a vector of pixels is worth ten rows of weights, and turning the gradient's weights
-// around takes two cycles each.
+// Measured: packing a weight costs half a cycle, and so does what happens to a sum after the
+// product. Where outputs fill one vector only, each load serves fewer multiplications.
 template <class T>
-bool prefers_outputs(const ConvPass<T>& p) {
+double outputs_cost(const ConvPass<T>& p) {
   const Conv2d& g = p.g;
   const auto count = [](int64_t n) { return static_cast<double>(n); };
-  const int64_t lanes = isa().gemm.of<T>().lanes, channels = p.channels(), outputs = p.outputs();
-  const int64_t rows = p.gradient ? g.h : g.oh, columns = p.gradient ? g.w : g.ow;
-  const double pixels = count(rows) * count(columns), all = count(g.n) * pixels;
-  const double weights = count(channels) * count(outputs) * count(g.kh) * count(g.kw);
-  const double reach = p.gradient ? count(g.oh) * count(g.ow) / pixels : 1;  // of a tap
-  const double depth = count(channels) * count(g.kh) * count(g.kw) * reach;
-  const double met =
-      count(channels) * Dimension::rows(p).mean_taps() * Dimension::cols(p).mean_taps();
-
-  const double ours = met * count(divide_up(outputs, lanes)) + 0.5 * count(outputs) +
-                      0.5 * weights / std::min(all, count(kTaskPixels));
-
-  const int64_t across = p.gradient ? divide_up(columns, g.stride[1]) : columns;  // of a phase
-  const double products = depth * count(outputs) / count(lanes);
-  const double in_rows = count(round_up(across, lanes)) / count(across);
-  const double packed = 1 + 10 / count(std::min<int64_t>(outputs, 96));
-  const double theirs = products * std::min(in_rows, packed) + (p.gradient ? 2 * weights / all : 0);
-  return ours < theirs;
+  const Dimension rows = Dimension::rows(p), cols = Dimension::cols(p);
+  const double channels = count(p.channels()), outputs = count(p.outputs());
+  const double met = channels * rows.mean_taps() * cols.mean_taps();
+  const double weights = channels * outputs * count(g.kh) * count(g.kw);
+  const double pixels = std::min(count(g.n) * count(rows.out) * count(cols.out), count(kTaskPixels));
+  const int64_t vectors = divide_up(p.outputs(), isa().gemm.of<T>().lanes);
+  return met * (vectors == 1 ? 1.15 : count(vectors)) + 0.5 * outputs + 0.5 * weights / pixels;
 }
 
 template <class T>
@@ -329,8 +296,8 @@ void conv_outputs(const ConvPass<T>& p) {
   Outputs<T>(p).run();
 }
 
-template bool prefers_outputs<float>(const ConvPass<float>&);
-template bool prefers_outputs<double>(const ConvPass<double>&);
+template double outputs_cost<float>(const ConvPass<float>&);
+template double outputs_cost<double>(const ConvPass<double>&);
 template void conv_outputs<float>(const ConvPass<float>&);
 template void conv_outputs<double>(const ConvPass<double>&);
 

@@ -4,9 +4,10 @@
 
 namespace pag {
 
-// Whether conv_outputs is expected to be faster than correlate.
+// The time that conv_outputs takes, in cycles an output pixel of a core that multiplies one vector
+// at a time.
 template <class T>
-bool prefers_outputs(const ConvPass<T>& p);
+double outputs_cost(const ConvPass<T>& p);
 
 // Throws std::bad_alloc.
 template <class T>

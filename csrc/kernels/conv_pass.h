@@ -44,6 +44,12 @@ struct TapRange {
   }
 };
 
+// Outputs of one dimension that meet the same taps; places count from some first output.
+struct EqualTaps {
+  TapRange met;
+  std::vector<int64_t> places;
+};
+
 struct Dimension {
   Dimension(bool gradient, int64_t in_, int64_t out_, int64_t kernel, int64_t stride,
             int64_t dilation, int64_t padding)
@@ -92,6 +98,18 @@ struct Dimension {
     return range;
   }
 
+  // Outputs [begin, end) by what they meet; places count from `begin`.
+  std::vector<EqualTaps> by_taps(int64_t begin, int64_t end) const {
+    std::vector<EqualTaps> all;
+    for (int64_t i = begin; i < end; ++i) {
+      const TapRange range = met(i);
+      const auto found =
+          std::find_if(all.begin(), all.end(), [&](const EqualTaps& e) { return e.met == range; });
+      EqualTaps& equal = found == all.end() ? all.emplace_back(EqualTaps{range, {}}) : *found;
+      equal.places.push_back(i - begin);
+    }
+    return all;
+  }
   // Taps that an output meets within the source, on average.
   double mean_taps() const {
     size_t all = 0;

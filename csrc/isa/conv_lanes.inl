@@ -1,11 +1,14 @@
-// Convolutions whose vectors run along groups.
+// Convolutions whose vectors run along groups or images.
 #pragma once
 #include "isa/conv.inl"
-#include "isa/conv_groups.h"
+#include "isa/conv_lanes.h"
 
 namespace {
 
 using pag::GroupProducts;
+using pag::ImageProducts;
+
+// ---- groups -------------------------------------------------------------------------------------
 
 // P runs of Q results. S: their sources are so many vectors apart; 0 is any distance.
 template <class T, int P, int Q, int S>
@@ -75,8 +78,69 @@ void group_products(const GroupProducts<T>& g) {
 #undef PAG_GROUP_RUNS
 #undef PAG_GROUP_TILES
 
+// ---- images -------------------------------------------------------------------------------------
+
+// R outputs of V pixels.
+template <class T, int R, int V>
+void image_tile(const ImageProducts<T>& g, const GatherRow* pixels, int64_t first) {
+  Vec<T> acc[R][V] = {};
+  int64_t from[V];
+  PAG_UNROLL
+  for (int j = 0; j < V; ++j) from[j] = pixels[j].from;
+  const T* x = g.x;
+  const T* w = g.w + first * g.w_row;
+  const int64_t w_row = g.w_row;
+  for (int64_t c = g.channels; c > 0; --c, x += g.x_channel, w += g.w_channel) {
+    const GatherTerm* term = g.terms;
+    for (int64_t kk = g.k; kk > 0; --kk, ++term) {
+      const T* at = x + term->x;
+      const T* weight = w + term->b;
+      Vec<T> xv[V];
+      PAG_UNROLL
+      for (int j = 0; j < V; ++j) xv[j] = vload(at + from[j]);
+      PAG_UNROLL
+      for (int i = 0; i < R; ++i) {
+        const Vec<T> wv = vset(weight[i * w_row]);
+        PAG_UNROLL
+        for (int j = 0; j < V; ++j) acc[i][j] = vfma(wv, xv[j], acc[i][j]);
+      }
+    }
+  }
+  PAG_UNROLL
+  for (int i = 0; i < R; ++i) {
+    const Vec<T> bias = vset(g.bias ? g.bias[first + i] : T(0));
+    T* out = g.out + (first + i) * g.out_row;
+    PAG_UNROLL
+    for (int j = 0; j < V; ++j) vstore(out + pixels[j].to, acc[i][j] + bias);
+  }
+}
+
 template <class T>
-void group_to_lanes(int64_t n, int lanes, const T* x, int64_t x_lane, const int64_t* places,
+using ImageFn = void (*)(const ImageProducts<T>&, const GatherRow*, int64_t);
+
+#define PAG_IMAGE_ROW(R)                                                         \
+  {image_tile<T, R, 1>, image_tile<T, R, 2>, image_tile<T, R, kTileVectors - 1>, \
+   image_tile<T, R, kTileVectors>}
+template <class T>
+void image_products(const ImageProducts<T>& g) {
+  static const ImageFn<T> tiles[kTileRows][4] = {PAG_IMAGE_ROW(1), PAG_IMAGE_ROW(2),
+                                                 PAG_IMAGE_ROW(3), PAG_IMAGE_ROW(4),
+                                                 PAG_IMAGE_ROW(5), PAG_IMAGE_ROW(6)};
+  for (int64_t p = 0; p < g.n; p += kTileVectors) {
+    const int64_t pixels = g.n - p < kTileVectors ? g.n - p : kTileVectors;
+    int64_t rows, left = (g.m + kTileRows - 1) / kTileRows;  // tiles of equal height, or one less
+    for (int64_t i = 0; left > 0; i += rows, --left) {
+      rows = (g.m - i + left - 1) / left;
+      tiles[rows - 1][pixels - 1](g, g.pixels + p, i);
+    }
+  }
+}
+#undef PAG_IMAGE_ROW
+
+// ---- moving -------------------------------------------------------------------------------------
+
+template <class T>
+void conv_to_lanes(int64_t n, int lanes, const T* x, int64_t x_lane, const int64_t* places,
                     T* out) {
   constexpr int64_t L = kLanes<T>;
   for (int64_t i = 0; i < n;) {
@@ -97,4 +161,4 @@ void group_to_lanes(int64_t n, int lanes, const T* x, int64_t x_lane, const int6
 
 }  // namespace
 
-#define PAG_CONV_GROUP_LOOPS(T) {group_products<T>, group_to_lanes<T>}
+#define PAG_CONV_LANE_LOOPS(T) {group_products<T>, image_products<T>, conv_to_lanes<T>}
