@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "isa/conv.h"
+#include "isa/conv_lanes.h"
 #include "isa/conv_plane.h"
 #include "isa/gemm.h"
 #include "isa/grid.h"
@@ -293,6 +294,7 @@ struct Table {
   FloatLoops<OptimLoops> optim;
   FloatLoops<GemmLoops> gemm;
   FloatLoops<ConvLoops> conv;
+  FloatLoops<ConvLaneLoops> conv_lanes;
   FloatLoops<ConvPlaneLoops> conv_plane;
   FloatLoops<MoveLoops> move;
   FloatLoops<ResampleLoops> resample;

@@ -3,6 +3,7 @@
 
 #include "isa/affine.inl"
 #include "isa/conv.inl"
+#include "isa/conv_lanes.inl"
 #include "isa/conv_plane.inl"
 #include "isa/elementwise.inl"
 #include "isa/gemm.inl"
@@ -91,6 +92,7 @@ const Table PAG_TABLE = {
      {sgd_step<double>, adam_step<double>, adaptive_step<double>}},
     {PAG_GEMM_LOOPS(float), PAG_GEMM_LOOPS(double)},
     {PAG_CONV_LOOPS(float), PAG_CONV_LOOPS(double)},
+    {PAG_CONV_LANE_LOOPS(float), PAG_CONV_LANE_LOOPS(double)},
     {PAG_CONV_PLANE_LOOPS(float), PAG_CONV_PLANE_LOOPS(double)},
     {{transpose<float>}, {transpose<double>}},
     {{resample_columns<float>, resample_rows<float>},

@@ -1,19 +1,26 @@
 #include "kernels/conv.h"
 
 #include <algorithm>
+#include <new>
 #include <numeric>
 #include <vector>
 
+#include "isa/table.h"
+#include "kernels/conv_groups.h"
+#include "kernels/conv_images.h"
 #include "kernels/conv_outputs.h"
 #include "kernels/correlate.h"
 #include "kernels/denormals.h"
 #include "kernels/gemm.h"
 #include "kernels/numeric.h"
 #include "kernels/parallel.h"
+#include "kernels/scratch.h"
 #include "kernels/winograd.h"
 
 namespace pag {
 namespace {
+
+constexpr int64_t kSampleBytes = 2 << 20;
 
 // 1x1: for every image and group, out (m, pixels) = A (m, k) . in (k, pixels).
 template <class T>
@@ -37,6 +44,34 @@ void pointwise(const Conv2d& g, int64_t m, int64_t k, const Matrix<T>& a, const 
     product.a.data += m * k;
     product.b.data += k * pixels;
     product.c += m * pixels;
+  }
+}
+
+// 1x1 with a stride: the pixels that it meets are copied, of a few images at a time.
+template <class T>
+void sampled(const Conv2d& g, const T* weights, const T* x, T* y, const T* bias) {
+  const int64_t planes = g.groups * g.c, pixels = g.oh * g.ow;
+  const int64_t bytes = planes * pixels * static_cast<int64_t>(sizeof(T));
+  Conv2d part = g;
+  part.h = g.oh;
+  part.w = g.ow;
+  part.n = std::clamp<int64_t>(kSampleBytes / bytes, 1, g.n);
+  const Scratch scratch(part.n * bytes);
+  T* const sample = scratch.as<T>();
+  if (!sample) throw std::bad_alloc();
+  for (int64_t image = 0; image < g.n; image += part.n) {
+    part.n = std::min(part.n, g.n - image);
+    const T* const from = x + image * planes * g.h * g.w;
+    parallel_for(part.n * planes, divide_up(kGrain, pixels), [&](int64_t begin, int64_t end) {
+      T* to = sample + begin * pixels;
+      for (int64_t plane = begin; plane < end; ++plane)
+        for (int64_t i = 0; i < g.oh; ++i, to += g.ow) {
+          const T* const row = from + (plane * g.h + i * g.stride[0]) * g.w;
+          for (int64_t j = 0; j < g.ow; ++j) to[j] = row[j * g.stride[1]];
+        }
+    });
+    pointwise(part, g.o, g.c, Matrix<T>{weights, g.c, 1}, sample,
+              y + image * g.groups * g.o * pixels, bias);
   }
 }
 
@@ -168,6 +203,39 @@ bool try_winograd(const Conv2d&, const double*, const double*, const double*, do
 }
 bool try_winograd_input_grad(const Conv2d&, const double*, const double*, double*) { return false; }
 
+// The time that `correlate` takes, in cycles an output pixel of a core that multiplies one vector at
+// a time. Measured: its packing of a vector of pixels is worth ten rows of weights, and turning the
+// gradient's weights around takes two cycles each.
+template <class T>
+double correlate_cost(const ConvPass<T>& p) {
+  const Conv2d& g = p.g;
+  const auto count = [](int64_t n) { return static_cast<double>(n); };
+  const int64_t lanes = isa().gemm.of<T>().lanes;
+  const int64_t rows = p.gradient ? g.h : g.oh, columns = p.gradient ? g.w : g.ow;
+  const double pixels = count(rows) * count(columns);
+  const double weights = count(g.c) * count(g.o) * count(g.kh) * count(g.kw);
+  const double reach = p.gradient ? 1 / count(g.stride[0] * g.stride[1]) : 1;  // of a tap
+  const int64_t across = p.gradient ? divide_up(columns, g.stride[1]) : columns;  // of a phase
+  const double in_rows = count(round_up(across, lanes)) / count(across);
+  const double packed = 1 + 10 / count(std::min<int64_t>(p.outputs(), 96));
+  return weights * reach / count(lanes) * std::min(in_rows, packed) +
+         (p.gradient ? 2 * weights / (count(g.n) * pixels) : 0);
+}
+
+// The forms whose vectors run along groups, images or outputs. False if vectors of neighbouring
+// pixels are expected to be faster.
+template <class T>
+bool try_other_vectors(const ConvPass<T>& p) {
+  if (prefers_groups(p)) {
+    conv_groups(p);
+    return true;
+  }
+  const double images = images_cost(p), outputs = outputs_cost(p);
+  if (std::min(images, outputs) >= correlate_cost(p)) return false;
+  images < outputs ? conv_images(p) : conv_outputs(p);
+  return true;
+}
+
 }  // namespace
 
 template <class T>
@@ -181,9 +249,10 @@ void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y) 
     return finish(g.epilogue, y - size, size);
   }
   if (g.pointwise()) return pointwise(g, g.o, g.c, Matrix<T>{weights, g.c, 1}, x, y, bias);
+  if (g.samples()) return sampled(g, weights, x, y, bias);
   if (try_winograd(g, x, weights, bias, y)) return;
-  const OutputsConv<T> outputs{g, false, x, weights, bias, y};
-  if (prefers_outputs(outputs)) return conv_outputs(outputs);
+  const ConvPass<T> pass{g, false, x, weights, bias, y};
+  if (try_other_vectors(pass)) return;
   const Axis rows(g.h, g.oh, g.kh, g.stride[0], g.dilation[0], g.padding[0]);
   const Axis cols(g.w, g.ow, g.kw, g.stride[1], g.dilation[1], g.padding[1]);
   std::vector<T> kept;
@@ -207,8 +276,8 @@ void conv2d_input_grad(const Conv2d& g, const T* dy, const T* weights, T* dx) {
     return pointwise(g, g.c, g.o, Matrix<T>{weights, 1, g.c}, dy, dx,
                      static_cast<const T*>(nullptr));
   if (try_winograd_input_grad(g, dy, weights, dx)) return;
-  const OutputsConv<T> outputs{g, true, dy, weights, nullptr, dx};
-  if (prefers_outputs(outputs)) return conv_outputs(outputs);
+  const ConvPass<T> pass{g, true, dy, weights, nullptr, dx};
+  if (try_other_vectors(pass)) return;
   const auto row_phases = grad_phases(g.h, g.kh, g.stride[0], g.dilation[0], g.padding[0]);
   const auto col_phases = grad_phases(g.w, g.kw, g.stride[1], g.dilation[1], g.padding[1]);
   const auto covered = [](const std::vector<GradPhase>& phases) {

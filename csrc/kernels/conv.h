@@ -17,10 +17,10 @@ struct Conv2d {
   int64_t stride[2], padding[2], dilation[2];
   const Epilogue* epilogue = nullptr;  // of conv2d and conv2d_input_grad
 
-  // 1x1 kernels that meet every input once: matrix products.
-  bool pointwise() const {
-    return kh == 1 && kw == 1 && stride[0] == 1 && stride[1] == 1 && !padding[0] && !padding[1];
-  }
+  // 1x1 kernels that meet inputs at most once: matrix products,
+  bool samples() const { return kh == 1 && kw == 1 && !padding[0] && !padding[1]; }
+  // or meet each of them.
+  bool pointwise() const { return samples() && stride[0] == 1 && stride[1] == 1; }
   // 3x3 kernels that move a pixel at a time.
   bool small_steps_3x3() const {
     return kh == 3 && kw == 3 && stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 &&

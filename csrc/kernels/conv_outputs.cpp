@@ -30,58 +30,14 @@ constexpr int64_t kCopyBytes = 256 << 10;   // of their channels' images
 constexpr int64_t kTaskPixels = 512;        // whose packed weights are used again,
 constexpr int64_t kTaskElements = 1 << 17;  // and times outputs
 constexpr int64_t kMinPixels = 128;
+constexpr int64_t kMinPanels = 2;  // of a task's outputs, or copies would count
 constexpr double kChunkOperations = 1e6;
 constexpr int64_t kTasks = 8;
-
-// A tap, and the source position from which it reads output 0 of its phase.
-struct TapAt {
-  int64_t tap, from;
-};
-
-// Outputs start, start + step, ... of one dimension: all meet the same taps, and from one to the
-// next the source moves by source_step.
-struct OutputPhase {
-  int64_t start;
-  std::vector<TapAt> taps;
-};
-
-struct Dimension {
-  Dimension(bool gradient, int64_t in_, int64_t out_, int64_t kernel, int64_t stride,
-            int64_t dilation, int64_t padding)
-      : in(in_), out(out_), step(gradient ? stride : 1), source_step(gradient ? 1 : stride) {
-    for (int64_t start = 0; start < std::min(step, out); ++start) {
-      OutputPhase phase{start, {}};
-      const int64_t last = (out - 1 - start) / step * source_step;  // as far as the source moves
-      for (int64_t t = 0; t < kernel; ++t) {
-        const int64_t offset = gradient ? start + padding - t * dilation : t * dilation - padding;
-        if (gradient && offset % stride != 0) continue;
-        const int64_t from = gradient ? offset / stride : offset;
-        if (from + last < 0 || from >= in) continue;
-        phase.taps.push_back({t, from});
-        if (low > high) low = high = from;
-        low = std::min(low, from);
-        high = std::max(high, from);
-      }
-      phases.push_back(phase);
-    }
-    if (low > high) low = high = 0;
-  }
-
-  // Outputs of a phase among the first `rows`, and the length of the source that those read.
-  int64_t count(const OutputPhase& p, int64_t rows) const {
-    return rows > p.start ? (rows - 1 - p.start) / step + 1 : 0;
-  }
-  int64_t extent(int64_t rows) const { return (rows - 1) / step * source_step + high - low + 1; }
-
-  int64_t in, out, step, source_step;
-  int64_t low = 1, high = 0;  // of the positions that output 0 of a phase reads
-  std::vector<OutputPhase> phases;
-};
 
 template <class T>
 class Outputs {
  public:
-  explicit Outputs(const OutputsConv<T>& p);
+  explicit Outputs(const ConvPass<T>& p);
   void run() const;
 
  private:
@@ -96,10 +52,11 @@ class Outputs {
   Task task(int64_t number) const;
   bool run_task(const Task& t, const std::vector<Part>& parts) const;
   std::vector<Part> parts_of(const Task& t) const;
+  void make_parts();
   void copy(const Task& t, int64_t channel, int64_t channels, T* to) const;
   void pack(const Task& t, int64_t output, int64_t channel, int64_t channels, T* to) const;
 
-  const OutputsConv<T>& p_;
+  const ConvPass<T>& p_;
   const Conv2d& g_;
   int64_t channels_, outputs_, taps_;
   Dimension rows_, cols_;
@@ -108,20 +65,19 @@ class Outputs {
   int64_t image_tasks_, row_tasks_ = 1, output_tasks_ = 1;
   int64_t copy_row_, copy_plane_;
   int panel_;
-  std::vector<Part> parts_;  // of a task of full size
+  std::vector<std::vector<Part>> parts_;  // of tasks of task_images_,
+  std::vector<size_t> which_parts_;       // by their rows
 };
 
 template <class T>
-Outputs<T>::Outputs(const OutputsConv<T>& p)
+Outputs<T>::Outputs(const ConvPass<T>& p)
     : p_(p),
       g_(p.g),
       channels_(p.channels()),
       outputs_(p.outputs()),
       taps_(g_.kh * g_.kw),
-      rows_(p.gradient, p.gradient ? g_.oh : g_.h, p.gradient ? g_.h : g_.oh, g_.kh, g_.stride[0],
-            g_.dilation[0], g_.padding[0]),
-      cols_(p.gradient, p.gradient ? g_.ow : g_.w, p.gradient ? g_.w : g_.ow, g_.kw, g_.stride[1],
-            g_.dilation[1], g_.padding[1]) {
+      rows_(Dimension::rows(p)),
+      cols_(Dimension::cols(p)) {
   const GemmLoops<T>& gemm = isa().gemm.of<T>();
   const int64_t pixels = rows_.out * cols_.out, size = sizeof(T);
   operations_ = 2.0 * static_cast<double>(g_.groups * channels_ * outputs_ * taps_) *
@@ -131,7 +87,8 @@ Outputs<T>::Outputs(const OutputsConv<T>& p)
   // Outputs are divided first: that repeats the copies of images, but no packing.
   panel_ = static_cast<int>(balanced(outputs_, gemm.tile_columns, gemm.lanes));
   const int64_t pixel_tasks = divide_up(g_.n * g_.groups * pixels, kTaskPixels);
-  const int64_t parts = std::min(divide_up(wanted, pixel_tasks), divide_up(outputs_, panel_));
+  const int64_t parts =
+      std::min(divide_up(wanted, pixel_tasks), divide_up(outputs_, kMinPanels * panel_));
   task_outputs_ = round_up(divide_up(outputs_, parts), panel_);
   output_tasks_ = divide_up(outputs_, task_outputs_);
 
@@ -155,7 +112,7 @@ Outputs<T>::Outputs(const OutputsConv<T>& p)
   if (copy_plane_ * size % 4096 < 64) copy_plane_ += 64 / size;  // they would collide in L1
   const int64_t fitting = kCopyBytes / (task_images_ * copy_plane_ * size);
   pass_channels_ = balanced(channels_, std::max<int64_t>(1, std::min(fitting, kDepth / taps_)), 1);
-  parts_ = parts_of(task(0));
+  make_parts();
 }
 
 template <class T>
@@ -176,28 +133,45 @@ typename Outputs<T>::Task Outputs<T>::task(int64_t number) const {
 template <class T>
 std::vector<typename Outputs<T>::Part> Outputs<T>::parts_of(const Task& t) const {
   std::vector<Part> all;
-  for (const OutputPhase& r : rows_.phases)
-    for (const OutputPhase& c : cols_.phases) {
+  const std::vector<EqualTaps> columns = cols_.by_taps(0, cols_.out);
+  for (const EqualTaps& r : rows_.by_taps(t.row, t.row + t.rows))
+    for (const EqualTaps& c : columns) {
       Part part;
-      const int64_t down = rows_.count(r, t.rows), across = cols_.count(c, cols_.out);
-      part.pixels.reserve(static_cast<size_t>(t.images * down * across));
-      part.terms.reserve(static_cast<size_t>(pass_channels_) * r.taps.size() * c.taps.size());
+      part.pixels.reserve(static_cast<size_t>(t.images) * r.places.size() * c.places.size());
       for (int64_t i = 0; i < t.images; ++i)
-        for (int64_t y = 0; y < down; ++y)
-          for (int64_t x = 0; x < across; ++x)
+        for (const int64_t y : r.places)
+          for (const int64_t x : c.places)
             part.pixels.push_back(
-                {i * pass_channels_ * copy_plane_ + y * rows_.source_step * copy_row_ +
-                     x * cols_.source_step,
-                 (i * t.rows + r.start + y * rows_.step) * cols_.out + c.start + x * cols_.step});
+                {i * pass_channels_ * copy_plane_ + y / rows_.step * rows_.source_step * copy_row_ +
+                     x / cols_.step * cols_.source_step,
+                 (i * t.rows + y) * cols_.out + x});
+      const std::vector<TapAt>& down = rows_.phases[r.met.phase].taps;
+      const std::vector<TapAt>& across = cols_.phases[c.met.phase].taps;
       for (int64_t k = 0; k < pass_channels_; ++k)
-        for (const TapAt& v : r.taps)
-          for (const TapAt& h : c.taps)
-            part.terms.push_back(
-                {k * copy_plane_ + (v.from - rows_.low) * copy_row_ + h.from - cols_.low,
-                 (k * taps_ + v.tap * g_.kw + h.tap) * panel_});
+        for (size_t v = r.met.first; v < r.met.last; ++v)
+          for (size_t h = c.met.first; h < c.met.last; ++h)
+            part.terms.push_back({k * copy_plane_ + (down[v].from - rows_.low) * copy_row_ +
+                                      across[h].from - cols_.low,
+                                  (k * taps_ + down[v].tap * g_.kw + across[h].tap) * panel_});
       all.push_back(std::move(part));
     }
   return all;
+}
+
+// Tasks whose rows meet the same taps share their parts.
+template <class T>
+void Outputs<T>::make_parts() {
+  std::vector<std::vector<TapRange>> known;
+  for (int64_t i = 0; i < row_tasks_; ++i) {
+    const Task t = task(i * output_tasks_);
+    std::vector<TapRange> met;
+    for (int64_t y = 0; y < t.rows; ++y) met.push_back(rows_.met(t.row + y));
+    const auto found = std::find(known.begin(), known.end(), met);
+    which_parts_.push_back(static_cast<size_t>(found - known.begin()));
+    if (found != known.end()) continue;
+    known.push_back(std::move(met));
+    parts_.push_back(parts_of(t));
+  }
 }
 
 template <class T>
@@ -292,8 +266,9 @@ void Outputs<T>::run() const {
   parallel_for(tasks, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const Task t = task(i);
-      const bool usual = t.images == task_images_ && t.rows == task_rows_;
-      if (!run_task(t, usual ? parts_ : parts_of(t))) no_memory = true;
+      const size_t rows = static_cast<size_t>(t.row / task_rows_);
+      if (!run_task(t, t.images == task_images_ ? parts_[which_parts_[rows]] : parts_of(t)))
+        no_memory = true;
     }
   });
   if (no_memory) throw std::bad_alloc();
@@ -301,40 +276,29 @@ void Outputs<T>::run() const {
 
 }  // namespace
 
-// Both in cycles an output pixel, of a core that multiplies one vector at a time. Measured: packing
-// a weight costs half a cycle, and so does what happens to a sum after the product; correlate's
-// packing of a vector of pixels is worth ten rows of weights, and turning the gradient's weights
-// around takes two cycles each.
+// Measured: packing a weight costs half a cycle, and so does what happens to a sum after the
+// product. Where outputs fill one vector only, each load serves fewer multiplications.
 template <class T>
-bool prefers_outputs(const OutputsConv<T>& p) {
+double outputs_cost(const ConvPass<T>& p) {
   const Conv2d& g = p.g;
   const auto count = [](int64_t n) { return static_cast<double>(n); };
-  const int64_t lanes = isa().gemm.of<T>().lanes, channels = p.channels(), outputs = p.outputs();
-  const int64_t rows = p.gradient ? g.h : g.oh, columns = p.gradient ? g.w : g.ow;
-  const double pixels = count(rows) * count(columns), all = count(g.n) * pixels;
-  const double weights = count(channels) * count(outputs) * count(g.kh) * count(g.kw);
-  const double reach = p.gradient ? count(g.oh) * count(g.ow) / pixels : 1;  // of a tap
-  const double depth = count(channels) * count(g.kh) * count(g.kw) * reach;
-
-  const double ours = depth * count(divide_up(outputs, lanes)) + 0.5 * count(outputs) +
-                      0.5 * weights / std::min(all, count(kTaskPixels));
-
-  const int64_t across = p.gradient ? divide_up(columns, g.stride[1]) : columns;  // of a phase
-  const double products = depth * count(outputs) / count(lanes);
-  const double in_rows = count(round_up(across, lanes)) / count(across);
-  const double packed = 1 + 10 / count(std::min<int64_t>(outputs, 96));
-  const double theirs = products * std::min(in_rows, packed) + (p.gradient ? 2 * weights / all : 0);
-  return ours < theirs;
+  const Dimension rows = Dimension::rows(p), cols = Dimension::cols(p);
+  const double channels = count(p.channels()), outputs = count(p.outputs());
+  const double met = channels * rows.mean_taps() * cols.mean_taps();
+  const double weights = channels * outputs * count(g.kh) * count(g.kw);
+  const double pixels = std::min(count(g.n) * count(rows.out) * count(cols.out), count(kTaskPixels));
+  const int64_t vectors = divide_up(p.outputs(), isa().gemm.of<T>().lanes);
+  return met * (vectors == 1 ? 1.15 : count(vectors)) + 0.5 * outputs + 0.5 * weights / pixels;
 }
 
 template <class T>
-void conv_outputs(const OutputsConv<T>& p) {
+void conv_outputs(const ConvPass<T>& p) {
   Outputs<T>(p).run();
 }
 
-template bool prefers_outputs<float>(const OutputsConv<float>&);
-template bool prefers_outputs<double>(const OutputsConv<double>&);
-template void conv_outputs<float>(const OutputsConv<float>&);
-template void conv_outputs<double>(const OutputsConv<double>&);
+template double outputs_cost<float>(const ConvPass<float>&);
+template double outputs_cost<double>(const ConvPass<double>&);
+template void conv_outputs<float>(const ConvPass<float>&);
+template void conv_outputs<double>(const ConvPass<double>&);
 
 }  // namespace pag

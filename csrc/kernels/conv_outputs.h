@@ -1,32 +1,16 @@
 // Convolution and its input gradient with vectors that run along output channels.
 #pragma once
-#include <cstdint>
-
-#include "kernels/conv.h"
+#include "kernels/conv_pass.h"
 
 namespace pag {
 
-// Both are out[n, g, m, y, x] = bias[g, m] + sum over channels and taps of weight * input; in the
-// gradient the channels are conv2d's outputs, and m its channels.
+// The time that conv_outputs takes, in cycles an output pixel of a core that multiplies one vector
+// at a time.
 template <class T>
-struct OutputsConv {
-  const Conv2d& g;
-  bool gradient;
-  const T* x;
-  const T* weights;
-  const T* bias;  // or null
-  T* out;
-
-  int64_t channels() const { return gradient ? g.o : g.c; }
-  int64_t outputs() const { return gradient ? g.c : g.o; }
-};
-
-// Whether conv_outputs is expected to be faster than correlate.
-template <class T>
-bool prefers_outputs(const OutputsConv<T>& p);
+double outputs_cost(const ConvPass<T>& p);
 
 // Throws std::bad_alloc.
 template <class T>
-void conv_outputs(const OutputsConv<T>& p);
+void conv_outputs(const ConvPass<T>& p);
 
 }  // namespace pag

@@ -17,6 +17,7 @@
 
 #include "isa/table.h"
 #include "kernels/conv.h"
+#include "kernels/conv_groups.h"
 #include "kernels/conv_weight_grad_planes.h"
 #include "kernels/denormals.h"
 #include "kernels/numeric.h"
@@ -332,6 +333,7 @@ void conv2d_weight_grad(const Conv2d& g, const T* dy, const T* x, T* dw) {
     return;
   }
   if (try_winograd(g, dy, x, dw)) return;
+  if (weight_grad_prefers_groups<T>(g)) return weight_grad_groups(g, dy, x, dw);
   if (weight_grad_prefers_planes<T>(g)) return weight_grad_planes(g, dy, x, dw);
   WeightGrad<T> grad(g, dy, x);
   grad.run(dw);

@@ -1,0 +1,134 @@
+// A convolution or its input gradient, as one: both sum weights times a source over channels and
+// taps.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/conv.h"
+
+namespace pag {
+
+// out[n, g, m, y, x] = bias[g, m] + sum over channels and taps of weight * source. In the gradient
+// the channels are conv2d's outputs, and m its channels.
+template <class T>
+struct ConvPass {
+  const Conv2d& g;
+  bool gradient;
+  const T* x;
+  const T* weights;
+  const T* bias;  // or null
+  T* out;
+
+  int64_t channels() const { return gradient ? g.o : g.c; }
+  int64_t outputs() const { return gradient ? g.c : g.o; }
+};
+
+// A tap, and the source position from which it reads output 0 of its phase.
+struct TapAt {
+  int64_t tap, from;
+};
+
+// Outputs start, start + step, ... of one dimension: all meet the same taps, and from one to the
+// next the source moves by source_step.
+struct OutputPhase {
+  int64_t start;
+  std::vector<TapAt> taps;
+};
+
+// The taps [first, last) of a phase.
+struct TapRange {
+  size_t phase, first, last;
+  bool operator==(const TapRange& o) const {
+    return phase == o.phase && first == o.first && last == o.last;
+  }
+};
+
+// Outputs of one dimension that meet the same taps; places count from some first output.
+struct EqualTaps {
+  TapRange met;
+  std::vector<int64_t> places;
+};
+
+struct Dimension {
+  Dimension(bool gradient, int64_t in_, int64_t out_, int64_t kernel, int64_t stride,
+            int64_t dilation, int64_t padding)
+      : in(in_), out(out_), step(gradient ? stride : 1), source_step(gradient ? 1 : stride) {
+    for (int64_t start = 0; start < std::min(step, out); ++start) {
+      OutputPhase phase{start, {}};
+      const int64_t last = (out - 1 - start) / step * source_step;  // as far as the source moves
+      for (int64_t t = 0; t < kernel; ++t) {
+        const int64_t offset = gradient ? start + padding - t * dilation : t * dilation - padding;
+        if (gradient && offset % stride != 0) continue;
+        const int64_t from = gradient ? offset / stride : offset;
+        if (from + last < 0 || from >= in) continue;
+        phase.taps.push_back({t, from});
+        if (low > high) low = high = from;
+        low = std::min(low, from);
+        high = std::max(high, from);
+      }
+      phases.push_back(phase);
+    }
+    if (low > high) low = high = 0;
+  }
+  template <class T>
+  static Dimension rows(const ConvPass<T>& p) {
+    const Conv2d& g = p.g;
+    return {p.gradient, p.gradient ? g.oh : g.h, p.gradient ? g.h : g.oh, g.kh, g.stride[0],
+            g.dilation[0], g.padding[0]};
+  }
+  template <class T>
+  static Dimension cols(const ConvPass<T>& p) {
+    const Conv2d& g = p.g;
+    return {p.gradient, p.gradient ? g.ow : g.w, p.gradient ? g.w : g.ow, g.kw, g.stride[1],
+            g.dilation[1], g.padding[1]};
+  }
+
+  // The taps that an output meets within the source.
+  TapRange met(int64_t output) const {
+    const int64_t source = output / step * source_step;
+    TapRange range{static_cast<size_t>(output % step), 0, 0};
+    const std::vector<TapAt>& taps = phases[range.phase].taps;
+    const auto outside = [&](size_t i) {
+      return source + taps[i].from < 0 || source + taps[i].from >= in;
+    };
+    range.last = taps.size();
+    while (range.first < range.last && outside(range.first)) ++range.first;
+    while (range.first < range.last && outside(range.last - 1)) --range.last;
+    return range;
+  }
+
+  // Outputs [begin, end) by what they meet; places count from `begin`.
+  std::vector<EqualTaps> by_taps(int64_t begin, int64_t end) const {
+    std::vector<EqualTaps> all;
+    for (int64_t i = begin; i < end; ++i) {
+      const TapRange range = met(i);
+      const auto found =
+          std::find_if(all.begin(), all.end(), [&](const EqualTaps& e) { return e.met == range; });
+      EqualTaps& equal = found == all.end() ? all.emplace_back(EqualTaps{range, {}}) : *found;
+      equal.places.push_back(i - begin);
+    }
+    return all;
+  }
+  // Taps that an output meets within the source, on average.
+  double mean_taps() const {
+    size_t all = 0;
+    for (int64_t i = 0; i < out; ++i) {
+      const TapRange range = met(i);
+      all += range.last - range.first;
+    }
+    return static_cast<double>(all) / static_cast<double>(out);
+  }
+
+  // Outputs of a phase among the first `rows`, and the length of the source that those read.
+  int64_t count(const OutputPhase& p, int64_t rows) const {
+    return rows > p.start ? (rows - 1 - p.start) / step + 1 : 0;
+  }
+  int64_t extent(int64_t rows) const { return (rows - 1) / step * source_step + high - low + 1; }
+
+  int64_t in, out, step, source_step;
+  int64_t low = 1, high = 0;  // of the positions that output 0 of a phase reads
+  std::vector<OutputPhase> phases;
+};
+
+}  // namespace pag
