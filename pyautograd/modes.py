@@ -19,11 +19,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _State:
-    __slots__ = ("building", "clock", "grad_off", "layouts", "tracing", "watching")
+    __slots__ = ("building", "clock", "grad_off", "layouts", "lent", "tracing", "watching")
 
     def __init__(self) -> None:
         self.grad_off = 0  # threads that have recording switched off; 0 makes the usual test short
         self.clock = 0  # moves at each in-place change
+        self.lent = 0  # moves when memory is handed out: see `lend`
         self.watching = 0  # watchers, in all threads, of what is recorded
         self.building = 0  # graphs of placeholders that are alive: see static/placeholder.py
         self.tracing = 0  # threads in which a graph is being built: see `tracer`
@@ -317,7 +318,54 @@ def modified_since(array: Any, clock: int) -> str | None:
     return None
 
 
+def any_modified_since(owners: dict[int, Any], clock: int) -> bool:
+    """Whether one of these arrays, by their ids, which own their memory, was changed since."""
+    if clock == state.clock:
+        return False
+    for key, array in owners.items():
+        history = _modified.get(key)
+        if history is not None and history.array() is array:
+            for changes in history.all():
+                if changes.clock > clock:
+                    return True
+    return False
+
+
 def version(array: Any) -> int:
     """How often the array's memory has been changed in place."""
     history = _known(array)
     return 0 if history is None else sum(changes.count for changes in history.all())
+
+
+# ---- memory in other hands -----------------------------------------------------------------------
+
+_lent: dict[int, weakref.ref[Any]] = {}  # by the id of the array that owns the memory
+_crowd = 256  # entries above which those of arrays that are gone are dropped
+
+
+def lend(array: Any) -> None:
+    """Notes that the array is handed out: from now on it may change, and nothing will tell."""
+    array = owner(array)
+    key = id(array)
+    known = _lent.get(key)
+    if known is None or known() is not array:
+        _note_lent(key, array)
+
+
+def _note_lent(key: int, array: Any) -> None:
+    global _crowd
+    with lock:
+        _lent[key] = weakref.ref(array)
+        state.lent += 1
+        if len(_lent) > _crowd:
+            for gone in [k for k, reference in _lent.items() if reference() is None]:
+                del _lent[gone]
+            _crowd = max(256, 2 * len(_lent))
+
+
+def any_lent(owners: dict[int, Any]) -> bool:
+    """Whether one of these arrays, by their ids, which own their memory, was ever handed out."""
+    if _lent.keys().isdisjoint(owners):
+        return False
+    references = ((_lent.get(key), array) for key, array in owners.items())
+    return any(reference is not None and reference() is array for reference, array in references)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/conv_outputs.h"
@@ -116,31 +117,27 @@ std::vector<T> reversed_weights(const Conv2d& g, const GradPhase& rows, const Gr
   return reversed;
 }
 
-// What Winograd's form covers: the forward and, its weights rotated, the input gradient. False if
-// it has no advantage.
-bool try_winograd(const Conv2d& g, const float* x, const float* weights, const float* bias,
-                  float* y) {
-  if (!g.small_steps_3x3()) return false;
-  const WinogradConv p{g.n,
-                       g.groups,
-                       g.c,
-                       g.o,
-                       {g.h, g.w},
-                       {g.oh, g.ow},
-                       {g.padding[0], g.padding[1]},
-                       x,
-                       weights,
-                       g.o * g.c * 9,
-                       g.c * 9,
-                       9,
-                       false,
-                       bias,
-                       y,
-                       g.epilogue};
-  if (!winograd_wins(p)) return false;
-  winograd(p);
-  return true;
+// What Winograd's form covers: the forward and, its weights rotated, the input gradient.
+WinogradConv winograd_form(const Conv2d& g, const float* x, const float* weights, const float* bias,
+                           float* y) {
+  return {g.n,
+          g.groups,
+          g.c,
+          g.o,
+          {g.h, g.w},
+          {g.oh, g.ow},
+          {g.padding[0], g.padding[1]},
+          x,
+          weights,
+          g.o * g.c * 9,
+          g.c * 9,
+          9,
+          false,
+          bias,
+          y,
+          g.epilogue};
 }
+// False if it has no advantage.
 bool try_winograd_input_grad(const Conv2d& g, const float* dy, const float* weights, float* dx) {
   if (!g.small_steps_3x3()) return false;
   const WinogradConv p{g.n,
@@ -163,15 +160,42 @@ bool try_winograd_input_grad(const Conv2d& g, const float* dy, const float* weig
   winograd(p);
   return true;
 }
-bool try_winograd(const Conv2d&, const double*, const double*, const double*, double*) {
-  return false;
-}
 bool try_winograd_input_grad(const Conv2d&, const double*, const double*, double*) { return false; }
 
 }  // namespace
 
 template <class T>
-void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y) {
+WeightForm conv2d_weight_form(const Conv2d& g) {
+  if (any_zero({g.n, g.groups, g.o, g.oh, g.ow, g.c, g.h, g.w}) || g.pointwise())
+    return WeightForm::kPlain;
+  if constexpr (std::is_same_v<T, float>)
+    if (g.small_steps_3x3() && winograd_wins(winograd_form(g, nullptr, nullptr, nullptr, nullptr)))
+      return WeightForm::kTransformed;
+  const OutputsConv<T> outputs{g, false, nullptr, nullptr, nullptr, nullptr};
+  return prefers_outputs(outputs) ? WeightForm::kPacked : WeightForm::kPlain;
+}
+
+template <class T>
+int64_t conv2d_weights_size(const Conv2d& g, WeightForm form) {
+  if (form == WeightForm::kTransformed)
+    return winograd_weights_size(winograd_form(g, nullptr, nullptr, nullptr, nullptr));
+  if (form == WeightForm::kPacked)
+    return outputs_weights_size(OutputsConv<T>{g, false, nullptr, nullptr, nullptr, nullptr});
+  return 0;
+}
+
+template <class T>
+void conv2d_make_ready(const Conv2d& g, WeightForm form, const T* weights, T* ready) {
+  const FlushDenormals scope;
+  if constexpr (std::is_same_v<T, float>)
+    if (form == WeightForm::kTransformed)
+      return winograd_weights(winograd_form(g, nullptr, weights, nullptr, nullptr), ready);
+  pack_outputs_weights(OutputsConv<T>{g, false, nullptr, weights, nullptr, nullptr}, ready);
+}
+
+template <class T>
+void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y,
+            const ReadyWeights<T>& ready) {
   const FlushDenormals scope;
   if (any_zero({g.n, g.groups, g.o, g.oh, g.ow})) return;
   if (any_zero({g.c, g.h, g.w})) {
@@ -181,9 +205,16 @@ void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y) 
     return finish(g.epilogue, y - size, size);
   }
   if (g.pointwise()) return pointwise(g, g.o, g.c, Matrix<T>{weights, g.c, 1}, x, y, bias);
-  if (try_winograd(g, x, weights, bias, y)) return;
-  const OutputsConv<T> outputs{g, false, x, weights, bias, y};
-  if (prefers_outputs(outputs)) return conv_outputs(outputs);
+  const WeightForm form = conv2d_weight_form<T>(g);
+  const T* const made = ready.form == form ? ready.data : nullptr;
+  if constexpr (std::is_same_v<T, float>)
+    if (form == WeightForm::kTransformed) {
+      WinogradConv p = winograd_form(g, x, weights, bias, y);
+      p.transformed = made;
+      return winograd(p);
+    }
+  if (form == WeightForm::kPacked)
+    return conv_outputs(OutputsConv<T>{g, false, x, weights, bias, y, made});
   const Axis rows(g.h, g.oh, g.kh, g.stride[0], g.dilation[0], g.padding[0]);
   const Axis cols(g.w, g.ow, g.kw, g.stride[1], g.dilation[1], g.padding[1]);
   std::vector<T> kept;
@@ -235,8 +266,16 @@ void conv2d_input_grad(const Conv2d& g, const T* dy, const T* weights, T* dx) {
   if (!whole) finish(g.epilogue, dx, size);
 }
 
-template void conv2d<float>(const Conv2d&, const float*, const float*, const float*, float*);
-template void conv2d<double>(const Conv2d&, const double*, const double*, const double*, double*);
+template void conv2d<float>(const Conv2d&, const float*, const float*, const float*, float*,
+                            const ReadyWeights<float>&);
+template void conv2d<double>(const Conv2d&, const double*, const double*, const double*, double*,
+                             const ReadyWeights<double>&);
+template WeightForm conv2d_weight_form<float>(const Conv2d&);
+template WeightForm conv2d_weight_form<double>(const Conv2d&);
+template int64_t conv2d_weights_size<float>(const Conv2d&, WeightForm);
+template int64_t conv2d_weights_size<double>(const Conv2d&, WeightForm);
+template void conv2d_make_ready<float>(const Conv2d&, WeightForm, const float*, float*);
+template void conv2d_make_ready<double>(const Conv2d&, WeightForm, const double*, double*);
 template void conv2d_input_grad<float>(const Conv2d&, const float*, const float*, float*);
 template void conv2d_input_grad<double>(const Conv2d&, const double*, const double*, double*);
 

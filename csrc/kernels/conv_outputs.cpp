@@ -30,7 +30,6 @@ constexpr int64_t kCopyBytes = 256 << 10;   // of their channels' images
 constexpr int64_t kTaskPixels = 512;        // whose packed weights are used again,
 constexpr int64_t kTaskElements = 1 << 17;  // and times outputs
 constexpr int64_t kMinPixels = 128;
-constexpr double kChunkOperations = 1e6;
 constexpr int64_t kTasks = 8;
 
 // A tap, and the source position from which it reads output 0 of its phase.
@@ -83,6 +82,8 @@ class Outputs {
  public:
   explicit Outputs(const OutputsConv<T>& p);
   void run() const;
+  int64_t weights_size() const { return g_.groups * packed_offset(outputs_); }
+  void pack_all(T* packed) const;
 
  private:
   struct Task {
@@ -97,7 +98,12 @@ class Outputs {
   bool run_task(const Task& t, const std::vector<Part>& parts) const;
   std::vector<Part> parts_of(const Task& t) const;
   void copy(const Task& t, int64_t channel, int64_t channels, T* to) const;
-  void pack(const Task& t, int64_t output, int64_t channel, int64_t channels, T* to) const;
+  void pack(int64_t group, int64_t output, int64_t count, int64_t channel, int64_t channels,
+            T* to) const;
+  // Where the panel that begins with an output lies among the packed weights of a group.
+  int64_t packed_offset(int64_t output) const {
+    return divide_up(output, panel_) * channels_ * taps_ * panel_;
+  }
 
   const OutputsConv<T>& p_;
   const Conv2d& g_;
@@ -126,8 +132,7 @@ Outputs<T>::Outputs(const OutputsConv<T>& p)
   const int64_t pixels = rows_.out * cols_.out, size = sizeof(T);
   operations_ = 2.0 * static_cast<double>(g_.groups * channels_ * outputs_ * taps_) *
                 static_cast<double>(g_.n * g_.oh * g_.ow);
-  const int64_t wanted = static_cast<int64_t>(
-      std::clamp(operations_ / kChunkOperations, 1.0, static_cast<double>(kTasks)));
+  const int64_t wanted = std::min(static_cast<int64_t>(worthwhile_chunks(operations_)), kTasks);
   // Outputs are divided first: that repeats the copies of images, but no packing.
   panel_ = static_cast<int>(balanced(outputs_, gemm.tile_columns, gemm.lanes));
   const int64_t pixel_tasks = divide_up(g_.n * g_.groups * pixels, kTaskPixels);
@@ -220,13 +225,12 @@ void Outputs<T>::copy(const Task& t, int64_t channel, int64_t channels, T* to) c
     }
 }
 
-// (channels, taps, panel)
+// (channels, taps, panel), of `count` outputs, which a panel holds.
 template <class T>
-void Outputs<T>::pack(const Task& t, int64_t output, int64_t channel, int64_t channels,
-                      T* to) const {
+void Outputs<T>::pack(int64_t group, int64_t output, int64_t count, int64_t channel,
+                      int64_t channels, T* to) const {
   const auto pack_b = isa().gemm.of<T>().pack_b;
-  const int64_t count = std::min<int64_t>(panel_, t.output + t.outputs - output);
-  const T* from = p_.weights + t.group * g_.o * g_.c * taps_;
+  const T* from = p_.weights + group * g_.o * g_.c * taps_;
   if (!p_.gradient) {
     from += (output * g_.c + channel) * taps_;
     pack_b(channels * taps_, count, from, 1, g_.c * taps_, panel_, to);
@@ -242,11 +246,23 @@ void Outputs<T>::pack(const Task& t, int64_t output, int64_t channel, int64_t ch
 }
 
 template <class T>
+void Outputs<T>::pack_all(T* packed) const {
+  const int64_t panels = divide_up(outputs_, panel_);
+  parallel_for(g_.groups * panels, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t output = i % panels * panel_;
+      pack(i / panels, output, std::min<int64_t>(panel_, outputs_ - output), 0, channels_,
+           packed + i * packed_offset(panel_));
+    }
+  });
+}
+
+template <class T>
 bool Outputs<T>::run_task(const Task& t, const std::vector<Part>& parts) const {
   const ConvLoops<T>& conv = isa().conv.of<T>();
   const int64_t pixels = t.images * t.rows * cols_.out;
   const int64_t copied = round_up(t.images * pass_channels_ * copy_plane_ + 64, 64);
-  const int64_t packed = pass_channels_ * taps_ * panel_;
+  const int64_t packed = p_.packed ? 0 : pass_channels_ * taps_ * panel_;
   const Scratch scratch((copied + packed + pixels * t.outputs) * static_cast<int64_t>(sizeof(T)));
   T* const memory = scratch.as<T>();
   if (!memory) return false;
@@ -259,8 +275,12 @@ bool Outputs<T>::run_task(const Task& t, const std::vector<Part>& parts) const {
     const int64_t channels = std::min(pass_channels_, channels_ - channel);
     copy(t, channel, channels, memory);
     for (int64_t m = 0; m < t.outputs; m += panel_) {
-      pack(t, t.output + m, channel, channels, memory + copied);
       product.n = std::min<int64_t>(panel_, t.outputs - m);
+      if (p_.packed)
+        product.b = p_.packed + t.group * packed_offset(outputs_) + packed_offset(t.output + m) +
+                    channel * taps_ * panel_;
+      else
+        pack(t.group, t.output + m, product.n, channel, channels, memory + copied);
       product.c = sums + m;
       product.start = channel ? GemmStart::kC : p_.bias ? GemmStart::kColumnBias : GemmStart::kZero;
       product.bias = p_.bias ? p_.bias + t.group * outputs_ + t.output + m : nullptr;
@@ -286,8 +306,8 @@ bool Outputs<T>::run_task(const Task& t, const std::vector<Part>& parts) const {
 template <class T>
 void Outputs<T>::run() const {
   const int64_t tasks = g_.groups * image_tasks_ * row_tasks_ * output_tasks_;
-  const int64_t grain = std::clamp<int64_t>(
-      static_cast<int64_t>(static_cast<double>(tasks) * kChunkOperations / operations_), 1, tasks);
+  const int64_t grain = std::max<int64_t>(
+      1, static_cast<int64_t>(static_cast<double>(tasks) / worthwhile_chunks(operations_)));
   std::atomic<bool> no_memory{false};
   parallel_for(tasks, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -332,9 +352,22 @@ void conv_outputs(const OutputsConv<T>& p) {
   Outputs<T>(p).run();
 }
 
+template <class T>
+int64_t outputs_weights_size(const OutputsConv<T>& p) {
+  return Outputs<T>(p).weights_size();
+}
+template <class T>
+void pack_outputs_weights(const OutputsConv<T>& p, T* packed) {
+  Outputs<T>(p).pack_all(packed);
+}
+
 template bool prefers_outputs<float>(const OutputsConv<float>&);
 template bool prefers_outputs<double>(const OutputsConv<double>&);
 template void conv_outputs<float>(const OutputsConv<float>&);
 template void conv_outputs<double>(const OutputsConv<double>&);
+template int64_t outputs_weights_size<float>(const OutputsConv<float>&);
+template int64_t outputs_weights_size<double>(const OutputsConv<double>&);
+template void pack_outputs_weights<float>(const OutputsConv<float>&, float*);
+template void pack_outputs_weights<double>(const OutputsConv<double>&, double*);
 
 }  // namespace pag

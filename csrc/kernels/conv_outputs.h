@@ -16,6 +16,7 @@ struct OutputsConv {
   const T* weights;
   const T* bias;  // or null
   T* out;
+  const T* packed = nullptr;  // of pack_outputs_weights, if that was called before
 
   int64_t channels() const { return gradient ? g.o : g.c; }
   int64_t outputs() const { return gradient ? g.c : g.o; }
@@ -28,5 +29,11 @@ bool prefers_outputs(const OutputsConv<T>& p);
 // Throws std::bad_alloc.
 template <class T>
 void conv_outputs(const OutputsConv<T>& p);
+
+// All weights as they are packed, which serve any number of calls: so many elements.
+template <class T>
+int64_t outputs_weights_size(const OutputsConv<T>& p);
+template <class T>
+void pack_outputs_weights(const OutputsConv<T>& p, T* packed);
 
 }  // namespace pag
