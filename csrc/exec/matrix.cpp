@@ -1,6 +1,9 @@
 // Matrix products and convolutions. Strides of matrices are taken as they are where one of them is
 // that of an element.
+#include <stdexcept>
+
 #include "exec/program.h"
+#include "isa/table.h"
 #include "kernels/conv.h"
 #include "kernels/gemm.h"
 
@@ -67,6 +70,19 @@ bool linear_product(const Operand& x, const Operand& w, Gemm<T>* g) {
   return true;
 }
 
+// The instruction set for which weights are made ready; another one's loops want other forms.
+class MadeFor {
+ public:
+  MadeFor() : table_(&isa()) {}
+  bool now() const { return table_ == &isa(); }
+  void check() const {
+    if (!now()) throw std::runtime_error("plan: it was made for another instruction set");
+  }
+
+ private:
+  const void* table_;
+};
+
 }  // namespace
 
 Step matmul_step(const Call& call) {
@@ -121,11 +137,12 @@ Step linear_step(const Call& call) {
     const Operand ready = call.in.size() > 3 ? call.in[3] : Operand();
     if (!ready.missing() && ready.size() != packed_weights_size(g)) return {};
     const Pointer<T> px(x), pw(w), pb(bias), pr(ready), py(call.out[0]);
+    const MadeFor made_for;
     return [=](Slots slots) mutable {
       g.a.data = px(slots);
       g.b.data = pw(slots);
       g.bias = pb(slots);
-      g.packed_b = pr(slots);
+      g.packed_b = made_for.now() ? pr(slots) : nullptr;
       g.c = py(slots);
       const Tail::Run epilogue(tail, slots);
       g.epilogue = epilogue.get();
@@ -142,7 +159,9 @@ Step linear_weights_step(const Call& call) {
     if (!linear_product(call.in[0], call.in[1], &g)) return {};
     if (call.out[0].size() != packed_weights_size(g)) return {};
     const Pointer<T> w(call.in[1]), packed(call.out[0]);
+    const MadeFor made_for;
     return [=](Slots slots) mutable {
+      made_for.check();
       g.b.data = w(slots);
       pack_weights(g, packed(slots));
     };
@@ -164,10 +183,11 @@ Step conv2d_step(const Call& call) {
       if (made.size() != conv2d_weights_size<T>(g, ready.form)) return {};
     }
     const Pointer<T> x(call.in[0]), w(call.in[1]), bias(call.in[2]), m(made), y(call.out[0]);
+    const MadeFor made_for;
     return [=](Slots slots) mutable {
       const Tail::Run epilogue(tail, slots);
       g.epilogue = epilogue.get();
-      ready.data = m(slots);
+      ready.data = made_for.now() ? m(slots) : nullptr;
       conv2d<T>(g, x(slots), w(slots), bias(slots), y(slots), ready);
     };
   });
@@ -183,7 +203,11 @@ Step conv2d_weights_step(const Call& call) {
     if (form == WeightForm::kPlain || call.out[0].size() != conv2d_weights_size<T>(g, form))
       return {};
     const Pointer<T> w(call.in[1]), made(call.out[0]);
-    return [=](Slots slots) { conv2d_make_ready<T>(g, form, w(slots), made(slots)); };
+    const MadeFor made_for;
+    return [=](Slots slots) {
+      made_for.check();
+      conv2d_make_ready<T>(g, form, w(slots), made(slots));
+    };
   });
 }
 

@@ -16,7 +16,7 @@ from pyautograd.static.arena import lay_out, work_in_place
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value, is_view
 from pyautograd.static.notes import StepNote, note_of
 from pyautograd.static.plan import OptimizerStep, Plan, PythonStep, PythonUpdate, Slot
-from pyautograd.static.ready import Watch, lasting
+from pyautograd.static.ready import Ready, Watch
 from pyautograd.static.step import Buffer, Home, Step
 
 
@@ -36,25 +36,22 @@ class _Lowering:
         self._slot_of: dict[Any, Buffer] = {}
         self._placed = _placements(graph)
         self._results: dict[Value, int] = {}  # slots
-        self._lasting, self._lasting_values = lasting(graph, self._placed)
-        self.ready: list[Step] = []  # run before the others, when what they read has changed
-        self.ready_notes: list[StepNote] = []
+        self.ready = Ready(graph, self._placed)
 
     def plan(self) -> Plan:
-        for call in self._lasting:
+        for call in self.ready.calls:
             self._lower(call)
             self._note(call)
-        self.ready, self.steps = self.steps, []
-        self.ready_notes, self.notes = self.notes, []
-        lasting = set(self._lasting)
+        self.ready.steps, self.steps = self.steps, []
+        self.ready.notes, self.notes = self.notes, []
         for call in self.graph.calls:
-            if call not in lasting:
+            if call not in self.ready.calls:
                 self._lower(call)
                 self._note(call)
         for y in dict.fromkeys(self.graph.results):
             self._result(y)
         self._note(None)
-        steps = self.ready + self.steps
+        steps = self.ready.steps + self.steps
         self._mark_lifetimes(steps)
         for i, step in enumerate(steps):
             if step.name == "program":
@@ -63,13 +60,13 @@ class _Lowering:
         size = lay_out(own)
         native = _C.Plan(size, len(self.slots) + 1)
         optimizers: list[OptimizerStep] = []
-        ready = self._parts(self.ready, native, optimizers)
+        ready = self._parts(self.ready.steps, native, optimizers)
         parts = self._parts(self.steps, native, optimizers)
         results = [self._results[y] for y in self.graph.results]
-        notes = self.ready_notes + self.notes
+        notes = self.ready.notes + self.notes
         plan = Plan(native, ready, parts, optimizers, self.slots, results, size, notes)
-        if self.ready:
-            plan.watch = Watch([x for step in self.ready for x in self._read_from(step)])
+        if self.ready.steps:
+            plan.watch = Watch([x for step in self.ready.steps for x in self._read_from(step)])
         plan.places = [
             (b.at, b.memory.nbytes, f"{b.memory.dtype}{list(b.memory.shape)}", b.first, b.last)
             for b in own
@@ -130,7 +127,7 @@ class _Lowering:
         self.slots.append(Slot(kind, source, memory.shape, memory.dtype))
         return Buffer(memory, len(self.slots))
 
-    def _new(self, shape: tuple[int, ...], dtype: Any) -> Home:
+    def new(self, shape: tuple[int, ...], dtype: Any) -> Home:
         buffer = Buffer(np.empty(shape, dtype))
         self._buffers.append(buffer)
         return Home(buffer, buffer.memory)
@@ -139,7 +136,7 @@ class _Lowering:
         """A place for what a step computes: that of the write or result it is for, or a new one."""
         target = self._placed.get(y)
         if target is None:
-            home = self._new(y.shape, y.dtype)
+            home = self.new(y.shape, y.dtype)
         elif target == "result":
             buffer = self._slot(None, np.empty(y.shape, y.dtype))
             home = Home(buffer, buffer.memory)
@@ -254,28 +251,8 @@ class _Lowering:
             inputs = [None if x is None else self._contiguous(x) for x in inputs]
         step = Step(call.name, inputs, [self._out(y) for y in call.outputs], ints, numbers)
         if call.name in ("conv2d", "linear"):
-            self._make_ready(step, call)
+            self.ready.hand_weights(step, call, self)
         return step
-
-    def _make_ready(self, step: Step, call: Call) -> None:
-        """Hands a kernel its weights in the form that it would make of them in each run."""
-        x, weights, *_ = step.inputs
-        y = step.outputs[0]
-        assert x is not None
-        assert weights is not None
-        source = call.operands[1]
-        if source not in self._lasting_values or weights is not self.home(source):
-            return  # a copy is made in each run
-        form, size = _C.plan_ready(step.name, *step.described())
-        if not size:
-            return
-        made = self._new((size,), y.layout.dtype)
-        operands = [_apart(x), weights, _apart(y)]  # of x and y the layouts alone
-        ints = [*step.ints, form]
-        self.ready.append(Step(f"{step.name}_weights", operands, [made], ints, []))
-        self.ready_notes.append(note_of(self.ready[-1], call))
-        step.inputs.append(made)
-        step.ints = ints
 
     def _fallback(self, call: Call) -> None:
         inputs = [self.home(x) for x in call.values()]
@@ -287,7 +264,7 @@ class _Lowering:
     def _contiguous(self, x: Home) -> Home:
         if x.layout.flags.c_contiguous:
             return x
-        home = self._new(x.layout.shape, x.layout.dtype)
+        home = self.new(x.layout.shape, x.layout.dtype)
         self._copy(x, home)
         return home
 
@@ -311,14 +288,9 @@ class _Lowering:
                     y.buffer.first = i
             for x in step.homes():
                 x.buffer.last = i
-        for step in self.ready:  # from one run to the next
+        for step in self.ready.steps:  # from one run to the next
             for y in step.written():
                 y.buffer.first, y.buffer.last = 0, len(steps)
-
-
-def _apart(x: Home) -> Home:
-    """A home of that layout which takes no part in the plan."""
-    return Home(Buffer(x.layout), x.layout)
 
 
 def _like(x: Home) -> Home:

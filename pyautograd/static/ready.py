@@ -13,35 +13,66 @@ from typing import Any
 
 import numpy as np
 
-from pyautograd import modes
+from pyautograd import _C, modes
 from pyautograd.modes import state
 from pyautograd.static.graph import Call, Graph, Value
+from pyautograd.static.notes import StepNote, note_of
+from pyautograd.static.step import Buffer, Home, Step
 
 
-def lasting(graph: Graph, placed: dict[Value, Any]) -> tuple[list[Call], set[Value]]:
-    """The calls that give the same in every run while memory of the program is the same.
+class Ready:
+    """The steps of a plan whose results are kept from run to run, while it is made.
 
-    And the values that they read and give. placed: values that are computed right where each run
-    wants them anew. None in a training step: it changes what its calls read.
+    They come first: calls that give the same in every run while memory of the program is the same,
+    and what kernels make of weights that stay the same. In a training step there are none: it
+    changes what its calls read.
+
+    placed: values that are computed right where each run wants them anew.
     """
-    calls: list[Call] = []
-    values: set[Value] = set()
-    if any(call.backward or call.name == "optimizer" for call in graph.calls):
-        return calls, values
-    changed = {id(modes.owner(c.operands[0].source)) for c in graph.calls if c.name == "write"}
-    watched = {id(modes.owner(array)) for array in graph.watched} - changed
-    for call in graph.calls:
-        operands = list(call.values())
-        values.update(
-            x for x in operands
-            if isinstance(x.source, np.ndarray) and id(modes.owner(x.source)) in watched
-        )  # fmt: skip
-        if call.has_effect or not operands or not values.issuperset(operands):
-            continue
-        if placed.keys().isdisjoint(call.outputs):
-            calls.append(call)
-            values.update(call.outputs)
-    return calls, values
+
+    def __init__(self, graph: Graph, placed: dict[Value, Any]) -> None:
+        self.calls: dict[Call, None] = {}
+        self.steps: list[Step] = []
+        self.notes: list[StepNote] = []
+        self._values: set[Value] = set()  # that stay the same
+        if any(call.backward or call.name == "optimizer" for call in graph.calls):
+            return
+        changed = {id(modes.owner(c.operands[0].source)) for c in graph.calls if c.name == "write"}
+        watched = {id(modes.owner(array)) for array in graph.watched} - changed
+        for call in graph.calls:
+            operands = list(call.values())
+            for x in operands:
+                if isinstance(x.source, np.ndarray) and id(modes.owner(x.source)) in watched:
+                    self._values.add(x)
+            if call.has_effect or not operands or not self._values.issuperset(operands):
+                continue
+            if placed.keys().isdisjoint(call.outputs):
+                self.calls[call] = None
+                self._values.update(call.outputs)
+
+    def hand_weights(self, step: Step, call: Call, lowering: Any) -> None:
+        """Hands a kernel its weights in the form that it would make of them in each run."""
+        x, weights, *_ = step.inputs
+        y, source = step.outputs[0], call.operands[1]
+        if source not in self._values or call in self.calls:
+            return
+        if weights is not lowering.home(source):
+            return  # a copy is made in each run
+        form, size = _C.plan_ready(step.name, *step.described())
+        if not size:
+            return
+        made = lowering.new((size,), y.layout.dtype)
+        operands = [_apart(x), weights, _apart(y)]  # of x and y the layouts alone
+        ints = [*step.ints, form]
+        self.steps.append(Step(f"{step.name}_weights", operands, [made], ints, []))
+        self.notes.append(note_of(self.steps[-1], call))
+        step.inputs.append(made)
+        step.ints = ints
+
+
+def _apart(x: Any) -> Home:
+    """A home of that layout which takes no part in the plan."""
+    return Home(Buffer(x.layout), x.layout)
 
 
 class Watch:
