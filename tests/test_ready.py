@@ -435,6 +435,17 @@ def test_odd_sizes(dtype: Any, n: int) -> None:
         pair()
 
 
+@pytest.mark.parametrize("size", [8, 16, 33])
+def test_many_weights(size: int) -> None:
+    """So many that tasks would transform their own, for one block of tiles or for several."""
+    pair = Pair(nn.Conv2d(300, 296, 3, padding=1).eval())
+    pair.x = ag.rand(1, 300, size, size)
+    pair()
+    with ag.no_grad():
+        pair.net.weight.mul_(0.5)
+    pair()
+
+
 def test_graphs_of_placeholders_and_from_files(tmp_path: Any) -> None:
     net = network()
     x = ag.static.placeholder((None, 16, 16, 16), name="x")

@@ -30,6 +30,7 @@ constexpr int64_t kCopyBytes = 256 << 10;   // of their channels' images
 constexpr int64_t kTaskPixels = 512;        // whose packed weights are used again,
 constexpr int64_t kTaskElements = 1 << 17;  // and times outputs
 constexpr int64_t kMinPixels = 128;
+constexpr int64_t kLeastPixels = 32;  // where outputs make too few tasks
 constexpr int64_t kTasks = 8;
 
 // A tap, and the source position from which it reads output 0 of its phase.
@@ -148,7 +149,7 @@ Outputs<T>::Outputs(const OutputsConv<T>& p)
   task_rows_ = rows_.out;
   if (task_images_ == 1) {
     const int64_t units = divide_up(rows_.out, rows_.step);
-    const int64_t cuts = std::min(divide_up(least, image_tasks_), divide_up(pixels, kMinPixels));
+    const int64_t cuts = std::min(divide_up(least, image_tasks_), divide_up(pixels, kLeastPixels));
     task_rows_ =
         divide_up(units, std::clamp<int64_t>(std::max(divide_up(pixels, most), cuts), 1, units)) *
         rows_.step;
