@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pyautograd import _C
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -24,7 +26,7 @@ class _State:
     def __init__(self) -> None:
         self.grad_off = 0  # threads that have recording switched off; 0 makes the usual test short
         self.clock = 0  # moves at each in-place change
-        self.lent = 0  # moves when memory is handed out: see `lend`
+        self.lent: Any = None  # another one when memory is handed out: see `lend`
         self.watching = 0  # watchers, in all threads, of what is recorded
         self.building = 0  # graphs of placeholders that are alive: see static/placeholder.py
         self.tracing = 0  # threads in which a graph is being built: see `tracer`
@@ -339,33 +341,8 @@ def version(array: Any) -> int:
 
 # ---- memory in other hands -----------------------------------------------------------------------
 
-_lent: dict[int, weakref.ref[Any]] = {}  # by the id of the array that owns the memory
-_crowd = 256  # entries above which those of arrays that are gone are dropped
-
 
 def lend(array: Any) -> None:
     """Notes that the array is handed out: from now on it may change, and nothing will tell."""
-    array = owner(array)
-    key = id(array)
-    known = _lent.get(key)
-    if known is None or known() is not array:
-        _note_lent(key, array)
-
-
-def _note_lent(key: int, array: Any) -> None:
-    global _crowd
-    with lock:
-        _lent[key] = weakref.ref(array)
-        state.lent += 1
-        if len(_lent) > _crowd:
-            for gone in [k for k, reference in _lent.items() if reference() is None]:
-                del _lent[gone]
-            _crowd = max(256, 2 * len(_lent))
-
-
-def any_lent(owners: dict[int, Any]) -> bool:
-    """Whether one of these arrays, by their ids, which own their memory, was ever handed out."""
-    if _lent.keys().isdisjoint(owners):
-        return False
-    references = ((_lent.get(key), array) for key, array in owners.items())
-    return any(reference is not None and reference() is array for reference, array in references)
+    if _C.lend(array):
+        state.lent = object()

@@ -123,21 +123,25 @@ class Tensor:
 
         Of a tensor that requires a gradient only if `force`, or while nothing is recorded.
         """
-        array = self._elements(force)
-        lend(array)
+        if self._node is not None:
+            self._check_off_tape(force)
+        array = self._array
+        if not isinstance(array, np.ndarray):
+            return array.__array__()
+        if _C.lend(array):
+            state.lent = object()
         return array
 
-    def _elements(self, force: bool = False) -> np.ndarray[Any, Any]:
-        """The array, to be read."""
+    def _check_off_tape(self, force: bool = False) -> None:
         if self._node is not None and not force and is_grad_enabled():
             raise RuntimeError(
                 "numpy: the tensor requires a gradient, which NumPy would not track; "
                 "use t.detach().numpy()"
             )
-        return self._array if isinstance(self._array, np.ndarray) else self._array.__array__()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        array = self._elements()
+        self._check_off_tape()
+        array = self._array
         if dtype is not None and array.dtype != dtype:
             if copy is False:
                 raise ValueError(f"__array__: {array.dtype} to {dtype} needs a copy")
@@ -327,6 +331,7 @@ class Tensor:
         if not self.is_leaf:
             raise RuntimeError("deepcopy: only leaves can be copied; use clone() or detach()")
         copy = wrap(self._array.copy(), kind=type(self))
+        _C.reclaim(copy, 1)
         memo[id(self)] = copy
         if self._node is not None:
             copy.requires_grad_()

@@ -2,7 +2,8 @@
 // A is broadcast from where it lies and only packed where that would touch too many cache lines.
 //
 // Each chunk of work is a range of rows and columns of C that its thread computes alone, packing
-// what it needs: nothing is shared, and nothing is waited for.
+// what it needs: nothing is shared, and nothing is waited for. B may also come packed, for products
+// with the same weights again and again: 15 x 784 x 256 takes 40% less time so.
 //
 // Bound by arithmetic, 2 m n k operations, but for thin products, which are bound by the bytes of
 // the larger operand. Of the measured limit of 117 GFLOP/s a core (AVX-512, float32), one thread

@@ -93,14 +93,15 @@ class Watch:
 
     def __init__(self, arrays: list[Any]) -> None:
         self._owners = {id(owner): owner for owner in map(modes.owner, arrays)}
-        self._clock = self._lent = -1  # readings of the state when it was looked at
+        self._clock = -1  # readings of the state when it was looked at
+        self._lent: Any = None
         self._held = False  # whether something is computed from what was there then
         # Memory that NumPy does not own came from outside.
         self._private = all(owner.base is None for owner in self._owners.values())
 
     def holds(self) -> bool:
         """Whether nothing has changed since the last call; if not, compute it now."""
-        if self._held and state.clock == self._clock and state.lent == self._lent:
+        if self._held and state.clock == self._clock and state.lent is self._lent:
             return True
         return self._private and self._look()
 
@@ -110,8 +111,9 @@ class Watch:
 
     def _look(self) -> bool:
         with modes.lock:  # changes are noted in more than one place
-            self._private = not modes.any_lent(self._owners)
+            self._lent = state.lent
+            self._private = not any(map(_C.is_lent, self._owners.values()))
             held = self._held and not modes.any_modified_since(self._owners, self._clock)
-            self._clock, self._lent = state.clock, state.lent
+            self._clock = state.clock
         self._held = self._private
         return held and self._private
