@@ -210,7 +210,10 @@ PyObject* is_lent(PyObject*, PyObject* const* args, Py_ssize_t count) {
 
 // reclaim(tensor, holders): forgets that its array was handed out, if only so many tensors have it.
 void reclaim(const py::object& tensor, Py_ssize_t holders) {
-#ifndef Py_GIL_DISABLED
+  if (!py::hasattr(tensor, "_array")) throw py::type_error("reclaim: expected a tensor");
+#ifdef Py_GIL_DISABLED
+  (void)holders;  // counts of references are not exact there
+#else
   const py::object array = tensor.attr("_array");
   if (!PyArray_Check(array.ptr()) || Py_REFCNT(array.ptr()) != holders + 1) return;
   const std::lock_guard<std::mutex> lock(lent_mutex);
