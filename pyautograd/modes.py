@@ -15,15 +15,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pyautograd import _C
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _State:
-    __slots__ = ("building", "clock", "grad_off", "layouts", "tracing", "watching")
+    __slots__ = ("building", "clock", "grad_off", "layouts", "lent", "tracing", "watching")
 
     def __init__(self) -> None:
         self.grad_off = 0  # threads that have recording switched off; 0 makes the usual test short
         self.clock = 0  # moves at each in-place change
+        self.lent: Any = None  # another one when memory is handed out: see `lend`
         self.watching = 0  # watchers, in all threads, of what is recorded
         self.building = 0  # graphs of placeholders that are alive: see static/placeholder.py
         self.tracing = 0  # threads in which a graph is being built: see `tracer`
@@ -317,7 +320,29 @@ def modified_since(array: Any, clock: int) -> str | None:
     return None
 
 
+def any_modified_since(owners: dict[int, Any], clock: int) -> bool:
+    """Whether one of these arrays, by their ids, which own their memory, was changed since."""
+    if clock == state.clock:
+        return False
+    for key, array in owners.items():
+        history = _modified.get(key)
+        if history is not None and history.array() is array:
+            for changes in history.all():
+                if changes.clock > clock:
+                    return True
+    return False
+
+
 def version(array: Any) -> int:
     """How often the array's memory has been changed in place."""
     history = _known(array)
     return 0 if history is None else sum(changes.count for changes in history.all())
+
+
+# ---- memory in other hands -----------------------------------------------------------------------
+
+
+def lend(array: Any) -> None:
+    """Notes that the array is handed out: from now on it may change, and nothing will tell."""
+    if _C.lend(array):
+        state.lent = object()

@@ -28,7 +28,7 @@ import numpy as np
 from pyautograd import _C, tape
 from pyautograd.cost import BY_KIND, Cost, Flops, moved
 from pyautograd.graph import ARRAYS, OUT, SHAPE, Node, Symbol, SymbolicNumber, record
-from pyautograd.modes import is_grad_enabled, state
+from pyautograd.modes import is_grad_enabled, lend, state
 from pyautograd.tensor import Tensor, link_view, wrap
 
 Rule = Callable[..., Any]
@@ -589,6 +589,7 @@ def _input(name: str, value: Any) -> Tensor | None:
     if value is None or isinstance(value, Tensor):
         return value
     if isinstance(value, np.ndarray):
+        lend(value)
         return wrap(np.asarray(value))
     raise TypeError(f"{name}: expected a Tensor, got {type(value).__name__}")
 

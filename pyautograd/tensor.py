@@ -13,7 +13,7 @@ from pyautograd.device import CPU, device, on_cpu
 from pyautograd.dtypes import SUPPORTED, as_dtype
 from pyautograd.graph import Node, record
 from pyautograd.hooks import RemovableHandle
-from pyautograd.modes import is_grad_enabled, state, tracer, version
+from pyautograd.modes import is_grad_enabled, lend, state, tracer, version
 
 
 class _AccumulateGrad:
@@ -123,20 +123,30 @@ class Tensor:
 
         Of a tensor that requires a gradient only if `force`, or while nothing is recorded.
         """
+        if self._node is not None:
+            self._check_off_tape(force)
+        array = self._array
+        if not isinstance(array, np.ndarray):
+            return array.__array__()
+        if _C.lend(array):
+            state.lent = object()
+        return array
+
+    def _check_off_tape(self, force: bool = False) -> None:
         if self._node is not None and not force and is_grad_enabled():
             raise RuntimeError(
                 "numpy: the tensor requires a gradient, which NumPy would not track; "
                 "use t.detach().numpy()"
             )
-        return self._array if isinstance(self._array, np.ndarray) else self._array.__array__()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        array = self.numpy()
+        self._check_off_tape()
+        array = self._array
         if dtype is not None and array.dtype != dtype:
             if copy is False:
                 raise ValueError(f"__array__: {array.dtype} to {dtype} needs a copy")
             return array.astype(dtype)
-        return array.copy() if copy else array
+        return array.copy() if copy else self.numpy()
 
     def __dlpack__(self, *, copy: bool | None = None, **options: Any) -> Any:
         """Hands the memory to another library, shared unless `copy`; read-only stays read-only."""
@@ -146,6 +156,8 @@ class Tensor:
                 "track; use t.detach()"
             )
         array = self._array.copy() if copy else self._array
+        if not copy:
+            lend(array)
         try:
             return array.__dlpack__(**options)
         except TypeError:  # NumPy before 2.1 knows none of the newer options
@@ -319,6 +331,7 @@ class Tensor:
         if not self.is_leaf:
             raise RuntimeError("deepcopy: only leaves can be copied; use clone() or detach()")
         copy = wrap(self._array.copy(), kind=type(self))
+        _C.reclaim(copy, 1)
         memo[id(self)] = copy
         if self._node is not None:
             copy.requires_grad_()
@@ -329,6 +342,8 @@ class Tensor:
     def __reduce_ex__(self, protocol: Any) -> Any:
         if not self.is_leaf:
             raise RuntimeError("pickle: only leaves can be pickled; use detach()")
+        if protocol >= 5:
+            lend(self._array)  # it may be pickled as a view of its memory
         return _rebuild, (type(self), self._array, self.requires_grad)
 
     if TYPE_CHECKING:  # attached by ops/
@@ -433,7 +448,9 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
         raise TypeError(f"from_numpy: expected an ndarray, got {type(array).__name__}")
     if array.dtype not in SUPPORTED or not array.dtype.isnative:
         raise TypeError(f"from_numpy: dtype {array.dtype} is not supported")
-    return wrap(np.asarray(array))  # the plain array of a np.matrix, np.memmap, ...
+    array = np.asarray(array)  # the plain array of a np.matrix, np.memmap, ...
+    lend(array)
+    return wrap(array)
 
 
 def from_dlpack(source: Any) -> Tensor:

@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <unordered_set>
 
 #include "bindings/common.h"
 
@@ -171,7 +173,59 @@ PyObject* cached(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* n
   }
 }
 
+// ---- arrays in other hands: see modes.py --------------------------------------------------------
+
+// The addresses of arrays that own their memory and were handed out. Of one that is gone the
+// address stays: another array there may be taken for it, which costs time alone.
+std::unordered_set<const PyObject*> lent_owners;
+std::mutex lent_mutex;
+
+const PyObject* owner_of(PyObject* array) {
+  PyObject* base = PyArray_BASE(reinterpret_cast<PyArrayObject*>(array));
+  while (base && PyArray_Check(base)) {
+    array = base;
+    base = PyArray_BASE(reinterpret_cast<PyArrayObject*>(array));
+  }
+  return array;
+}
+
+bool is_array(PyObject* const* args, Py_ssize_t count, const char* name) {
+  if (count == 1 && PyArray_Check(args[0])) return true;
+  PyErr_Format(PyExc_TypeError, "%s: expected an array", name);
+  return false;
+}
+
+// Notes that the array is handed out. Whether that is new.
+PyObject* lend(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (!is_array(args, count, "lend")) return nullptr;
+  const std::lock_guard<std::mutex> lock(lent_mutex);
+  return PyBool_FromLong(lent_owners.insert(owner_of(args[0])).second);
+}
+
+PyObject* is_lent(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (!is_array(args, count, "is_lent")) return nullptr;
+  const std::lock_guard<std::mutex> lock(lent_mutex);
+  return PyBool_FromLong(lent_owners.count(owner_of(args[0])) != 0);
+}
+
+// reclaim(tensor, holders): forgets that its array was handed out, if only so many tensors have it.
+void reclaim(const py::object& tensor, Py_ssize_t holders) {
+  if (!py::hasattr(tensor, "_array")) throw py::type_error("reclaim: expected a tensor");
+#ifdef Py_GIL_DISABLED
+  (void)holders;  // counts of references are not exact there
+#else
+  const py::object array = tensor.attr("_array");
+  if (!PyArray_Check(array.ptr()) || Py_REFCNT(array.ptr()) != holders + 1) return;
+  const std::lock_guard<std::mutex> lock(lent_mutex);
+  lent_owners.erase(array.ptr());
+#endif
+}
+
 PyMethodDef methods[] = {
+    {"lend", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(lend)), METH_FASTCALL,
+     nullptr},
+    {"is_lent", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(is_lent)), METH_FASTCALL,
+     nullptr},
     {"cached", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(cached)),
      METH_FASTCALL | METH_KEYWORDS, nullptr},
 };
@@ -200,6 +254,7 @@ void bind_memory(py::module_& m) {
   m.def("empty_cache", &empty_cache);
   m.def("huge_pages", &huge_pages);
   m.def("set_huge_pages", &set_huge_pages);
+  m.def("reclaim", &reclaim);
   const py::object name = m.attr("__name__");
   for (PyMethodDef& method : methods)
     m.attr(method.ml_name) =

@@ -95,13 +95,13 @@ class BoundPlan {
       }
     }
   }
-  // Runs with these inputs; the results are lists of new arrays. With `arrays`, runs the steps
-  // [begin, end) on results made before, in that list.
-  py::list run(const py::list& inputs) {
+  // Runs the steps from `begin` on with these inputs; the results are lists of new arrays. With
+  // `arrays`, runs the steps [begin, end) on results made before, in that list.
+  py::list run(const py::list& inputs, int64_t begin) {
     py::list results;
     for (const Result& r : results_)
       results.append(new_array(r.typenum, static_cast<int>(r.shape.size()), r.shape.data()));
-    run_part(0, plan_.size(), inputs, results, nullptr);
+    run_part(begin, plan_.size(), inputs, results, nullptr);
     return results;
   }
   // `seconds`: null, or float64, an element a step of the plan, to which its time is added.
@@ -207,6 +207,15 @@ bool takes(const std::string& op, const py::list& in, const py::list& out,
       make_step(op, read_call(in, out, std::move(ints), std::move(numbers), tail)));
 }
 
+// (form, size) of what a native step of this call can be handed: see Ready.
+std::pair<int64_t, int64_t> ready(const std::string& op, const py::list& in, const py::list& out,
+                                  std::vector<int64_t> ints, std::vector<double> numbers) {
+  const Call call = read_call(in, out, std::move(ints), std::move(numbers), py::none());
+  if (!make_step(op, call)) return {};
+  const Ready found = ready_weights(op, call);
+  return {found.form, found.size};
+}
+
 }  // namespace
 
 void bind_plan(py::module_& m) {
@@ -228,6 +237,7 @@ void bind_plan(py::module_& m) {
       .def("arena", [](const py::object& self) { return BoundPlan::arena(self); })
       .def("__len__", &BoundPlan::size);
   m.def("plan_takes", &takes);
+  m.def("plan_ready", &ready);
   m.attr("matching_arrays") = py::reinterpret_steal<py::object>(
       PyCFunction_NewEx(&matching, nullptr, m.attr("__name__").ptr()));
   static const char* const names[] = {

@@ -1,6 +1,9 @@
 // Matrix products and convolutions. Strides of matrices are taken as they are where one of them is
 // that of an element.
+#include <stdexcept>
+
 #include "exec/program.h"
+#include "isa/table.h"
 #include "kernels/conv.h"
 #include "kernels/gemm.h"
 
@@ -52,6 +55,34 @@ Conv2d geometry(const Operand& x, const Operand& w, const Operand& y, const int6
   return g;
 }
 
+// The product of a call of linear: x (m, k), w (n, k), bias (n,) or missing. False for other
+// layouts.
+template <class T>
+bool linear_product(const Operand& x, const Operand& w, Gemm<T>* g) {
+  Layout lx, lw;
+  if (!matrix_layout(x, &lx) || !matrix_layout(w, &lw)) return false;
+  g->m = x.shape[0];
+  g->n = w.shape[0];
+  g->k = x.shape[1];
+  g->a = {nullptr, lx.row, lx.col};
+  g->b = {nullptr, lw.col, lw.row};
+  g->c_row = g->n;
+  return true;
+}
+
+// The instruction set for which weights are made ready; another one's loops want other forms.
+class MadeFor {
+ public:
+  MadeFor() : table_(&isa()) {}
+  bool now() const { return table_ == &isa(); }
+  void check() const {
+    if (!now()) throw std::runtime_error("plan: it was made for another instruction set");
+  }
+
+ private:
+  const void* table_;
+};
+
 }  // namespace
 
 Step matmul_step(const Call& call) {
@@ -92,29 +123,26 @@ Step matmul_step(const Call& call) {
   });
 }
 
-// x (m, k), w (n, k), bias (n,) or missing
+// x (m, k), w (n, k), bias (n,) or missing; then maybe what linear_weights_step has made of w
 Step linear_step(const Call& call) {
   const Operand &x = call.in[0], &w = call.in[1], &bias = call.in[2];
   const Tail tail(call);
-  Layout lx, lw;
-  if (!tail.valid() || !same_dtypes(call) || !matrix_layout(x, &lx) || !matrix_layout(w, &lw))
-    return {};
+  if (!tail.valid() || !same_dtypes(call)) return {};
   if (!bias.missing() && !bias.contiguous()) return {};
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
     Gemm<T> g;
-    g.m = x.shape[0];
-    g.n = w.shape[0];
-    g.k = x.shape[1];
-    g.a = {nullptr, lx.row, lx.col};
-    g.b = {nullptr, lw.col, lw.row};
-    g.c_row = g.n;
+    if (!linear_product(x, w, &g)) return {};
     g.start = bias.missing() ? GemmStart::kZero : GemmStart::kColumnBias;
-    const Pointer<T> px(x), pw(w), pb(bias), py(call.out[0]);
+    const Operand ready = call.in.size() > 3 ? call.in[3] : Operand();
+    if (!ready.missing() && ready.size() != packed_weights_size(g)) return {};
+    const Pointer<T> px(x), pw(w), pb(bias), pr(ready), py(call.out[0]);
+    const MadeFor made_for;
     return [=](Slots slots) mutable {
       g.a.data = px(slots);
       g.b.data = pw(slots);
       g.bias = pb(slots);
+      g.packed_b = made_for.now() ? pr(slots) : nullptr;
       g.c = py(slots);
       const Tail::Run epilogue(tail, slots);
       g.epilogue = epilogue.get();
@@ -123,20 +151,81 @@ Step linear_step(const Call& call) {
   });
 }
 
-// ints: stride, padding, dilation (pairs), groups
+// x, w, y -> w as linear packs it
+Step linear_weights_step(const Call& call) {
+  return with_float_output(call, [&](auto t) -> Step {
+    using T = decltype(t);
+    Gemm<T> g;
+    if (!linear_product(call.in[0], call.in[1], &g)) return {};
+    if (call.out[0].size() != packed_weights_size(g)) return {};
+    const Pointer<T> w(call.in[1]), packed(call.out[0]);
+    const MadeFor made_for;
+    return [=](Slots slots) mutable {
+      made_for.check();
+      g.b.data = w(slots);
+      pack_weights(g, packed(slots));
+    };
+  });
+}
+
+// ints: stride, padding, dilation (pairs), groups; with a fourth operand, what conv2d_weights_step
+// has made of w, also its form
 Step conv2d_step(const Call& call) {
   const Tail tail(call);
   if (!call.plain() || !tail.valid()) return {};
   Conv2d g = geometry(call.in[0], call.in[1], call.out[0], call.ints.data());
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
-    const Pointer<T> x(call.in[0]), w(call.in[1]), bias(call.in[2]), y(call.out[0]);
+    const Operand made = call.in.size() > 3 ? call.in[3] : Operand();
+    ReadyWeights<T> ready;
+    if (!made.missing()) {
+      ready.form = static_cast<WeightForm>(call.ints.back());
+      if (made.size() != conv2d_weights_size<T>(g, ready.form)) return {};
+    }
+    const Pointer<T> x(call.in[0]), w(call.in[1]), bias(call.in[2]), m(made), y(call.out[0]);
+    const MadeFor made_for;
     return [=](Slots slots) mutable {
       const Tail::Run epilogue(tail, slots);
       g.epilogue = epilogue.get();
-      conv2d<T>(g, x(slots), w(slots), bias(slots), y(slots));
+      ready.data = made_for.now() ? m(slots) : nullptr;
+      conv2d<T>(g, x(slots), w(slots), bias(slots), y(slots), ready);
     };
   });
+}
+
+// x, w, y -> w in a form; ints as for conv2d, and the form
+Step conv2d_weights_step(const Call& call) {
+  if (call.ints.size() != 8 || !call.plain()) return {};
+  const Conv2d g = geometry(call.in[0], call.in[1], call.in[2], call.ints.data());
+  const WeightForm form = static_cast<WeightForm>(call.ints.back());
+  return with_float_output(call, [&](auto t) -> Step {
+    using T = decltype(t);
+    if (form == WeightForm::kPlain || call.out[0].size() != conv2d_weights_size<T>(g, form))
+      return {};
+    const Pointer<T> w(call.in[1]), made(call.out[0]);
+    const MadeFor made_for;
+    return [=](Slots slots) {
+      made_for.check();
+      conv2d_make_ready<T>(g, form, w(slots), made(slots));
+    };
+  });
+}
+
+Ready ready_weights(const std::string& op, const Call& call) {
+  Ready found;
+  with_float_output(call, [&](auto t) -> Step {
+    using T = decltype(t);
+    Gemm<T> product;
+    if (op == "linear" && linear_product(call.in[0], call.in[1], &product)) {
+      found.size = packed_weights_size(product);
+    } else if (op == "conv2d" && call.plain()) {
+      const Conv2d g = geometry(call.in[0], call.in[1], call.out[0], call.ints.data());
+      const WeightForm form = conv2d_weight_form<T>(g);
+      found = {static_cast<int64_t>(form), conv2d_weights_size<T>(g, form)};
+    }
+    return {};
+  });
+  return found;
 }
 
 // ints: (H, W), then as conv2d

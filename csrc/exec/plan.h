@@ -68,6 +68,14 @@ struct IndexError {
 // these layouts or dtypes.
 Step make_step(const std::string& op, const Call& call);
 
+// What the kernel of a call would make of its weights, operand 1, in each run: `size` elements, 0
+// for nothing. If they change seldom, a step "<op>_weights" of the operands (x, weights, result)
+// makes it before, and the call takes it as one more operand. `form` ends the ints of both.
+struct Ready {
+  int64_t form = 0, size = 0;
+};
+Ready ready_weights(const std::string& op, const Call& call);
+
 // run(float{}) or run(double{}) by the dtype of the first output; an empty step for others.
 template <class Run>
 Step with_float_output(const Call& call, Run&& run) {
@@ -100,6 +108,7 @@ Step program_step(const Call& call);
 Step copy_step(const Call& call);
 Step matmul_step(const Call& call);
 Step linear_step(const Call& call);
+Step linear_weights_step(const Call& call);
 Step sum_step(const Call& call);
 Step softmax_step(const Call& call);
 Step log_softmax_step(const Call& call);
@@ -111,6 +120,7 @@ Step normalize_step(const Call& call);
 Step normalize_as_step(const Call& call);
 Step normalize_grad_step(const Call& call);
 Step conv2d_step(const Call& call);
+Step conv2d_weights_step(const Call& call);
 Step conv2d_input_grad_step(const Call& call);
 Step conv2d_weight_grad_step(const Call& call);
 Step max_pool2d_step(const Call& call);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 #include <numeric>
+#include <type_traits>
 #include <vector>
 
 #include "isa/table.h"
@@ -151,31 +152,27 @@ std::vector<T> reversed_weights(const Conv2d& g, const GradPhase& rows, const Gr
   return reversed;
 }
 
-// What Winograd's form covers: the forward and, its weights rotated, the input gradient. False if
-// it has no advantage.
-bool try_winograd(const Conv2d& g, const float* x, const float* weights, const float* bias,
-                  float* y) {
-  if (!g.small_steps_3x3()) return false;
-  const WinogradConv p{g.n,
-                       g.groups,
-                       g.c,
-                       g.o,
-                       {g.h, g.w},
-                       {g.oh, g.ow},
-                       {g.padding[0], g.padding[1]},
-                       x,
-                       weights,
-                       g.o * g.c * 9,
-                       g.c * 9,
-                       9,
-                       false,
-                       bias,
-                       y,
-                       g.epilogue};
-  if (!winograd_wins(p)) return false;
-  winograd(p);
-  return true;
+// What Winograd's form covers: the forward and, its weights rotated, the input gradient.
+WinogradConv winograd_form(const Conv2d& g, const float* x, const float* weights, const float* bias,
+                           float* y) {
+  return {g.n,
+          g.groups,
+          g.c,
+          g.o,
+          {g.h, g.w},
+          {g.oh, g.ow},
+          {g.padding[0], g.padding[1]},
+          x,
+          weights,
+          g.o * g.c * 9,
+          g.c * 9,
+          9,
+          false,
+          bias,
+          y,
+          g.epilogue};
 }
+// False if it has no advantage.
 bool try_winograd_input_grad(const Conv2d& g, const float* dy, const float* weights, float* dx) {
   if (!g.small_steps_3x3()) return false;
   const WinogradConv p{g.n,
@@ -198,9 +195,6 @@ bool try_winograd_input_grad(const Conv2d& g, const float* dy, const float* weig
   winograd(p);
   return true;
 }
-bool try_winograd(const Conv2d&, const double*, const double*, const double*, double*) {
-  return false;
-}
 bool try_winograd_input_grad(const Conv2d&, const double*, const double*, double*) { return false; }
 
 // The time that `correlate` takes, in cycles an output pixel of a core that multiplies one vector at
@@ -222,24 +216,70 @@ double correlate_cost(const ConvPass<T>& p) {
          (p.gradient ? 2 * weights / (count(g.n) * pixels) : 0);
 }
 
-// The forms whose vectors run along groups, images or outputs. False if vectors of neighbouring
-// pixels are expected to be faster.
+// What vectors run along.
+enum class Vectors { kGroups, kImages, kOutputs, kPixels };
+
+template <class T>
+Vectors fastest_vectors(const ConvPass<T>& p) {
+  if (prefers_groups(p)) return Vectors::kGroups;
+  const double images = images_cost(p), outputs = outputs_cost(p);
+  if (std::min(images, outputs) >= correlate_cost(p)) return Vectors::kPixels;
+  return images < outputs ? Vectors::kImages : Vectors::kOutputs;
+}
+
+// False if vectors of neighbouring pixels are expected to be the fastest.
 template <class T>
 bool try_other_vectors(const ConvPass<T>& p) {
-  if (prefers_groups(p)) {
-    conv_groups(p);
-    return true;
+  switch (fastest_vectors(p)) {
+    case Vectors::kGroups:
+      conv_groups(p);
+      return true;
+    case Vectors::kImages:
+      conv_images(p);
+      return true;
+    case Vectors::kOutputs:
+      conv_outputs(p);
+      return true;
+    case Vectors::kPixels:
+      break;
   }
-  const double images = images_cost(p), outputs = outputs_cost(p);
-  if (std::min(images, outputs) >= correlate_cost(p)) return false;
-  images < outputs ? conv_images(p) : conv_outputs(p);
-  return true;
+  return false;
 }
 
 }  // namespace
 
 template <class T>
-void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y) {
+WeightForm conv2d_weight_form(const Conv2d& g) {
+  if (any_zero({g.n, g.groups, g.o, g.oh, g.ow, g.c, g.h, g.w}) || g.pointwise() || g.samples())
+    return WeightForm::kPlain;
+  if constexpr (std::is_same_v<T, float>)
+    if (g.small_steps_3x3() && winograd_wins(winograd_form(g, nullptr, nullptr, nullptr, nullptr)))
+      return WeightForm::kTransformed;
+  const ConvPass<T> pass{g, false, nullptr, nullptr, nullptr, nullptr};
+  return fastest_vectors(pass) == Vectors::kOutputs ? WeightForm::kPacked : WeightForm::kPlain;
+}
+
+template <class T>
+int64_t conv2d_weights_size(const Conv2d& g, WeightForm form) {
+  if (form == WeightForm::kTransformed)
+    return winograd_weights_size(winograd_form(g, nullptr, nullptr, nullptr, nullptr));
+  if (form == WeightForm::kPacked)
+    return outputs_weights_size(ConvPass<T>{g, false, nullptr, nullptr, nullptr, nullptr});
+  return 0;
+}
+
+template <class T>
+void conv2d_make_ready(const Conv2d& g, WeightForm form, const T* weights, T* ready) {
+  const FlushDenormals scope;
+  if constexpr (std::is_same_v<T, float>)
+    if (form == WeightForm::kTransformed)
+      return winograd_weights(winograd_form(g, nullptr, weights, nullptr, nullptr), ready);
+  pack_outputs_weights(ConvPass<T>{g, false, nullptr, weights, nullptr, nullptr}, ready);
+}
+
+template <class T>
+void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y,
+            const ReadyWeights<T>& ready) {
   const FlushDenormals scope;
   if (any_zero({g.n, g.groups, g.o, g.oh, g.ow})) return;
   if (any_zero({g.c, g.h, g.w})) {
@@ -250,8 +290,14 @@ void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y) 
   }
   if (g.pointwise()) return pointwise(g, g.o, g.c, Matrix<T>{weights, g.c, 1}, x, y, bias);
   if (g.samples()) return sampled(g, weights, x, y, bias);
-  if (try_winograd(g, x, weights, bias, y)) return;
-  const ConvPass<T> pass{g, false, x, weights, bias, y};
+  if constexpr (std::is_same_v<T, float>)
+    if (g.small_steps_3x3()) {
+      WinogradConv p = winograd_form(g, x, weights, bias, y);
+      if (ready.form == WeightForm::kTransformed) p.transformed = ready.data;
+      if (winograd_wins(p)) return winograd(p);
+    }
+  ConvPass<T> pass{g, false, x, weights, bias, y};
+  if (ready.form == WeightForm::kPacked) pass.packed = ready.data;
   if (try_other_vectors(pass)) return;
   const Axis rows(g.h, g.oh, g.kh, g.stride[0], g.dilation[0], g.padding[0]);
   const Axis cols(g.w, g.ow, g.kw, g.stride[1], g.dilation[1], g.padding[1]);
@@ -304,8 +350,16 @@ void conv2d_input_grad(const Conv2d& g, const T* dy, const T* weights, T* dx) {
   if (!whole) finish(g.epilogue, dx, size);
 }
 
-template void conv2d<float>(const Conv2d&, const float*, const float*, const float*, float*);
-template void conv2d<double>(const Conv2d&, const double*, const double*, const double*, double*);
+template void conv2d<float>(const Conv2d&, const float*, const float*, const float*, float*,
+                            const ReadyWeights<float>&);
+template void conv2d<double>(const Conv2d&, const double*, const double*, const double*, double*,
+                             const ReadyWeights<double>&);
+template WeightForm conv2d_weight_form<float>(const Conv2d&);
+template WeightForm conv2d_weight_form<double>(const Conv2d&);
+template int64_t conv2d_weights_size<float>(const Conv2d&, WeightForm);
+template int64_t conv2d_weights_size<double>(const Conv2d&, WeightForm);
+template void conv2d_make_ready<float>(const Conv2d&, WeightForm, const float*, float*);
+template void conv2d_make_ready<double>(const Conv2d&, WeightForm, const double*, double*);
 template void conv2d_input_grad<float>(const Conv2d&, const float*, const float*, float*);
 template void conv2d_input_grad<double>(const Conv2d&, const double*, const double*, double*);
 

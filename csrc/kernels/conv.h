@@ -28,11 +28,30 @@ struct Conv2d {
   }
 };
 
+// What conv2d makes of its weights before it multiplies; the results are the same bits if that is
+// done once for many calls.
+enum class WeightForm : int { kPlain, kTransformed, kPacked };  // kTransformed: Winograd's
+
+template <class T>
+struct ReadyWeights {
+  WeightForm form = WeightForm::kPlain;
+  const T* data = nullptr;
+};
+
 // All throw std::bad_alloc where there is no working memory; never from a worker thread.
 
-// y = conv(x, weights) + bias, of groups * o elements or null.
+// y = conv(x, weights) + bias, of groups * o elements or null. `ready` are the same weights.
 template <class T>
-void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y);
+void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y,
+            const ReadyWeights<T>& ready = {});
+
+// The form that conv2d would make now, its elements, and the weights in it; not of kPlain.
+template <class T>
+WeightForm conv2d_weight_form(const Conv2d& g);
+template <class T>
+int64_t conv2d_weights_size(const Conv2d& g, WeightForm form);
+template <class T>
+void conv2d_make_ready(const Conv2d& g, WeightForm form, const T* weights, T* ready);
 
 // dx: the adjoint of conv2d in x, applied to dy.
 template <class T>

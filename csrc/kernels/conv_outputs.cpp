@@ -31,7 +31,7 @@ constexpr int64_t kTaskPixels = 512;        // whose packed weights are used aga
 constexpr int64_t kTaskElements = 1 << 17;  // and times outputs
 constexpr int64_t kMinPixels = 128;
 constexpr int64_t kMinPanels = 2;  // of a task's outputs, or copies would count
-constexpr double kChunkOperations = 1e6;
+constexpr int64_t kLeastPixels = 32;  // where outputs make too few tasks
 constexpr int64_t kTasks = 8;
 
 template <class T>
@@ -39,6 +39,8 @@ class Outputs {
  public:
   explicit Outputs(const ConvPass<T>& p);
   void run() const;
+  int64_t weights_size() const { return g_.groups * packed_offset(outputs_); }
+  void pack_all(T* packed) const;
 
  private:
   struct Task {
@@ -54,7 +56,12 @@ class Outputs {
   std::vector<Part> parts_of(const Task& t) const;
   void make_parts();
   void copy(const Task& t, int64_t channel, int64_t channels, T* to) const;
-  void pack(const Task& t, int64_t output, int64_t channel, int64_t channels, T* to) const;
+  void pack(int64_t group, int64_t output, int64_t count, int64_t channel, int64_t channels,
+            T* to) const;
+  // Where the panel that begins with an output lies among the packed weights of a group.
+  int64_t packed_offset(int64_t output) const {
+    return divide_up(output, panel_) * channels_ * taps_ * panel_;
+  }
 
   const ConvPass<T>& p_;
   const Conv2d& g_;
@@ -82,8 +89,7 @@ Outputs<T>::Outputs(const ConvPass<T>& p)
   const int64_t pixels = rows_.out * cols_.out, size = sizeof(T);
   operations_ = 2.0 * static_cast<double>(g_.groups * channels_ * outputs_ * taps_) *
                 static_cast<double>(g_.n * g_.oh * g_.ow);
-  const int64_t wanted = static_cast<int64_t>(
-      std::clamp(operations_ / kChunkOperations, 1.0, static_cast<double>(kTasks)));
+  const int64_t wanted = std::min(static_cast<int64_t>(worthwhile_chunks(operations_)), kTasks);
   // Outputs are divided first: that repeats the copies of images, but no packing.
   panel_ = static_cast<int>(balanced(outputs_, gemm.tile_columns, gemm.lanes));
   const int64_t pixel_tasks = divide_up(g_.n * g_.groups * pixels, kTaskPixels);
@@ -100,7 +106,7 @@ Outputs<T>::Outputs(const ConvPass<T>& p)
   task_rows_ = rows_.out;
   if (task_images_ == 1) {
     const int64_t units = divide_up(rows_.out, rows_.step);
-    const int64_t cuts = std::min(divide_up(least, image_tasks_), divide_up(pixels, kMinPixels));
+    const int64_t cuts = std::min(divide_up(least, image_tasks_), divide_up(pixels, kLeastPixels));
     task_rows_ =
         divide_up(units, std::clamp<int64_t>(std::max(divide_up(pixels, most), cuts), 1, units)) *
         rows_.step;
@@ -194,13 +200,12 @@ void Outputs<T>::copy(const Task& t, int64_t channel, int64_t channels, T* to) c
     }
 }
 
-// (channels, taps, panel)
+// (channels, taps, panel), of `count` outputs, which a panel holds.
 template <class T>
-void Outputs<T>::pack(const Task& t, int64_t output, int64_t channel, int64_t channels,
-                      T* to) const {
+void Outputs<T>::pack(int64_t group, int64_t output, int64_t count, int64_t channel,
+                      int64_t channels, T* to) const {
   const auto pack_b = isa().gemm.of<T>().pack_b;
-  const int64_t count = std::min<int64_t>(panel_, t.output + t.outputs - output);
-  const T* from = p_.weights + t.group * g_.o * g_.c * taps_;
+  const T* from = p_.weights + group * g_.o * g_.c * taps_;
   if (!p_.gradient) {
     from += (output * g_.c + channel) * taps_;
     pack_b(channels * taps_, count, from, 1, g_.c * taps_, panel_, to);
@@ -216,11 +221,23 @@ void Outputs<T>::pack(const Task& t, int64_t output, int64_t channel, int64_t ch
 }
 
 template <class T>
+void Outputs<T>::pack_all(T* packed) const {
+  const int64_t panels = divide_up(outputs_, panel_);
+  parallel_for(g_.groups * panels, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t output = i % panels * panel_;
+      pack(i / panels, output, std::min<int64_t>(panel_, outputs_ - output), 0, channels_,
+           packed + i * packed_offset(panel_));
+    }
+  });
+}
+
+template <class T>
 bool Outputs<T>::run_task(const Task& t, const std::vector<Part>& parts) const {
   const ConvLoops<T>& conv = isa().conv.of<T>();
   const int64_t pixels = t.images * t.rows * cols_.out;
   const int64_t copied = round_up(t.images * pass_channels_ * copy_plane_ + 64, 64);
-  const int64_t packed = pass_channels_ * taps_ * panel_;
+  const int64_t packed = p_.packed ? 0 : pass_channels_ * taps_ * panel_;
   const Scratch scratch((copied + packed + pixels * t.outputs) * static_cast<int64_t>(sizeof(T)));
   T* const memory = scratch.as<T>();
   if (!memory) return false;
@@ -233,8 +250,12 @@ bool Outputs<T>::run_task(const Task& t, const std::vector<Part>& parts) const {
     const int64_t channels = std::min(pass_channels_, channels_ - channel);
     copy(t, channel, channels, memory);
     for (int64_t m = 0; m < t.outputs; m += panel_) {
-      pack(t, t.output + m, channel, channels, memory + copied);
       product.n = std::min<int64_t>(panel_, t.outputs - m);
+      if (p_.packed)
+        product.b = p_.packed + t.group * packed_offset(outputs_) + packed_offset(t.output + m) +
+                    channel * taps_ * panel_;
+      else
+        pack(t.group, t.output + m, product.n, channel, channels, memory + copied);
       product.c = sums + m;
       product.start = channel ? GemmStart::kC : p_.bias ? GemmStart::kColumnBias : GemmStart::kZero;
       product.bias = p_.bias ? p_.bias + t.group * outputs_ + t.output + m : nullptr;
@@ -260,8 +281,8 @@ bool Outputs<T>::run_task(const Task& t, const std::vector<Part>& parts) const {
 template <class T>
 void Outputs<T>::run() const {
   const int64_t tasks = g_.groups * image_tasks_ * row_tasks_ * output_tasks_;
-  const int64_t grain = std::clamp<int64_t>(
-      static_cast<int64_t>(static_cast<double>(tasks) * kChunkOperations / operations_), 1, tasks);
+  const int64_t grain = std::max<int64_t>(
+      1, static_cast<int64_t>(static_cast<double>(tasks) / worthwhile_chunks(operations_)));
   std::atomic<bool> no_memory{false};
   parallel_for(tasks, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -296,9 +317,22 @@ void conv_outputs(const ConvPass<T>& p) {
   Outputs<T>(p).run();
 }
 
+template <class T>
+int64_t outputs_weights_size(const ConvPass<T>& p) {
+  return Outputs<T>(p).weights_size();
+}
+template <class T>
+void pack_outputs_weights(const ConvPass<T>& p, T* packed) {
+  Outputs<T>(p).pack_all(packed);
+}
+
 template double outputs_cost<float>(const ConvPass<float>&);
 template double outputs_cost<double>(const ConvPass<double>&);
 template void conv_outputs<float>(const ConvPass<float>&);
 template void conv_outputs<double>(const ConvPass<double>&);
+template int64_t outputs_weights_size<float>(const ConvPass<float>&);
+template int64_t outputs_weights_size<double>(const ConvPass<double>&);
+template void pack_outputs_weights<float>(const ConvPass<float>&, float*);
+template void pack_outputs_weights<double>(const ConvPass<double>&, double*);
 
 }  // namespace pag

@@ -13,4 +13,10 @@ double outputs_cost(const ConvPass<T>& p);
 template <class T>
 void conv_outputs(const ConvPass<T>& p);
 
+// All weights as they are packed, which serve any number of calls: so many elements.
+template <class T>
+int64_t outputs_weights_size(const ConvPass<T>& p);
+template <class T>
+void pack_outputs_weights(const ConvPass<T>& p, T* packed);
+
 }  // namespace pag

@@ -19,6 +19,7 @@ struct ConvPass {
   const T* weights;
   const T* bias;  // or null
   T* out;
+  const T* packed = nullptr;  // of pack_outputs_weights, if that was called before
 
   int64_t channels() const { return gradient ? g.o : g.c; }
   int64_t outputs() const { return gradient ? g.c : g.o; }

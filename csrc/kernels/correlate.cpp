@@ -32,7 +32,6 @@ constexpr int64_t kHeight = 96;            // rows of weights that meet them in 
 constexpr int64_t kFewPixels = 192;        // images smaller than this are taken together
 constexpr int64_t kCopyBytes = 512 << 10;  // of a chunk's copied inputs: they should stay in L2
 constexpr int64_t kMinRows = 4, kMinOutputs = 64;  // of a chunk
-constexpr double kChunkOperations = 1e6;
 constexpr int64_t kMaxChunks = 32;
 
 // How one correlation is cut into tasks, and what they share. A task is a range of images (or of
@@ -76,8 +75,7 @@ Plan<T>::Plan(const Correlation<T>& p) : p_(p) {
   const double of_image = 2.0 * static_cast<double>(p.outputs) * static_cast<double>(depth_) *
                           static_cast<double>(pixels);
   operations_ = of_image * static_cast<double>(p.images) * static_cast<double>(p.groups);
-  const int64_t wanted = static_cast<int64_t>(
-      std::clamp(operations_ / kChunkOperations, 1.0, static_cast<double>(kMaxChunks)));
+  const int64_t wanted = std::min(static_cast<int64_t>(worthwhile_chunks(operations_)), kMaxChunks);
 
   if (pixels < kFewPixels) {
     const int64_t shares = p.images * p.groups * std::max<int64_t>(1, p.outputs / kMinOutputs);
@@ -307,19 +305,18 @@ void correlate(const std::vector<Correlation<T>>& all) {
     tasks += plans.back().tasks();
     operations += plans.back().operations();
   }
-  const int64_t grain = std::max<int64_t>(
-      1, static_cast<int64_t>(static_cast<double>(tasks) /
-                              std::max(1.0, std::min(operations / kChunkOperations, 64.0))));
+  const double chunks = std::min(worthwhile_chunks(operations), 64.0);
+  const int64_t grain =
+      std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(tasks) / chunks));
   std::atomic<bool> no_memory{false};
-  parallel_for(tasks, operations < kChunkOperations ? tasks : std::min(grain, tasks),
-               [&](int64_t begin, int64_t end) {
-                 size_t which = 0;
-                 int64_t first = 0;
-                 for (int64_t task = begin; task < end; ++task) {
-                   while (task - first >= plans[which].tasks()) first += plans[which++].tasks();
-                   if (!plans[which].run(task - first)) no_memory = true;
-                 }
-               });
+  parallel_for(tasks, grain, [&](int64_t begin, int64_t end) {
+    size_t which = 0;
+    int64_t first = 0;
+    for (int64_t task = begin; task < end; ++task) {
+      while (task - first >= plans[which].tasks()) first += plans[which++].tasks();
+      if (!plans[which].run(task - first)) no_memory = true;
+    }
+  });
   if (no_memory) throw std::bad_alloc();
 }
 

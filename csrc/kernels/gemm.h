@@ -23,6 +23,7 @@ struct Gemm {
   GemmStart start = GemmStart::kZero;
   const T* bias = nullptr;  // of m or n elements, as `start` says
   const Epilogue* epilogue = nullptr;
+  const T* packed_b = nullptr;  // of pack_weights, if that was called before
 };
 
 constexpr int kMaxBatchDims = 32;
@@ -41,5 +42,12 @@ template <class T>
 void gemm(const Gemm<T>& g);
 template <class T>
 void gemm(const Gemm<T>& first, const GemmBatch& batch);
+
+// B as a product like g packs it, for any number of products; the results are the same bits. So
+// many elements; 0 where it packs none, or where its rows are so many that it does not count.
+template <class T>
+int64_t packed_weights_size(const Gemm<T>& g);
+template <class T>
+void pack_weights(const Gemm<T>& g, T* packed);
 
 }  // namespace pag

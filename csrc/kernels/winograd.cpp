@@ -28,8 +28,7 @@ constexpr int64_t kSharedWeightBytes = 12 << 20;
 constexpr int64_t kOwnWeightBytes = 400 << 10;  // transformed at a time, where tiles are one block
 constexpr int64_t kWeightGrain = 1024;          // pairs of channels transformed in one go
 constexpr int64_t kMinTasks = 4, kMaxTasks = 8;
-constexpr int64_t kMinTiles = 16, kMinOutputs = 32;  // of a task
-constexpr double kChunkOperations = 1e6;
+constexpr int64_t kMinTiles = 32, kMinOutputs = 16;  // of a task
 
 // The transforms of one value of a tile (at each of its places), and of one weight, cost as much as
 // so many multiplications. Measured: 8 and 16; where multiplications are twice as fast, up to 16
@@ -51,18 +50,18 @@ class Plan {
     return 2.0 * kPlaces * static_cast<double>(p_.groups * p_.channels) *
            static_cast<double>(p_.outputs) * static_cast<double>(tiles_.count);
   }
-  // Of all weights, if they are shared.
-  int64_t weight_bytes() const {
-    return own_weights_ ? 0 : places_bytes(p_.groups * p_.outputs * p_.channels);
-  }
+  bool own_weights() const { return own_weights_; }
+  int64_t weight_bytes() const { return places_bytes(p_.groups * p_.outputs * p_.channels); }
   void transform_all_weights(float* u) const;
-  // False if there is no memory.
-  bool run(int64_t task, const float* shared_weights) const;
+  // False if there is no memory. u: all weights transformed; null: the task does its own.
+  bool run(int64_t task, const float* u) const;
 
  private:
   static int64_t places_bytes(int64_t place) {
     return kPlaces * (place + kWinogradStagger) * static_cast<int64_t>(sizeof(float));
   }
+  // From one place to the next of all weights.
+  int64_t all_place() const { return p_.groups * p_.outputs * p_.channels + kWinogradStagger; }
   // Of outputs [begin, end), counted over all groups, and channels from `channel` on. A vector of
   // channels at a time: neighbouring outputs may have their weights in the same lines of memory.
   void transform_weights(int64_t begin, int64_t end, int64_t channel, int64_t channels, float* u,
@@ -78,7 +77,7 @@ class Plan {
   }
   void run_block(int64_t block, int64_t first_output, int64_t outputs, const float* u,
                  int64_t u_place, float* memory) const;
-  bool run_few_tiles(int64_t first_output, int64_t outputs) const;
+  bool run_few_tiles(int64_t first_output, int64_t outputs, const float* all) const;
   void run_epilogue(const TileBlock& tiles, int64_t first_output, int64_t outputs) const;
 
   const WinogradConv& p_;
@@ -97,8 +96,7 @@ Plan::Plan(const WinogradConv& p)
   const int64_t pairs = p.channels * p.outputs;
   own_weights_ = (tiles_.count <= kFewTiles && pairs >= kManyWeights) ||
                  places_bytes(p.groups * pairs) > kSharedWeightBytes;
-  const int64_t wanted = static_cast<int64_t>(
-      std::clamp(operations() / kChunkOperations, 1.0, static_cast<double>(kMaxTasks)));
+  const int64_t wanted = std::min(static_cast<int64_t>(worthwhile_chunks(operations())), kMaxTasks);
   const int64_t share = own_weights_ ? tiles_.count : divide_up(p.groups * tiles_.count, wanted);
   block_tiles_ =
       balanced(tiles_.count, std::clamp(share, kMinTiles, int64_t{kWinogradTiles}), lanes);
@@ -114,44 +112,46 @@ Plan::Plan(const WinogradConv& p)
 }
 
 void Plan::transform_all_weights(float* u) const {
-  if (own_weights_) return;
   const int64_t outputs = p_.groups * p_.outputs;
   parallel_for(outputs, divide_up(kWeightGrain, p_.channels), [&](int64_t begin, int64_t end) {
-    transform_weights(begin, end, 0, p_.channels, u + begin * p_.channels,
-                      outputs * p_.channels + kWinogradStagger);
+    transform_weights(begin, end, 0, p_.channels, u + begin * p_.channels, all_place());
   });
 }
 
-bool Plan::run(int64_t task, const float* shared_weights) const {
+bool Plan::run(int64_t task, const float* u) const {
   const int64_t first = task % output_tasks_ * task_outputs_;
   const int64_t outputs = std::min(task_outputs_, p_.outputs - first);
   const int64_t tile_task = task / output_tasks_ % tile_tasks_;
   const int64_t group = task / (output_tasks_ * tile_tasks_);
   const int64_t first_output = group * p_.outputs + first;
-  if (own_weights_ && blocks_ == 1) return run_few_tiles(first_output, outputs);
+  if (own_weights_ && blocks_ == 1) return run_few_tiles(first_output, outputs, u);
 
   const int64_t block_bytes = places_bytes(p_.channels * panel_tiles_) +
                               places_bytes(std::min(kHeight, outputs) * block_tiles_);
-  const int64_t own_bytes = own_weights_ ? places_bytes(outputs * p_.channels) : 0;
+  const int64_t own_bytes = u ? 0 : places_bytes(outputs * p_.channels);
   const Scratch scratch(block_bytes + own_bytes);
   float* const memory = scratch.as<float>();
   if (!memory) return false;
-  if (!own_weights_) {
-    run_block(tile_task, first_output, outputs, shared_weights + first_output * p_.channels,
-              p_.groups * p_.outputs * p_.channels + kWinogradStagger, memory);
-    return true;
+  int64_t u_place = all_place();
+  if (u) {
+    u += first_output * p_.channels;
+  } else {
+    float* const own = memory + block_bytes / static_cast<int64_t>(sizeof(float));
+    u_place = outputs * p_.channels + kWinogradStagger;
+    transform_weights(first_output, first_output + outputs, 0, p_.channels, own, u_place);
+    u = own;
   }
-  float* const u = memory + block_bytes / static_cast<int64_t>(sizeof(float));
-  const int64_t u_place = outputs * p_.channels + kWinogradStagger;
-  transform_weights(first_output, first_output + outputs, 0, p_.channels, u, u_place);
-  for (int64_t block = 0; block < blocks_; ++block)
+  // A task that has its own weights takes all blocks in turn.
+  const int64_t first_block = own_weights_ ? 0 : tile_task;
+  const int64_t last_block = own_weights_ ? blocks_ : tile_task + 1;
+  for (int64_t block = first_block; block < last_block; ++block)
     run_block(block, first_output, outputs, u, u_place, memory);
   return true;
 }
 
 // All tiles in one block: a few channels at a time, so that their transformed weights, which are
-// used but once, stay in the cache.
-bool Plan::run_few_tiles(int64_t first_output, int64_t outputs) const {
+// used but once, stay in the cache. all: those of all outputs, or null.
+bool Plan::run_few_tiles(int64_t first_output, int64_t outputs, const float* all) const {
   const GemmLoops<float>& gemm = isa().gemm.f32;
   const WinogradLoops& loops = isa().winograd;
   TileRun runs[kWinogradTiles];
@@ -175,23 +175,24 @@ bool Plan::run_few_tiles(int64_t first_output, int64_t outputs) const {
   g.c_row = g.n;
   g.bias = nullptr;
   const int64_t v_place = divide_up(g.n, g.columns) * g.b_panel + kWinogradStagger;
-  const int64_t u_place = outputs * depth + kWinogradStagger;
+  const int64_t u_place = all ? all_place() : outputs * depth + kWinogradStagger;
   const int64_t products_place = outputs * g.n + kWinogradStagger;
-  const Scratch scratch(kPlaces * (v_place + u_place + products_place) *
+  const Scratch scratch(kPlaces * (v_place + products_place + (all ? 0 : u_place)) *
                         static_cast<int64_t>(sizeof(float)));
   float* const v = scratch.as<float>();
   if (!v) return false;
-  float* const u = v + kPlaces * v_place;
-  float* const products = u + kPlaces * u_place;
+  float* const products = v + kPlaces * v_place;
+  float* const own = products + kPlaces * products_place;
 
   const int64_t in_plane = p_.in[0] * p_.in[1], out_plane = p_.out[0] * p_.out[1];
   const float* x = p_.x + first_output / p_.outputs * p_.channels * in_plane;
   for (int64_t channel = 0; channel < p_.channels; channel += depth) {
     g.k = std::min(depth, p_.channels - channel);
-    g.a_row = g.k;
+    g.a_row = all ? p_.channels : g.k;
     g.a_panel = g.rows * g.a_row;
     g.start = channel ? GemmStart::kC : GemmStart::kZero;
-    transform_weights(first_output, first_output + outputs, channel, g.k, u, u_place);
+    const float* const u = all ? all + first_output * p_.channels + channel : own;
+    if (!all) transform_weights(first_output, first_output + outputs, channel, g.k, own, u_place);
     for (int64_t c = 0; c < g.k; ++c, x += in_plane)
       loops.input(tiles, x, p_.in[1], v + c * g.columns, v_place, g.columns, g.b_panel);
     for (int64_t e = 0; e < kPlaces; ++e) {
@@ -303,18 +304,26 @@ bool winograd_wins(const WinogradConv& p) {
 
 void winograd(const WinogradConv& p) {
   const Plan plan(p);
-  const Scratch scratch(plan.weight_bytes());
-  float* const u = scratch.as<float>();
-  if (!u) throw std::bad_alloc();
-  plan.transform_all_weights(u);
+  const bool shared = !p.transformed && !plan.own_weights();
+  const Scratch scratch(shared ? plan.weight_bytes() : 0);
+  if (!scratch) throw std::bad_alloc();
+  if (shared) plan.transform_all_weights(scratch.as<float>());
+  const float* const u = shared ? scratch.as<float>() : p.transformed;
   const int64_t tasks = plan.tasks();
   std::atomic<bool> no_memory{false};
-  parallel_for(tasks, plan.operations() < kChunkOperations ? tasks : 1,
+  parallel_for(tasks, worthwhile_chunks(plan.operations()) < 2 ? tasks : 1,
                [&](int64_t begin, int64_t end) {
                  for (int64_t task = begin; task < end; ++task)
                    if (!plan.run(task, u)) no_memory = true;
                });
   if (no_memory) throw std::bad_alloc();
+}
+
+int64_t winograd_weights_size(const WinogradConv& p) {
+  return Plan(p).weight_bytes() / static_cast<int64_t>(sizeof(float));
+}
+void winograd_weights(const WinogradConv& p, float* transformed) {
+  Plan(p).transform_all_weights(transformed);
 }
 
 }  // namespace pag

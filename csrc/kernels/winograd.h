@@ -19,6 +19,7 @@ struct WinogradConv {
   const float* bias;  // (groups, outputs) or null
   float* y;           // (images, groups, outputs, out[0], out[1])
   const Epilogue* epilogue = nullptr;
+  const float* transformed = nullptr;  // of winograd_weights, if that was called before
 };
 
 // Whether `winograd` is allowed, and expected to be faster than `correlate`. It is less exact (an
@@ -30,6 +31,11 @@ bool winograd_wins(const WinogradConv& p);
 // MB in all, or else 144 a channel and output of its task in each thread; and in each thread, 9.3
 // KB a channel and 0.5 MB. Throws std::bad_alloc.
 void winograd(const WinogradConv& p);
+
+// The transformed weights, which serve any number of calls: so many elements. The results are the
+// same bits as without them.
+int64_t winograd_weights_size(const WinogradConv& p);
+void winograd_weights(const WinogradConv& p, float* transformed);
 
 // The weight gradient of such a correlation, of y's gradient `dy` and x: the fields of p that speak
 // of weights, bias and y are not used. dw (groups, outputs, channels, 3, 3).

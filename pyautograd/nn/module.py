@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from pyautograd import _C
 from pyautograd.device import to_arguments
 from pyautograd.dtypes import as_dtype, float32, float64
 from pyautograd.modes import mark_modified, state, tracer
@@ -34,6 +35,8 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         self._array = np.zeros(0, float32) if data is None else as_tensor(data)._array
+        if isinstance(data, Tensor):
+            _C.reclaim(self, 2)
         self._node = None
         self.grad = None
         if requires_grad:
@@ -56,6 +59,8 @@ class Buffer(Tensor):
 
     def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
         self._array = np.zeros(0, float32) if data is None else as_tensor(data)._array
+        if isinstance(data, Tensor):
+            _C.reclaim(self, 2)
         self._node = None
         self.grad = None
         self.persistent = persistent
@@ -292,6 +297,8 @@ class Module:
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"buffer {name!r}: expected a Tensor, got {type(tensor).__name__}")
         self._register(self._buffers, name, tensor)
+        if tensor is not None:
+            _C.reclaim(tensor, 1)
         (self._non_persistent.discard if persistent else self._non_persistent.add)(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
@@ -516,6 +523,7 @@ class Module:
         for tensor in (*self.parameters(), *self.buffers()):
             if tensor.is_floating_point():
                 tensor._array = tensor._array.astype(wanted, copy=False)
+                _C.reclaim(tensor, 1)
                 if tensor.grad is not None:
                     tensor.grad = wrap(tensor.grad._array.astype(wanted, copy=False))
         return self

@@ -44,12 +44,13 @@ class _ByChannel(Module):
         shape, kind = (num_features,), as_dtype(dtype or float32)
         self.register_parameter("weight", new_parameter(shape, kind) if affine else None)
         self.register_parameter("bias", new_parameter(shape, kind) if affine and bias else None)
-        for name, value in (
-            ("running_mean", np.zeros(shape, kind)),
-            ("running_var", np.ones(shape, kind)),
-            ("num_batches_tracked", np.zeros((), int64)),
+        for name, size, dtype in (
+            ("running_mean", shape, kind),
+            ("running_var", shape, kind),
+            ("num_batches_tracked", (), int64),
         ):
-            self.register_buffer(name, wrap(value) if track_running_stats else None)
+            value = wrap(np.zeros(size, dtype)) if track_running_stats else None
+            self.register_buffer(name, value)
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyautograd.profiler.events import FORWARD, Event
 from pyautograd.profiler.recorder import Recorder
+from pyautograd.static.plan import Stamp
 
 
 def run_plan(
@@ -14,18 +15,18 @@ def run_plan(
 ) -> list[Any]:
     """What `run(plan, inputs)` gives; each step becomes an event."""
     events = [(recorder, recorder.begin(plan.name, "plan")) for recorder in recorders]
-    stamps: list[tuple[int, int]] = []
+    stamps: list[Stamp] = []
     try:
         return run(plan, inputs, stamps)
     finally:
         for recorder, event in reversed(events):
-            _add_steps(recorder, event, plan, stamps)
+            _add_steps(recorder, event, stamps)
             recorder.end(event)
 
 
-def _add_steps(recorder: Recorder, around: Event, plan: Any, stamps: list[tuple[int, int]]) -> None:
+def _add_steps(recorder: Recorder, around: Event, stamps: list[Stamp]) -> None:
     recorder.note_memory()
-    for note, (start, end) in zip(plan.notes, stamps, strict=False):
+    for note, start, end in stamps:
         phase = around.phase if note.phase == FORWARD else note.phase
         event = Event(note.name, "step", phase, start, around, around.module)
         event.end = end

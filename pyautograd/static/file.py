@@ -220,6 +220,8 @@ def load(path: Path) -> GraphFunction:
                 if table["version"] != _VERSION or type(table["version"]) is not int:
                     raise ValueError(f"version {table['version']!r}")
                 graph = Reader(table, archive).graph
+                values = [x for call in graph.calls for x in call.values()]
+                graph.watched = [x.source for x in values if isinstance(x.source, np.ndarray)]
             function = LoadedFunction(graph, graph.sizes, [])
             function.validate(graph.sizes.now)
         except (MemoryError, _NewerError):

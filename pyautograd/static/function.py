@@ -30,8 +30,10 @@ def compile(function: Callable[..., Any] | None = None, *, dynamic_batch: bool =
     run the plan, and no Python of the function.
 
     What the plan takes from outside is read anew in each run: parameters, buffers, an optimiser's
-    state and settings. Python values other than the arguments, and the function's own globals and
-    closure, are read once, and so are things that happen beside (printing).
+    state and settings. (What follows from parameters alone is computed when one has changed; if its
+    memory was handed out, by `numpy()` say, in each run.) Python values other than the arguments,
+    and the function's own globals and closure, are read once, and so are things that happen beside
+    (printing).
 
     dynamic_batch: the size of dimension 0 of the first tensor, and of every other tensor whose
         dimension 0 has that size, may change between calls without a new trace: the graph is made

@@ -200,6 +200,8 @@ class Graph:
         self.results: list[Value] = []
         self.sizes: Any = None  # unknown ones: see static/unify.py
         self.tree: Any = None  # the containers in which results are returned
+        # Arrays of which every change is noted in modes.py, or that they may change: see ready.py.
+        self.watched: list[Any] = []
 
     def consumers(self) -> dict[Value, list[Call]]:
         """The calls that read each value."""

@@ -16,6 +16,7 @@ from pyautograd.static.arena import lay_out, work_in_place
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value, is_view
 from pyautograd.static.notes import StepNote, note_of
 from pyautograd.static.plan import OptimizerStep, Plan, PythonStep, PythonUpdate, Slot
+from pyautograd.static.ready import Ready, Watch
 from pyautograd.static.step import Buffer, Home, Step
 
 
@@ -35,24 +36,53 @@ class _Lowering:
         self._slot_of: dict[Any, Buffer] = {}
         self._placed = _placements(graph)
         self._results: dict[Value, int] = {}  # slots
+        self.ready = Ready(graph, self._placed)
 
     def plan(self) -> Plan:
-        for call in self.graph.calls:
+        for call in self.ready.calls:
             self._lower(call)
             self._note(call)
+        self.ready.steps, self.steps = self.steps, []
+        self.ready.notes, self.notes = self.notes, []
+        for call in self.graph.calls:
+            if call not in self.ready.calls:
+                self._lower(call)
+                self._note(call)
         for y in dict.fromkeys(self.graph.results):
             self._result(y)
         self._note(None)
-        self._mark_lifetimes()
-        for i, step in enumerate(self.steps):
+        steps = self.ready.steps + self.steps
+        self._mark_lifetimes(steps)
+        for i, step in enumerate(steps):
             if step.name == "program":
                 work_in_place(i, step)
         own = [b for b in self._buffers if b.shared is None]
         size = lay_out(own)
         native = _C.Plan(size, len(self.slots) + 1)
-        parts: list[tuple[int, int] | PythonStep] = []
         optimizers: list[OptimizerStep] = []
-        for step in self.steps:
+        ready = self._parts(self.ready.steps, native, optimizers)
+        parts = self._parts(self.steps, native, optimizers)
+        results = [self._results[y] for y in self.graph.results]
+        notes = self.ready.notes + self.notes
+        plan = Plan(native, ready, parts, optimizers, self.slots, results, size, notes)
+        if self.ready.steps:
+            plan.watch = Watch([x for step in self.ready.steps for x in self._read_from(step)])
+        plan.places = [
+            (b.at, b.memory.nbytes, f"{b.memory.dtype}{list(b.memory.shape)}", b.first, b.last)
+            for b in own
+            if b.first >= 0
+        ]
+        return plan
+
+    def _read_from(self, step: Step) -> list[Any]:
+        """The arrays of the program that a step reads."""
+        slots = [self.slots[x.buffer.slot - 1] for x in step.read() if x.buffer.slot]
+        return [slot.source for slot in slots if slot.kind == "array"]
+
+    def _parts(self, steps: list[Step], native: Any, optimizers: list[OptimizerStep]) -> list[Any]:
+        """Adds native steps to the plan; ranges of these, and the steps of Python between them."""
+        parts: list[tuple[int, int] | PythonStep] = []
+        for step in steps:
             if step.call is not None and step.name != "optimizer":
                 parts.append(PythonStep(step.call, step.inputs, step.outputs))
                 continue
@@ -69,14 +99,7 @@ class _Lowering:
                 parts[-1] = (parts[-1][0], end)
             else:
                 parts.append((end - 1, end))
-        results = [self._results[y] for y in self.graph.results]
-        plan = Plan(native, parts, optimizers, self.slots, results, size, self.notes)
-        plan.places = [
-            (b.at, b.memory.nbytes, f"{b.memory.dtype}{list(b.memory.shape)}", b.first, b.last)
-            for b in own
-            if b.first >= 0
-        ]
-        return plan
+        return parts
 
     def _note(self, call: Call | None) -> None:
         """Notes that the steps made since the last note are part of this call."""
@@ -104,7 +127,7 @@ class _Lowering:
         self.slots.append(Slot(kind, source, memory.shape, memory.dtype))
         return Buffer(memory, len(self.slots))
 
-    def _new(self, shape: tuple[int, ...], dtype: Any) -> Home:
+    def new(self, shape: tuple[int, ...], dtype: Any) -> Home:
         buffer = Buffer(np.empty(shape, dtype))
         self._buffers.append(buffer)
         return Home(buffer, buffer.memory)
@@ -113,7 +136,7 @@ class _Lowering:
         """A place for what a step computes: that of the write or result it is for, or a new one."""
         target = self._placed.get(y)
         if target is None:
-            home = self._new(y.shape, y.dtype)
+            home = self.new(y.shape, y.dtype)
         elif target == "result":
             buffer = self._slot(None, np.empty(y.shape, y.dtype))
             home = Home(buffer, buffer.memory)
@@ -226,7 +249,10 @@ class _Lowering:
             if not _C.plan_takes(*Step(call.name, plain, trial, ints, numbers).native_call()):
                 return None
             inputs = [None if x is None else self._contiguous(x) for x in inputs]
-        return Step(call.name, inputs, [self._out(y) for y in call.outputs], ints, numbers)
+        step = Step(call.name, inputs, [self._out(y) for y in call.outputs], ints, numbers)
+        if call.name in ("conv2d", "linear"):
+            self.ready.hand_weights(step, call, self)
+        return step
 
     def _fallback(self, call: Call) -> None:
         inputs = [self.home(x) for x in call.values()]
@@ -238,7 +264,7 @@ class _Lowering:
     def _contiguous(self, x: Home) -> Home:
         if x.layout.flags.c_contiguous:
             return x
-        home = self._new(x.layout.shape, x.layout.dtype)
+        home = self.new(x.layout.shape, x.layout.dtype)
         self._copy(x, home)
         return home
 
@@ -255,13 +281,16 @@ class _Lowering:
         self._results[y] = buffer.slot
         self._copy(home, Home(buffer, buffer.memory))
 
-    def _mark_lifetimes(self) -> None:
-        for i, step in enumerate(self.steps):
+    def _mark_lifetimes(self, steps: list[Step]) -> None:
+        for i, step in enumerate(steps):
             for y in step.written():
                 if y.buffer.first < 0:
                     y.buffer.first = i
             for x in step.homes():
                 x.buffer.last = i
+        for step in self.ready.steps:  # from one run to the next
+            for y in step.written():
+                y.buffer.first, y.buffer.last = 0, len(steps)
 
 
 def _like(x: Home) -> Home:

@@ -13,6 +13,8 @@ from pyautograd import _C
 from pyautograd.static.graph import Value
 from pyautograd.static.notes import StepNote
 
+Stamp = tuple[StepNote, int, int]  # a step, when it began and ended, in ns of `perf_counter_ns`
+
 
 class Slot:
     """An array that a run is handed: of the program, an input, random numbers, or a result."""
@@ -126,12 +128,14 @@ class _Operand:
 class Plan:
     """What `lower` makes of a graph. Runs are one at a time: they share the arena.
 
-    The native plan is handed the inputs, then the random numbers of the run.
+    The native plan is handed the inputs, then the random numbers of the run. `ready` are the parts
+    that come first, whose results are kept from run to run: see ready.py.
     """
 
     def __init__(
         self,
         native: Any,
+        ready: list[Any],
         parts: list[Any],
         optimizers: list[OptimizerStep],
         slots: list[Slot],
@@ -140,15 +144,18 @@ class Plan:
         notes: list[StepNote],
     ) -> None:
         self._native = native
-        self.parts = parts
+        self.ready, self.parts = ready, parts
+        self.watch: Any = None  # tells whether what `ready` has computed still holds
+        self._first = max([p[1] for p in ready if isinstance(p, tuple)], default=0)
+        self._ready_count = sum(p[1] - p[0] if isinstance(p, tuple) else 1 for p in ready)
         self.optimizers = optimizers
         self.arena_bytes = arena_bytes
         # What lies in the arena: (offset, bytes, layout, first and last step that needs it).
         self.places: list[tuple[int, int, str, int, int]] = []
-        self.notes = notes  # of the steps, in the order of `parts`
+        self.notes = notes  # of the steps, in the order of `ready` and `parts`
         self.name = "plan"
         arena = native.arena()
-        for part in parts:
+        for part in [*ready, *parts]:
             if isinstance(part, PythonStep):
                 part.bind(arena, slots)
         self._draws = [slot.source.draw for slot in slots if slot.kind == "draw"]
@@ -156,7 +163,7 @@ class Plan:
         self._made = [(slots[i].shape, slots[i].dtype) for i in made]
         self._in_order = [slot - 1 for slot in results] == made
         self._results = [made.index(slot - 1) for slot in results]
-        self._has_python = any(isinstance(part, PythonStep) for part in parts)
+        self._has_python = any(isinstance(part, PythonStep) for part in [*ready, *parts])
         self._lock = threading.Lock()
         drawn = 0
         sources: list[Any] = []
@@ -178,32 +185,39 @@ class Plan:
     def __len__(self) -> int:
         return len(self._native)
 
-    def run(self, inputs: list[Any], stamps: list[tuple[int, int]] | None = None) -> list[Any]:
+    def run(self, inputs: list[Any], stamps: list[Stamp] | None = None) -> list[Any]:
         """The arrays of the graph's results, new ones; inputs are C-contiguous arrays.
 
-        With `stamps`, puts there when each step began and ended, in ns of `perf_counter_ns`.
+        With `stamps`, puts there the steps that were run, and when each began and ended.
         """
         with self._lock:
             if self._draws:
                 inputs = inputs[: self._input_count] + [draw() for draw in self._draws]
             for step in self.optimizers:
                 step.prepare()
-            if self._has_python or stamps is not None:
-                made = self._run_parts(inputs, stamps)
-            else:
-                made = self._native.run(inputs)
+            is_ready = self.watch is None or self.watch.holds()
+            try:
+                if self._has_python or stamps is not None:
+                    made = self._run_parts(inputs, is_ready, stamps)
+                else:
+                    made = self._native.run(inputs, self._first if is_ready else 0)
+            except BaseException:
+                if not is_ready:
+                    self.watch.forget()
+                raise
             for step in self.optimizers:
                 step.done()
         return made if self._in_order else [made[i] for i in self._results]
 
     def run_timed(self, inputs: list[Any]) -> tuple[list[Any], list[tuple[str, float]]]:
         """As `run`, and the name and the seconds of each step, in their order."""
-        stamps: list[tuple[int, int]] = []
+        stamps: list[Stamp] = []
         results = self.run(inputs, stamps)
-        spent = [(end - start) * 1e-9 for start, end in stamps]
-        return results, list(zip([note.name for note in self.notes], spent, strict=True))
+        return results, [(note.name, (end - start) * 1e-9) for note, start, end in stamps]
 
-    def _run_parts(self, inputs: list[Any], stamps: list[tuple[int, int]] | None) -> list[Any]:
+    def _run_parts(
+        self, inputs: list[Any], is_ready: bool, stamps: list[Stamp] | None
+    ) -> list[Any]:
         made = [np.empty(shape, dtype) for shape, dtype in self._made]
         new = iter(made)
         arrays = [
@@ -214,12 +228,14 @@ class Plan:
             else next(new)
             for source in self._sources
         ]
-        for part in self.parts:
+        parts = self.parts if is_ready else [*self.ready, *self.parts]
+        notes = iter(self.notes[self._ready_count if is_ready else 0 :])
+        for part in parts:
             if isinstance(part, PythonStep):
                 start = perf_counter_ns()
                 part.run(arrays)
                 if stamps is not None:
-                    stamps.append((start, perf_counter_ns()))
+                    stamps.append((next(notes), start, perf_counter_ns()))
             elif stamps is None:
                 self._native.run_part(part[0], part[1], inputs, made, None)
             else:  # one step follows the other at once
@@ -227,5 +243,6 @@ class Plan:
                 start = perf_counter_ns()
                 self._native.run_part(part[0], part[1], inputs, made, seconds)
                 ends = start + (seconds[slice(*part)].cumsum() * 1e9).astype(np.int64)
-                stamps += pairwise([start, *ends.tolist()])
+                times = pairwise([start, *ends.tolist()])
+                stamps += [(next(notes), *pair) for pair in times]
         return made

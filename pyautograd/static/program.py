@@ -19,7 +19,7 @@ from pyautograd.static.passes import PASSES
 from pyautograd.static.sizes import Guard, Sizes
 from pyautograd.static.symbolic import Values
 from pyautograd.static.template import concrete
-from pyautograd.static.trace import Leaf, Tracer
+from pyautograd.static.trace import Leaf, Tracer, own_tensors
 from pyautograd.tensor import Tensor, wrap
 
 BATCH = "N"
@@ -118,6 +118,8 @@ class Program(Planned):
                 ]
                 taped = [y for y in outputs if leads_back(y)]
                 self.joint = Joint(tracer, taped) if taped else None
+                if taped:
+                    tracer.graph.watched = []  # they change from one run to the next
         finally:
             tracer.restore()
         tracer.graph.results = [y._array for y in outputs]
@@ -133,12 +135,7 @@ class Program(Planned):
 
     def _watch(self, tracer: Tracer) -> None:
         self._modules = list(tracer.modules.values())
-        tensors = {
-            id(t): t
-            for module, _ in self._modules
-            for t in (*module._parameters.values(), *module._buffers.values())
-            if t is not None
-        }
+        tensors = {id(t): t for module, _ in self._modules for t in own_tensors(module)}
         for leaf in self.leaves:
             t = leaf.tensor()
             if t is not None:
@@ -237,6 +234,8 @@ class Variant:
         except BaseException:
             for (tensor, _, _), grad in zip(program.left, before, strict=True):
                 tensor.grad = grad
+            if program.written is not None:
+                program.written.mark()
             raise
         for tensor, grad in program.cleared:
             tensor.grad = grad

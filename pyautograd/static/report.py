@@ -35,10 +35,12 @@ def _plan(plan: Any, graph: Graph, eager: int, verbose: bool) -> list[str]:
     """The steps of a plan, what was fused, and the memory, `eager` being that of eager code."""
     native = sum(b - a for a, b in (p for p in plan.parts if isinstance(p, tuple)))
     python = [p.call.name for p in plan.parts if not isinstance(p, tuple)]
+    ready = len(plan.notes) - native - len(python)
     return [
         f"plan: {native} native steps" + (
             f", {len(python)} calls of Python: {', '.join(python)}" if python else ""
         ),
+        *([f"computed once, until a parameter changes: {ready} steps"] if ready else []),
         *_fused(graph),
         f"arena: {plan.arena_bytes:,} bytes; eager holds up to {eager:,} bytes of results",
         *(["", "arena, by steps:", *_arena(plan.places)] if verbose else []),

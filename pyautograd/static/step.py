@@ -72,10 +72,10 @@ class Step:
         self.tail: Step | None = None  # a program of its results that the kernel runs
 
     def native_call(self) -> tuple[Any, ...]:
-        tail = None if self.tail is None else self.tail._described()
-        return self.name, *self._described(), tail
+        tail = None if self.tail is None else self.tail.described()
+        return self.name, *self.described(), tail
 
-    def _described(self) -> tuple[Any, ...]:
+    def described(self) -> tuple[Any, ...]:
         inputs = [None if x is None else x.operand() for x in self.inputs]
         return inputs, [y.operand() for y in self.outputs], self.ints, self.numbers
 

@@ -272,6 +272,8 @@ class Tracer:
 
     def finish(self) -> None:
         """After the program: what it leaves in gradients."""
+        tensors = [t for module, _ in self.modules.values() for t in own_tensors(module)]
+        self.graph.watched = [*[t._array for t in tensors], *self._made.values()]
         for leaf in self.leaves.values():
             tensor = leaf.tensor()
             if tensor is not None and not isinstance(tensor._array, Value):
@@ -288,6 +290,12 @@ class Tracer:
     def entered(self, module: Any) -> None:
         """Called when a module runs: its mode is part of what was traced."""
         self.modules[id(module)] = (module, module.training)
+
+
+def own_tensors(module: Any) -> list[Tensor]:
+    """The parameters and buffers of a module, without those of its submodules."""
+    found = (*module._parameters.values(), *module._buffers.values())
+    return [t for t in found if t is not None]
 
 
 class _Places(RecordWatcher):

@@ -59,9 +59,10 @@ void check(const std::string& what, const std::vector<T>& got, const std::vector
 }
 
 template <class T>
-void same_bits(const std::string& what, const std::vector<T>& a, const std::vector<T>& b) {
+void same_bits(const std::string& what, const std::vector<T>& a, const std::vector<T>& b,
+               const char* cause = "the threads") {
   if (std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) != 0)
-    report(what + " " + type_name<T>() + ": bits depend on the threads", 0, 0, 0);
+    report(what + " " + type_name<T>() + ": bits depend on " + cause, 0, 0, 0);
 }
 
 // run(out) with 1 and with 3 threads: the same bits.
@@ -111,12 +112,26 @@ void test_gemm(int64_t m, int64_t n, int64_t k, bool a_transposed, bool b_transp
       want.push_back(sum);
     }
   check(what, got, want, static_cast<double>(k) + 1, 2);
+  if (packed_weights_size(g) == 0) return;
+  std::vector<T> packed(static_cast<size_t>(packed_weights_size(g)), T(NAN));
+  pack_weights(g, packed.data());
+  g.packed_b = packed.data();
+  g.b.data = nullptr;
+  same_bits(what, got,
+            with_threads<T>(what, m * n,
+                            [&](T* c) {
+                              std::copy(before.begin(), before.end(), c);
+                              g.c = c;
+                              gemm(g);
+                            }),
+            "packing");
 }
 
 template <class T>
 void test_products() {
-  const int64_t sizes[][3] = {{1, 1, 1},   {4, 4, 4},     {1, 70, 33},  {37, 1, 50},   {5, 67, 9},
-                              {64, 64, 1}, {17, 129, 31}, {96, 96, 96}, {130, 75, 260}};
+  const int64_t sizes[][3] = {{1, 1, 1},      {4, 4, 4},     {1, 70, 33},   {37, 1, 50},
+                              {5, 67, 9},     {64, 64, 1},   {17, 129, 31}, {96, 96, 96},
+                              {130, 75, 260}, {40, 300, 700}};
   for (const auto& s : sizes)
     for (int layout = 0; layout < 4; ++layout)
       test_gemm<T>(s[0], s[1], s[2], layout & 1, layout & 2, GemmStart::kZero);
@@ -172,10 +187,20 @@ void test_conv(Conv2d g) {
                            std::to_string(g.padding[0]) + " d" + std::to_string(g.dilation[0]) +
                            " g" + std::to_string(g.groups);
   const double taps = static_cast<double>(g.kh * g.kw);
-  check(what,
-        with_threads<T>(what, static_cast<int64_t>(y.size()),
-                        [&](T* to) { conv2d(g, x.data(), w.data(), bias.data(), to); }),
-        y, taps * static_cast<double>(g.c));
+  const int64_t y_size = static_cast<int64_t>(y.size());
+  const auto got =
+      with_threads<T>(what, y_size, [&](T* to) { conv2d(g, x.data(), w.data(), bias.data(), to); });
+  check(what, got, y, taps * static_cast<double>(g.c));
+  const WeightForm form = conv2d_weight_form<T>(g);
+  if (form != WeightForm::kPlain) {
+    std::vector<T> made(static_cast<size_t>(conv2d_weights_size<T>(g, form)), T(NAN));
+    conv2d_make_ready(g, form, w.data(), made.data());
+    const T* const none = nullptr;
+    const ReadyWeights<T> ready{form, made.data()};
+    const auto again = with_threads<T>(
+        what, y_size, [&](T* to) { conv2d(g, x.data(), none, bias.data(), to, ready); });
+    same_bits(what, got, again, "the form of the weights");
+  }
   check(what + " input grad",
         with_threads<T>(what, static_cast<int64_t>(dx.size()),
                         [&](T* to) { conv2d_input_grad(g, dy.data(), w.data(), to); }),
@@ -213,6 +238,9 @@ void test_convolutions() {
       {1, 2, 17, 40, 10, 11, 5, 4, 0, 0, {3, 2}, {2, 1}, {1, 2}},
       {3, 1, 33, 16, 6, 18, 3, 5, 0, 0, {1, 1}, {0, 2}, {1, 1}},
       {2, 1, 16, 64, 3, 3, 3, 3, 0, 0, {4, 5}, {3, 7}, {2, 3}},
+      // Winograd's form: weights of all tasks, and of one block of tiles.
+      {2, 2, 16, 35, 24, 25, 3, 3, 0, 0, {1, 1}, {1, 1}, {1, 1}},
+      {1, 1, 64, 66, 18, 18, 3, 3, 0, 0, {1, 1}, {1, 1}, {1, 1}},
   };
   for (const Conv2d& g : cases) test_conv<T>(g);
 }
