@@ -426,21 +426,38 @@ def binary(
     return _register(op, build(strict), exchange)
 
 
-def comparison(
-    name: str, forward: Callable[[Any, Any], Any], infer: Callable[..., Any]
-) -> Callable[[Any, Any], Tensor]:
-    """An element-wise op of two operands that gives bools, hence no gradient."""
-    op = Op(name, "elementwise", forward, None, infer, inputs=2)
+def _infer_test(name: str) -> Callable[..., Any]:
+    def infer(*operands: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        shapes = [getattr(x, "shape", ()) for x in operands]
+        return _C.broadcast_shapes(name, *shapes), np.dtype(bool)
+
+    return infer
+
+
+def comparison(name: str) -> Callable[[Any, Any], Tensor]:
+    """An element-wise op of two operands that gives bools, hence no gradient, for that opcode."""
+    kernel = _C.elementwise[name]
+    op = Op(name, "elementwise", kernel, None, _infer_test(name), inputs=2)
 
     def run(a: Any, b: Any) -> Any:
         try:
-            operands = [x._array if isinstance(x, Tensor) else x for x in (a, b)]
+            x = a._array
+            y = b if type(b) is float or type(b) is int else b._array
         except AttributeError:
+            return mixed(a, b)
+        out = Tensor()
+        out._array = kernel(x, y)
+        out.grad = out._node = None
+        return out
+
+    def mixed(a: Any, b: Any) -> Any:
+        if isinstance(a, Stand) or isinstance(b, Stand):
             return stand_in(op, tape.tensors.__dict__[name], (a, b))
+        operands = [x._array if isinstance(x, Tensor) else x for x in (a, b)]
         for x in operands:
             if not isinstance(x, _OPERANDS):
                 return NotImplemented
-        return wrap(forward(*operands))
+        return wrap(kernel(*operands))
 
     def strict(a: Any, b: Any) -> Any:
         out = run(a, b)
@@ -449,11 +466,16 @@ def comparison(
         return out
 
     def exchange(new: Callable[..., Any]) -> None:
-        nonlocal forward
-        forward = new
+        nonlocal kernel
+        kernel = new
 
     operators[name] = run
     return _register(op, strict, exchange)
+
+
+def predicate(name: str) -> Callable[[Tensor], Tensor]:
+    """A question to each element, answered by bools, for that opcode."""
+    return primitive(name, "elementwise", _C.elementwise[name], None, _infer_test(name))
 
 
 # ---- all others ----------------------------------------------------------------------------------
@@ -477,7 +499,8 @@ def primitive(
 ) -> Callable[..., Any]:
     """An op with any number of inputs, then attributes: `run(*tensors, *attrs)`.
 
-    An input may be None where the forward allows it. `inputs=-1` takes one sequence of tensors.
+    An input may be None where the forward allows it, and a number where that is the kernel of an
+    opcode. `inputs=-1` takes one sequence of tensors.
     If the forward returns a tuple, so does the function; only its first item is on the tape.
     """
     op = Op(
@@ -496,6 +519,7 @@ def primitive(
         picks,
     )
     keep = _keeper(saves)
+    numbers = (int, float) if name in _C.elementwise else ()
 
     def run_one(a: Any, *attrs: Any) -> Any:
         """The usual case of one input, with less to unpack."""
@@ -530,12 +554,12 @@ def primitive(
         except AttributeError:
             if any(isinstance(t, Stand) for t in given):
                 return stand_in(op, tape.tensors.__dict__[name], args)
-            given = [_input(name, t) for t in given]
-            values = [None if t is None else t._array for t in given]
+            given = [t if isinstance(t, numbers) else _input(name, t) for t in given]
+            values = [t._array if isinstance(t, Tensor) else t for t in given]
         result = forward(values, *attrs) if inputs < 0 else forward(*values, *attrs)
         several = type(result) is tuple
         first = wrap(result[0] if several else result)
-        edges = tuple([None if t is None else t._node for t in given])
+        edges = tuple([t._node if isinstance(t, Tensor) else None for t in given])
         if (
             rule is not None
             and edges.count(None) != len(edges)
@@ -544,7 +568,10 @@ def primitive(
             first._node = node = record(op, edges, keep(values, result if several else (result,)))
             node.attrs = attrs
             if broadcasts:
-                node.layouts = [None if x is None else (x.shape, x.dtype) for x in values]
+                node.layouts = [
+                    (x.shape, x.dtype) if e is not None else None
+                    for x, e in zip(values, edges, strict=True)
+                ]
         if view:
             link_view(first, given[0])
         return (first, *[wrap(x) for x in result[1:]]) if several else first

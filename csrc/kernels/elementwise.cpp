@@ -19,6 +19,7 @@ struct Loop {
   ElementwiseLoop run;
   int out_itemsize;
   int itemsize[kMaxOperands];
+  ElementwiseLoop convert[kMaxOperands];  // to the dtype of the loop; null where it has that
 };
 
 template <class T>
@@ -41,30 +42,43 @@ void gather(void* to, const char* from, int64_t stride, int64_t n, int itemsize)
     gather<uint8_t>(to, from, stride, n);
 }
 
+// n elements from `from` on, as the loop takes them, in `tile`.
+void fetch(const Loop& loop, int k, char* tile, const char* from, int64_t stride, int64_t n) {
+  const int size = loop.itemsize[k];
+  if (!loop.convert[k]) return gather(tile, from, stride, n, size);
+  alignas(64) char gathered[kTile * 8];
+  const void* plain = from;
+  if (stride != size) {
+    gather(gathered, from, stride, n, size);
+    plain = gathered;
+  }
+  loop.convert[k](tile, &plain, n);
+}
+
 void run_row(const Loop& loop, int arity, char* out, const char* const* in, const int64_t* stride,
              int64_t n) {
   alignas(64) char tile[kMaxOperands][kTile * 8];
   const void* at[kMaxOperands];
-  bool unit = true;
+  bool plain[kMaxOperands], all_plain = true;
   for (int k = 0; k < arity; ++k) {
     at[k] = in[k];
-    if (stride[k] == loop.itemsize[k] || n == 1) continue;
-    unit = false;
-    if (stride[k] == 0) gather(tile[k], in[k], 0, n < kTile ? n : kTile, loop.itemsize[k]);
+    plain[k] = !loop.convert[k] && (stride[k] == loop.itemsize[k] || n == 1);
+    if (plain[k]) continue;
+    all_plain = false;
+    if (stride[k] == 0) fetch(loop, k, tile[k], in[k], 0, n < kTile ? n : kTile);
   }
-  if (unit) {
+  if (all_plain) {
     loop.run(out, at, n);
     return;
   }
   for (int64_t i = 0; i < n; i += kTile) {
     const int64_t len = n - i < kTile ? n - i : kTile;
     for (int k = 0; k < arity; ++k) {
-      if (stride[k] == loop.itemsize[k]) {
+      if (plain[k]) {
         at[k] = in[k] + i * stride[k];
       } else {
         at[k] = tile[k];
-        if (stride[k] != 0)
-          gather(tile[k], in[k] + i * stride[k], stride[k], len, loop.itemsize[k]);
+        if (stride[k] != 0) fetch(loop, k, tile[k], in[k] + i * stride[k], stride[k], len);
       }
     }
     loop.run(out + i * loop.out_itemsize, at, len);
@@ -229,15 +243,17 @@ void move_dimension_inwards(Elementwise* args, int dim) {
   for (int k = 0; k < args->arity; ++k) rotate(args->strides[k]);
 }
 
-void elementwise(Opcode op, DType dtype, const Elementwise& args, void* out) {
-  static const int itemsize[kDTypes] = {4, 8, 8, 4, 1};
-  const int size = itemsize[dtype];
-  run({isa().elementwise[op][dtype], size, {size, size, size}}, args, out);
-}
-
-void select(int itemsize, const Elementwise& args, void* out) {
-  const ElementwiseLoop loop = isa().select[itemsize == 8 ? 2 : itemsize == 4 ? 1 : 0];
-  run({loop, itemsize, {1, itemsize, itemsize}}, args, out);
+void elementwise(Opcode op, DType dtype, const Elementwise& args, const DType* from, void* out) {
+  // By the dtype that is wanted.
+  static const Opcode conversion[kDTypes] = {kOp_to_float32, kOp_to_float64, kOp_to_int64,
+                                             kOp_to_int32, kOp_to_uint8};
+  Loop loop = {isa().elementwise[op][dtype], itemsize_of(result_dtype(op, dtype)), {}, {}};
+  for (int k = 0; k < args.arity; ++k) {
+    const DType wanted = operand_dtype(op, k, dtype);
+    loop.itemsize[k] = itemsize_of(from[k]);
+    if (from[k] != wanted) loop.convert[k] = isa().elementwise[conversion[wanted]][from[k]];
+  }
+  run(loop, args, out);
 }
 
 }  // namespace pag

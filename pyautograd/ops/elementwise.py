@@ -9,12 +9,13 @@ import numpy as np
 
 from pyautograd import _C, tape
 from pyautograd.device import to_arguments
-from pyautograd.dtypes import as_dtype
+from pyautograd.dtypes import SUPPORTED, as_dtype
 from pyautograd.op import (
     binary,
     comparison,
     method,
     operators,
+    predicate,
     primitive,
     reflected_operators,
     result_dtype,
@@ -174,43 +175,18 @@ ternary(
 # ---- comparisons: bool, without a gradient -------------------------------------------------------
 
 
-def _comparison(name: str, function: Any) -> Any:
-    def forward(a: Any, b: Any) -> Any:
-        try:
-            return np.asarray(_C.cached(function, a, b))
-        except ValueError:
-            _C.broadcast_shapes(name, np.shape(a), np.shape(b))
-            raise
+eq = comparison("eq")
+ne = comparison("ne")
+lt = comparison("lt")
+le = comparison("le")
+gt = comparison("gt")
+ge = comparison("ge")
+logical_and = comparison("logical_and")
+logical_or = comparison("logical_or")
 
-    def infer(a: Any, b: Any) -> Any:
-        shapes = getattr(a, "shape", ()), getattr(b, "shape", ())
-        return _C.broadcast_shapes(name, *shapes), np.dtype(bool)
-
-    return comparison(name, forward, infer)
-
-
-eq = _comparison("eq", np.equal)
-ne = _comparison("ne", np.not_equal)
-lt = _comparison("lt", np.less)
-le = _comparison("le", np.less_equal)
-gt = _comparison("gt", np.greater)
-ge = _comparison("ge", np.greater_equal)
-logical_and = _comparison("logical_and", np.logical_and)
-logical_or = _comparison("logical_or", np.logical_or)
-
-
-def _test(name: str, function: Any) -> Any:
-    """A question to each element."""
-
-    def forward(x: Any) -> Any:
-        return np.asarray(_C.cached(function, x))
-
-    return primitive(name, "elementwise", forward, None, lambda x: (x.shape, np.dtype(bool)))
-
-
-_logical_not = _test("logical_not", np.logical_not)
-_isnan = _test("isnan", np.isnan)
-_isfinite = _test("isfinite", np.isfinite)
+_logical_not = predicate("logical_not")
+_isnan = predicate("isnan")
+_isfinite = predicate("isfinite")
 
 
 @method()
@@ -262,7 +238,7 @@ def _infer_where(condition: Any, a: Any, b: Any) -> Any:
 _where = primitive(
     "where",
     "elementwise",
-    _C.where,
+    _C.elementwise["where"],
     _where_rule,
     _infer_where,
     saves=(0,),
@@ -290,7 +266,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         if input is not other:
             raise TypeError("where: expected both input and other, or neither")
         return condition.nonzero(as_tuple=True)
-    return _where(condition, *[beside(x, other, input) for x in (input, other)])
+    return _where(condition, input, other)
 
 
 tape.tensors.where = where
@@ -346,21 +322,25 @@ def rsqrt(input: Tensor) -> Tensor:
 
 # ---- dtype ---------------------------------------------------------------------------------------
 
+_casts = {dtype: _C.elementwise[f"to_{dtype}"] for dtype in SUPPORTED}
+
+
+def _converted(x: Any, dtype: Any) -> Any:
+    """Towards 0 for integers; what they do not hold, NaN included, becomes some other number."""
+    return _casts[dtype](x)
+
+
 _cast = primitive(
     "cast",
     "elementwise",
-    lambda x, dtype: _C.cached(x.astype, dtype),
+    _converted,
     lambda K, g, saved, needs, dtype: (g,),
     lambda x, dtype: (x.shape, dtype),
     broadcasts=True,
 )
 # To integers and bools, which have no gradient.
 _cast_discrete = primitive(
-    "cast_discrete",
-    "elementwise",
-    lambda x, dtype: _C.cached(x.astype, dtype),
-    None,
-    lambda x, dtype: (x.shape, dtype),
+    "cast_discrete", "elementwise", _converted, None, lambda x, dtype: (x.shape, dtype)
 )
 
 

@@ -214,6 +214,7 @@ void test_convolutions() {
 
 template <class T>
 void test_elementwise() {
+  const DType from[] = {kDTypeOf<T>, kDTypeOf<T>, kDTypeOf<T>};
   const auto both = [](Opcode op, const char* name, double (*f)(double), double low, double high,
                        double ulps) {
     for (const int64_t n : {1, 3, 7, 8, 33, 100000}) {
@@ -224,7 +225,7 @@ void test_elementwise() {
       args.strides[0][0] = sizeof(T);
       args.data[0] = x.data();
       const auto got = with_threads<T>(
-          name, n, [&](T* out) { elementwise(op, sizeof(T) == 4 ? kF32 : kF64, args, out); });
+          name, n, [&](T* out) { elementwise(op, kDTypeOf<T>, args, from, out); });
       for (size_t i = 0; i < x.size(); ++i) {
         const double want = f(static_cast<double>(x[i]));
         check<T>(name, {got[i]}, {want}, std::fabs(want), ulps);
@@ -255,7 +256,7 @@ void test_elementwise() {
   check("broadcast add",
         with_threads<T>(
             "add", rows * columns,
-            [&](T* out) { elementwise(kOp_add, sizeof(T) == 4 ? kF32 : kF64, args, out); }),
+            [&](T* out) { elementwise(kOp_add, kDTypeOf<T>, args, from, out); }),
         want, 2, 1);
 }
 
