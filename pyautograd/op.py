@@ -499,8 +499,7 @@ def primitive(
 ) -> Callable[..., Any]:
     """An op with any number of inputs, then attributes: `run(*tensors, *attrs)`.
 
-    An input may be None where the forward allows it, and a number where that is the kernel of an
-    opcode. `inputs=-1` takes one sequence of tensors.
+    An input may be None where the forward allows it. `inputs=-1` takes one sequence of tensors.
     If the forward returns a tuple, so does the function; only its first item is on the tape.
     """
     op = Op(
@@ -519,7 +518,6 @@ def primitive(
         picks,
     )
     keep = _keeper(saves)
-    numbers = (int, float) if name in _C.elementwise else ()
 
     def run_one(a: Any, *attrs: Any) -> Any:
         """The usual case of one input, with less to unpack."""
@@ -554,12 +552,12 @@ def primitive(
         except AttributeError:
             if any(isinstance(t, Stand) for t in given):
                 return stand_in(op, tape.tensors.__dict__[name], args)
-            given = [t if isinstance(t, numbers) else _input(name, t) for t in given]
-            values = [t._array if isinstance(t, Tensor) else t for t in given]
+            given = [_input(name, t) for t in given]
+            values = [None if t is None else t._array for t in given]
         result = forward(values, *attrs) if inputs < 0 else forward(*values, *attrs)
         several = type(result) is tuple
         first = wrap(result[0] if several else result)
-        edges = tuple([t._node if isinstance(t, Tensor) else None for t in given])
+        edges = tuple([None if t is None else t._node for t in given])
         if (
             rule is not None
             and edges.count(None) != len(edges)
@@ -568,10 +566,7 @@ def primitive(
             first._node = node = record(op, edges, keep(values, result if several else (result,)))
             node.attrs = attrs
             if broadcasts:
-                node.layouts = [
-                    (x.shape, x.dtype) if e is not None else None
-                    for x, e in zip(values, edges, strict=True)
-                ]
+                node.layouts = [None if x is None else (x.shape, x.dtype) for x in values]
         if view:
             link_view(first, given[0])
         return (first, *[wrap(x) for x in result[1:]]) if several else first
@@ -591,13 +586,55 @@ def _input(name: str, value: Any) -> Tensor | None:
     raise TypeError(f"{name}: expected a Tensor, got {type(value).__name__}")
 
 
-def ternary(name: str, rule: Rule, saves: tuple[int, ...]) -> Callable[..., Tensor]:
-    """An element-wise op of three operands, for the opcode `name`, broadcasting."""
+def ternary(
+    name: str, rule: Rule, saves: tuple[int, ...], infer: Callable[..., Any] | None = None
+) -> Callable[..., Tensor]:
+    """An element-wise op of three operands, for the opcode `name`, broadcasting.
+
+    The last two may be numbers.
+    """
     kernel = _C.elementwise[name]
-    infer = _infer_elementwise(name)
-    return primitive(
-        name, "elementwise", kernel, rule, infer, saves=saves, inputs=3, broadcasts=True, fresh=True
-    )
+    infer = infer or _infer_elementwise(name)
+    op = Op(name, "elementwise", kernel, rule, infer, saves, 3, True, fresh=True)
+    keep = _keeper(saves)
+
+    def run(a: Any, b: Any, c: Any) -> Tensor:
+        try:
+            x = a._array
+            y = b if type(b) is float or type(b) is int else b._array
+            z = c if type(c) is float or type(c) is int else c._array
+        except AttributeError:
+            return mixed(a, b, c)
+        return call((a, b, c), (x, y, z))
+
+    def call(operands: tuple[Any, ...], values: tuple[Any, ...]) -> Tensor:
+        out = Tensor()
+        out._array = kernel(*values)
+        out.grad = out._node = None
+        edges = tuple([x._node if isinstance(x, Tensor) else None for x in operands])
+        if edges == (None, None, None) or (state.grad_off and not is_grad_enabled()):
+            return out
+        out._node = node = record(op, edges, keep(values, (out._array,)))
+        node.layouts = [
+            None if edge is None else (x.shape, x.dtype)
+            for edge, x in zip(edges, values, strict=True)
+        ]
+        return out
+
+    def mixed(*operands: Any) -> Any:
+        if any(isinstance(x, Stand) for x in operands):
+            return stand_in(op, tape.tensors.__dict__[name], operands)
+        taken = [_input(name, operands[0])]
+        taken += [x if isinstance(x, (int, float)) else _input(name, x) for x in operands[1:]]
+        if any(x is None for x in taken):
+            raise not_an_operand(name, *operands)
+        return call(tuple(taken), tuple([x._array if isinstance(x, Tensor) else x for x in taken]))
+
+    def exchange(new: Callable[..., Any]) -> None:
+        nonlocal kernel
+        kernel = new
+
+    return _register(op, run, exchange)
 
 
 # ---- methods -------------------------------------------------------------------------------------

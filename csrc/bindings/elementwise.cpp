@@ -375,8 +375,7 @@ PyObject* call(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
   PyArray_Descr* descr = PyArray_DESCR(as_array(array));
   constexpr bool other = domain == Domain::kTest || domain == Domain::kCast;
   if (other) descr = PyArray_DescrFromType(result_typenum(op, -1));
-  PyObject* out =
-      make_array(descr, PyArray_NDIM(as_array(array)), PyArray_DIMS(as_array(array)));
+  PyObject* out = make_array(descr, PyArray_NDIM(as_array(array)), PyArray_DIMS(as_array(array)));
   if (other) Py_DECREF(descr);
   if (!out) return nullptr;
   const ElementwiseLoop loop = isa().elementwise[op][dtype];

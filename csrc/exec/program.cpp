@@ -51,6 +51,10 @@ struct Program {
   Pointer<char> in[kMaxInputs], out[kMaxOutputs];
   std::vector<double> numbers;
   Affine affine;  // without x: it is no such program
+  // Short rows are taken that many at a time; `joined` are the inputs in which they lie one after
+  // the other.
+  int64_t rows_at_once = 1;
+  bool joined[kMaxInputs];
 
   int first_output() const { return inputs + constants; }
   int64_t row_length() const { return shape[ndim - 1]; }
@@ -81,6 +85,17 @@ void collapse(const Call& call, Program* p) {
   p->shape[0] = 1;
   for (int k = 0; k < p->inputs; ++k)
     p->strides[k][0] = p->registers[static_cast<size_t>(k)].itemsize();
+}
+
+void join_rows(Program* p) {
+  const int inner = p->ndim - 1;
+  if (inner == 0 || p->affine.x >= 0) return;
+  p->rows_at_once = std::max<int64_t>(1, kTile / std::max<int64_t>(1, p->row_length()));
+  for (int k = 0; k < p->inputs; ++k) {
+    const int64_t size = p->registers[static_cast<size_t>(k)].itemsize();
+    p->joined[k] =
+        p->strides[k][inner] == size && p->strides[k][inner - 1] == size * p->row_length();
+  }
 }
 
 // Finds the form above, whose loop is twice to four times as fast as its instructions.
@@ -133,6 +148,8 @@ void gather(char* to_, const char* from, int64_t stride, int64_t n) {
   T* to = reinterpret_cast<T*>(to_);
   if (stride == 0)
     std::fill_n(to, n, *reinterpret_cast<const T*>(from));
+  else if (stride == sizeof(T))
+    std::memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
   else
     for (int64_t i = 0; i < n; ++i) to[i] = *reinterpret_cast<const T*>(from + i * stride);
 }
@@ -198,14 +215,32 @@ class Runner {
       }
       for (int k = 0, r = p_.first_output(); k < p_.outputs; ++k, ++r)
         at_[r] = out[k] + i * size_of(r);
-      for (const Instruction& ins : p_.code) {
-        const void* operands[kMaxOperands] = {at_[ins.in[0]], at_[ins.in[1]], at_[ins.in[2]]};
-        ins.loop(at_[ins.out], operands, count);
-      }
+      run(count);
     }
   }
 
+  // Whole rows that fit a tile, as one.
+  void short_rows(char* const* in, char* const* out, int64_t rows) {
+    const int inner = p_.ndim - 1;
+    const int64_t length = p_.row_length();
+    for (int k = 0; k < p_.inputs; ++k) {
+      const int64_t* stride = p_.strides[k];
+      at_[k] = p_.joined[k] ? in[k] : tile(k);
+      for (int64_t r = 0; r < rows && !p_.joined[k]; ++r)
+        gather(size_of(k), at_[k] + r * length * size_of(k), in[k] + r * stride[inner - 1],
+               stride[inner], length);
+    }
+    for (int k = 0; k < p_.outputs; ++k) at_[p_.first_output() + k] = out[k];
+    run(rows * length);
+  }
+
  private:
+  void run(int64_t n) {
+    for (const Instruction& ins : p_.code) {
+      const void* operands[kMaxOperands] = {at_[ins.in[0]], at_[ins.in[1]], at_[ins.in[2]]};
+      ins.loop(at_[ins.out], operands, n);
+    }
+  }
   template <class T>
   void affine(char* const* in, char* const* out, int64_t n) {
     const auto at = [in](int r) { return r < 0 ? nullptr : reinterpret_cast<const T*>(in[r]); };
@@ -226,7 +261,13 @@ void run_span(Runner& runner, const Program& p, Slots slots, int64_t begin, int6
   const int inner = p.ndim - 1;
   const int64_t length = p.row_length();
   while (n > 0) {
-    const int64_t from = begin % length, count = std::min(n, length - from);
+    const int64_t from = begin % length;
+    int64_t count = std::min(n, length - from), rows = 1;
+    if (p.rows_at_once > 1 && from == 0) {
+      const int64_t height = p.shape[inner - 1];
+      rows = std::min({p.rows_at_once, n / length, height - begin / length % height});
+      if (rows > 1) count = rows * length;
+    }
     char *in[kMaxInputs], *out[kMaxOutputs];
     for (int k = 0; k < p.inputs; ++k) in[k] = p.in[k](slots) + from * p.strides[k][inner];
     int64_t rest = begin / length;
@@ -238,7 +279,10 @@ void run_span(Runner& runner, const Program& p, Slots slots, int64_t begin, int6
     for (int k = 0; k < p.outputs; ++k)
       out[k] = p.out[k](slots) +
                begin * p.registers[static_cast<size_t>(p.first_output() + k)].itemsize();
-    runner.row(in, out, count);
+    if (rows > 1)
+      runner.short_rows(in, out, rows);
+    else
+      runner.row(in, out, count);
     begin += count;
     n -= count;
   }
@@ -336,6 +380,7 @@ std::shared_ptr<const Program> make_program(const Call& call) {
   for (int k = 0; k < p.outputs; ++k) p.out[k] = Pointer<char>(call.out[static_cast<size_t>(k)]);
   collapse(call, &p);
   p.affine = find_affine(p);
+  join_rows(&p);
   return std::make_shared<Program>(p);
 }
 
@@ -349,8 +394,7 @@ Tail::Tail(const Call& call) : results_(call.out[0]) {
   if (!call.tail) return;
   program_ = make_program(*call.tail);
   itemsize_ = call.out[0].itemsize();
-  valid_ = program_ && call.out[0].contiguous() &&
-           call.out[0].size() == call.tail->out[0].size() &&
+  valid_ = program_ && call.out[0].contiguous() && call.out[0].size() == call.tail->out[0].size() &&
            (call.out[0].dtype == kF32 || call.out[0].dtype == kF64);
 }
 

@@ -49,38 +49,48 @@ PAG_INLINE Out convert(T x) {
                                });                                                               \
   }
 #define LOOP_real LOOP_any
-#define LOOP_test(name, arity, expression)                             \
-  template <class T>                                                   \
-  void loop_##name(void* out_, const void* const* in, int64_t n) {     \
-    uint8_t* out = static_cast<uint8_t*>(out_);                        \
-    const T* left = static_cast<const T*>(in[0]);                      \
-    const T* right = static_cast<const T*>(in[(arity) - 1]);           \
-    PAG_INDEPENDENT for (int64_t i = 0; i < n; ++i) {                  \
-      const T a = left[i], b = right[i];                               \
-      (void)b;                                                         \
-      out[i] = expression;                                             \
-    }                                                                  \
+#define LOOP_power(name, arity, expression)                                                 \
+  template <class T>                                                                        \
+  void loop_##name(void* out, const void* const* in, int64_t n) {                           \
+    const T *base = static_cast<const T*>(in[0]), *exponent = static_cast<const T*>(in[1]); \
+    if (n > 0 && all_equal(exponent, n) &&                                                  \
+        common_power_loop<0>(static_cast<T*>(out), base, exponent[0], n))                   \
+      return;                                                                               \
+    elementwise_loop<T, arity>(out, in, n,                                                  \
+                               [](Vec<T> a, Vec<T> b, Vec<T>)                               \
+                                   __attribute__((always_inline)) { return expression; });  \
   }
-#define LOOP_choice(name, arity, expression)                           \
-  template <class T>                                                   \
-  void loop_##name(void* out_, const void* const* in, int64_t n) {     \
-    T* out = static_cast<T*>(out_);                                    \
-    const uint8_t* condition = static_cast<const uint8_t*>(in[0]);     \
-    const T* yes = static_cast<const T*>(in[1]);                       \
-    const T* no = static_cast<const T*>(in[2]);                        \
-    PAG_INDEPENDENT for (int64_t i = 0; i < n; ++i) {                  \
-      const uint8_t a = condition[i];                                  \
-      const T b = yes[i], c = no[i];                                   \
-      out[i] = expression;                                             \
-    }                                                                  \
+#define LOOP_test(name, arity, expression)                         \
+  template <class T>                                               \
+  void loop_##name(void* out_, const void* const* in, int64_t n) { \
+    uint8_t* out = static_cast<uint8_t*>(out_);                    \
+    const T* left = static_cast<const T*>(in[0]);                  \
+    const T* right = static_cast<const T*>(in[(arity) - 1]);       \
+    PAG_INDEPENDENT for (int64_t i = 0; i < n; ++i) {              \
+      const T a = left[i], b = right[i];                           \
+      (void)b;                                                     \
+      out[i] = expression;                                         \
+    }                                                              \
   }
-#define LOOP_cast(name, arity, expression)                             \
-  template <class T>                                                   \
-  void loop_##name(void* out_, const void* const* in, int64_t n) {     \
-    expression* out = static_cast<expression*>(out_);                  \
-    const T* from = static_cast<const T*>(in[0]);                      \
-    PAG_INDEPENDENT for (int64_t i = 0; i < n; ++i)                    \
-      out[i] = convert<expression>(from[i]);                           \
+#define LOOP_choice(name, arity, expression)                       \
+  template <class T>                                               \
+  void loop_##name(void* out_, const void* const* in, int64_t n) { \
+    T* out = static_cast<T*>(out_);                                \
+    const uint8_t* condition = static_cast<const uint8_t*>(in[0]); \
+    const T* yes = static_cast<const T*>(in[1]);                   \
+    const T* no = static_cast<const T*>(in[2]);                    \
+    PAG_INDEPENDENT for (int64_t i = 0; i < n; ++i) {              \
+      const uint8_t a = condition[i];                              \
+      const T b = yes[i], c = no[i];                               \
+      out[i] = expression;                                         \
+    }                                                              \
+  }
+#define LOOP_cast(name, arity, expression)                                                 \
+  template <class T>                                                                       \
+  void loop_##name(void* out_, const void* const* in, int64_t n) {                         \
+    expression* out = static_cast<expression*>(out_);                                      \
+    const T* from = static_cast<const T*>(in[0]);                                          \
+    PAG_INDEPENDENT for (int64_t i = 0; i < n; ++i) out[i] = convert<expression>(from[i]); \
   }
 #define UNARY(name, domain, expression) LOOP_##domain(name, 1, expression)
 #define BINARY(name, domain, expression) LOOP_##domain(name, 2, expression)
@@ -91,6 +101,7 @@ PAG_INLINE Out convert(T x) {
 #undef TERNARY
 #undef LOOP_any
 #undef LOOP_real
+#undef LOOP_power
 #undef LOOP_test
 #undef LOOP_choice
 #undef LOOP_cast

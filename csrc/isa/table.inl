@@ -27,10 +27,11 @@ const Table PAG_TABLE = {
   {loop_##name<float>, loop_##name<double>, loop_##name<int64_t>, loop_##name<int32_t>, \
    loop_##name<uint8_t>},
 #define LOOPS_real(name) {loop_##name<float>, loop_##name<double>, nullptr, nullptr, nullptr},
+#define LOOPS_power LOOPS_real
 #define LOOPS_test LOOPS_any
 #define LOOPS_cast LOOPS_any
 // The values are moved as they are: what counts is their size.
-#define LOOPS_choice(name)                                                             \
+#define LOOPS_choice(name)                                                                 \
   {loop_##name<int32_t>, loop_##name<int64_t>, loop_##name<int64_t>, loop_##name<int32_t>, \
    loop_##name<uint8_t>},
 #define UNARY(name, domain, expression) LOOPS_##domain(name)

@@ -35,6 +35,7 @@ struct OpInfo {
 inline constexpr OpInfo kOps[kOpcodes] = {
 #define DOMAIN_any(expression) Domain::kAny, kDTypes
 #define DOMAIN_real(expression) Domain::kReal, kDTypes
+#define DOMAIN_power DOMAIN_real
 #define DOMAIN_test(expression) Domain::kTest, kU8
 #define DOMAIN_choice(expression) Domain::kChoice, kDTypes
 #define DOMAIN_cast(type) Domain::kCast, kDTypeOf<type>
@@ -47,6 +48,7 @@ inline constexpr OpInfo kOps[kOpcodes] = {
 #undef TERNARY
 #undef DOMAIN_any
 #undef DOMAIN_real
+#undef DOMAIN_power
 #undef DOMAIN_test
 #undef DOMAIN_choice
 #undef DOMAIN_cast

@@ -9,7 +9,7 @@ import numpy as np
 
 from pyautograd import _C, tape
 from pyautograd.device import to_arguments
-from pyautograd.dtypes import SUPPORTED, as_dtype
+from pyautograd.dtypes import SUPPORTED, as_dtype, bool_, float32, float64, int32, int64
 from pyautograd.op import (
     binary,
     comparison,
@@ -235,17 +235,7 @@ def _infer_where(condition: Any, a: Any, b: Any) -> Any:
     return _C.broadcast_shapes("where", *shapes), result_dtype("add", a, b)
 
 
-_where = primitive(
-    "where",
-    "elementwise",
-    _C.elementwise["where"],
-    _where_rule,
-    _infer_where,
-    saves=(0,),
-    inputs=3,
-    broadcasts=True,
-    fresh=True,
-)
+_where = ternary("where", _where_rule, saves=(0,), infer=_infer_where)
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
@@ -283,6 +273,17 @@ def beside(x: Any, *others: Any) -> Any:
     return wrap(np.array(x, np.float32 if isinstance(x, float) and dtype.kind != "f" else dtype))
 
 
+_clamp = ternary(
+    "clamp",
+    lambda K, g, saved, needs: (K.clamp_grad(g, *saved), None, None),
+    saves=(0, OUT),
+)
+# clamp_grad(g, x, y): g where y, which is x clamped, is x itself.
+ternary(
+    "clamp_grad", lambda K, g, saved, needs: (K.clamp_grad(g, *saved), None, None), saves=(1, 2)
+)
+
+
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """min(max(input, min), max); bounds are numbers or tensors, at least one of them given.
 
@@ -290,6 +291,10 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max must be given")
+    low, high = -math.inf if min is None else min, math.inf if max is None else max
+    numbers = isinstance(low, (int, float)) and isinstance(high, (int, float))
+    if numbers and low <= high and isinstance(input, Tensor) and input.is_floating_point():
+        return _clamp(input, low, high)
     out = input
     for bound, beyond in ((min, lt), (max, gt)):
         if bound is not None:
@@ -357,13 +362,20 @@ def to(
 
     `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(other)`; the only device is "cpu".
     """
-    if len(args) == 1 and args[0] is input.dtype and device is None and not copy:
-        return input  # the usual question, which ops ask of their operands
+    if len(args) == 1 and device is None and not copy:  # mostly
+        if args[0] is input.dtype:
+            return input
+        if isinstance(args[0], np.dtype) and args[0] in _casts:
+            return _in_dtype(input, args[0])
     dtype = to_arguments("to", args, dtype, device)
     wanted = input.dtype if dtype is None else as_dtype(dtype)
-    if input.dtype == wanted:
-        return input.clone() if copy else input
-    return (_cast if wanted.kind == "f" else _cast_discrete)(input, wanted)
+    return input.clone() if copy and input.dtype == wanted else _in_dtype(input, wanted)
+
+
+def _in_dtype(input: Tensor, dtype: Any) -> Tensor:
+    if input.dtype == dtype:
+        return input
+    return (_cast if dtype.kind == "f" else _cast_discrete)(input, dtype)
 
 
 @method()
@@ -379,13 +391,13 @@ def cuda(input: Tensor, device: Any = "cuda") -> Tensor:
 
 
 for _name, _dtype in (
-    ("float", np.float32),
-    ("double", np.float64),
-    ("long", np.int64),
-    ("int", np.int32),
-    ("bool", np.bool_),
+    ("float", float32),
+    ("double", float64),
+    ("long", int64),
+    ("int", int32),
+    ("bool", bool_),
 ):
-    method(_name)(lambda x, _dtype=_dtype: to(x, _dtype))
+    method(_name)(lambda x, _dtype=_dtype: _in_dtype(x, _dtype))
 
 
 # ---- methods -------------------------------------------------------------------------------------

@@ -224,8 +224,8 @@ void test_elementwise() {
       args.shape[0] = n;
       args.strides[0][0] = sizeof(T);
       args.data[0] = x.data();
-      const auto got = with_threads<T>(
-          name, n, [&](T* out) { elementwise(op, kDTypeOf<T>, args, from, out); });
+      const auto got =
+          with_threads<T>(name, n, [&](T* out) { elementwise(op, kDTypeOf<T>, args, from, out); });
       for (size_t i = 0; i < x.size(); ++i) {
         const double want = f(static_cast<double>(x[i]));
         check<T>(name, {got[i]}, {want}, std::fabs(want), ulps);
@@ -254,9 +254,8 @@ void test_elementwise() {
       want.push_back(static_cast<double>(a[static_cast<size_t>(j)]) +
                      static_cast<double>(b[static_cast<size_t>(j * rows + i)]));
   check("broadcast add",
-        with_threads<T>(
-            "add", rows * columns,
-            [&](T* out) { elementwise(kOp_add, kDTypeOf<T>, args, from, out); }),
+        with_threads<T>("add", rows * columns,
+                        [&](T* out) { elementwise(kOp_add, kDTypeOf<T>, args, from, out); }),
         want, 2, 1);
 }
 
