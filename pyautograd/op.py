@@ -624,11 +624,10 @@ def ternary(
     def mixed(*operands: Any) -> Any:
         if any(isinstance(x, Stand) for x in operands):
             return stand_in(op, tape.tensors.__dict__[name], operands)
-        taken = [_input(name, operands[0])]
-        taken += [x if isinstance(x, (int, float)) else _input(name, x) for x in operands[1:]]
-        if any(x is None for x in taken):
+        if any(x is None for x in operands) or isinstance(operands[0], (int, float)):
             raise not_an_operand(name, *operands)
-        return call(tuple(taken), tuple([x._array if isinstance(x, Tensor) else x for x in taken]))
+        taken = tuple([x if isinstance(x, (int, float)) else _input(name, x) for x in operands])
+        return call(taken, tuple([x._array if isinstance(x, Tensor) else x for x in taken]))
 
     def exchange(new: Callable[..., Any]) -> None:
         nonlocal kernel

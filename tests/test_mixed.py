@@ -244,6 +244,26 @@ def test_a_power_does_not_depend_on_its_neighbours(dtype: Any) -> None:
         np.testing.assert_array_equal(got[exponents == power], alone[exponents == power])
 
 
+# ---- short rows ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [1, 2, 10, 31, 64, 95, 96, 97, 200, 512, 513])
+@pytest.mark.parametrize("other", [(1, 1, 0), (1, 70, 0), (4, 70, 1), (1, 70, 1), (4, 1, 1), ()])
+def test_short_rows(length: int, other: tuple[int, ...]) -> None:
+    """A row, rows, a column, columns and numbers beside them; eagerly and in a program."""
+    x = rng.standard_normal((4, 70, length)).astype(np.float32)
+    for dtype in (np.float32, np.int64):
+        shape = tuple([n or length for n in other])
+        y = np.asarray(rng.integers(-9, 9, shape)).astype(dtype)
+        t, u = ag.from_numpy(x), ag.from_numpy(y)
+        check(t + u, x + y.astype(np.float32))
+        compiled = ag.compile(lambda t, u: (t + u).relu() * 2.0)
+        compiled(t, u)
+        check(compiled(t, u), np.maximum(x + y.astype(np.float32), 0) * 2)
+        turned = ag.from_numpy(np.ascontiguousarray(x.transpose(1, 0, 2))).permute(1, 0, 2)
+        check(turned + u, x + y.astype(np.float32))
+
+
 # ---- programs ------------------------------------------------------------------------------------
 
 
