@@ -41,7 +41,6 @@ def link_view(view: Any, source: Any, /) -> None: ...
 # element-wise, in bindings/elementwise.cpp
 def add_into(a: Array, b: Array, /) -> None: ...
 def same_layout(a: Array, b: Array, /) -> bool: ...
-def where(condition: Array, a: Array | float, b: Array | float, /) -> Array: ...
 def broadcast_shapes(op: str, /, *shapes: tuple[int, ...]) -> tuple[int, ...]: ...
 
 # reductions
@@ -242,6 +241,8 @@ def adaptive_step(
 
 # The numbers of element-wise ops in programs.
 opcodes: dict[str, int]
+domains: dict[str, str]  # of opcodes: see csrc/isa/opcodes.def
+dtypes: dict[str, int]  # as instructions have them
 
 # (NumPy's number of the dtype, shape, strides in bytes, slot, offset in bytes)
 Operand = tuple[int, tuple[int, ...], tuple[int, ...], int, int]

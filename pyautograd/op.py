@@ -430,21 +430,38 @@ def binary(
     return _register(op, build(strict), exchange)
 
 
-def comparison(
-    name: str, forward: Callable[[Any, Any], Any], infer: Callable[..., Any]
-) -> Callable[[Any, Any], Tensor]:
-    """An element-wise op of two operands that gives bools, hence no gradient."""
-    op = Op(name, "elementwise", forward, None, infer, inputs=2)
+def _infer_test(name: str) -> Callable[..., Any]:
+    def infer(*operands: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        shapes = [getattr(x, "shape", ()) for x in operands]
+        return _C.broadcast_shapes(name, *shapes), np.dtype(bool)
+
+    return infer
+
+
+def comparison(name: str) -> Callable[[Any, Any], Tensor]:
+    """An element-wise op of two operands that gives bools, hence no gradient, for that opcode."""
+    kernel = _C.elementwise[name]
+    op = Op(name, "elementwise", kernel, None, _infer_test(name), inputs=2)
 
     def run(a: Any, b: Any) -> Any:
         try:
-            operands = [x._array if isinstance(x, Tensor) else x for x in (a, b)]
+            x = a._array
+            y = b if type(b) is float or type(b) is int else b._array
         except AttributeError:
+            return mixed(a, b)
+        out = Tensor()
+        out._array = kernel(x, y)
+        out.grad = out._node = None
+        return out
+
+    def mixed(a: Any, b: Any) -> Any:
+        if isinstance(a, Stand) or isinstance(b, Stand):
             return stand_in(op, tape.tensors.__dict__[name], (a, b))
+        operands = [x._array if isinstance(x, Tensor) else x for x in (a, b)]
         for x in operands:
             if not isinstance(x, _OPERANDS):
                 return NotImplemented
-        return wrap(forward(*operands))
+        return wrap(kernel(*operands))
 
     def strict(a: Any, b: Any) -> Any:
         out = run(a, b)
@@ -453,11 +470,16 @@ def comparison(
         return out
 
     def exchange(new: Callable[..., Any]) -> None:
-        nonlocal forward
-        forward = new
+        nonlocal kernel
+        kernel = new
 
     operators[name] = run
     return _register(op, strict, exchange)
+
+
+def predicate(name: str) -> Callable[[Tensor], Tensor]:
+    """A question to each element, answered by bools, for that opcode."""
+    return primitive(name, "elementwise", _C.elementwise[name], None, _infer_test(name))
 
 
 # ---- all others ----------------------------------------------------------------------------------
@@ -594,13 +616,54 @@ def _input(name: str, value: Any) -> Tensor | None:
     raise TypeError(f"{name}: expected a Tensor, got {type(value).__name__}")
 
 
-def ternary(name: str, rule: Rule, saves: tuple[int, ...]) -> Callable[..., Tensor]:
-    """An element-wise op of three operands, for the opcode `name`, broadcasting."""
+def ternary(
+    name: str, rule: Rule, saves: tuple[int, ...], infer: Callable[..., Any] | None = None
+) -> Callable[..., Tensor]:
+    """An element-wise op of three operands, for the opcode `name`, broadcasting.
+
+    The last two may be numbers.
+    """
     kernel = _C.elementwise[name]
-    infer = _infer_elementwise(name)
-    return primitive(
-        name, "elementwise", kernel, rule, infer, saves=saves, inputs=3, broadcasts=True, fresh=True
-    )
+    infer = infer or _infer_elementwise(name)
+    op = Op(name, "elementwise", kernel, rule, infer, saves, 3, True, fresh=True)
+    keep = _keeper(saves)
+
+    def run(a: Any, b: Any, c: Any) -> Tensor:
+        try:
+            x = a._array
+            y = b if type(b) is float or type(b) is int else b._array
+            z = c if type(c) is float or type(c) is int else c._array
+        except AttributeError:
+            return mixed(a, b, c)
+        return call((a, b, c), (x, y, z))
+
+    def call(operands: tuple[Any, ...], values: tuple[Any, ...]) -> Tensor:
+        out = Tensor()
+        out._array = kernel(*values)
+        out.grad = out._node = None
+        edges = tuple([x._node if isinstance(x, Tensor) else None for x in operands])
+        if edges == (None, None, None) or (state.grad_off and not is_grad_enabled()):
+            return out
+        out._node = node = record(op, edges, keep(values, (out._array,)))
+        node.layouts = [
+            None if edge is None else (x.shape, x.dtype)
+            for edge, x in zip(edges, values, strict=True)
+        ]
+        return out
+
+    def mixed(*operands: Any) -> Any:
+        if any(isinstance(x, Stand) for x in operands):
+            return stand_in(op, tape.tensors.__dict__[name], operands)
+        if any(x is None for x in operands) or isinstance(operands[0], (int, float)):
+            raise not_an_operand(name, *operands)
+        taken = tuple([x if isinstance(x, (int, float)) else _input(name, x) for x in operands])
+        return call(taken, tuple([x._array if isinstance(x, Tensor) else x for x in taken]))
+
+    def exchange(new: Callable[..., Any]) -> None:
+        nonlocal kernel
+        kernel = new
+
+    return _register(op, run, exchange)
 
 
 # ---- methods -------------------------------------------------------------------------------------

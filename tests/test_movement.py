@@ -50,7 +50,7 @@ def test_operands_in_different_orders(isa: None, shape: tuple[int, ...], dtype: 
         column = rng.standard_normal((view.shape[0],) + (1,) * (view.ndim - 1)).astype(dtype)
         np.testing.assert_array_equal(_C.elementwise["add"](plain, view), plain + view)
         np.testing.assert_array_equal(_C.elementwise["mul"](view, column), view * column)
-        chosen = _C.where(plain > 0, view, plain)
+        chosen = _C.elementwise["where"](plain > 0, view, plain)
         np.testing.assert_array_equal(chosen, np.where(plain > 0, view, plain))
 
 

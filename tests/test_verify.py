@@ -10,7 +10,9 @@ import pytest
 from static_networks import NETWORKS, OPTIMIZERS, training_step, verify_passes
 
 import pyautograd as ag
+from pyautograd import _C
 from pyautograd.static.graph import Graph, Value
+from pyautograd.static.passes.fuse import fuse
 from pyautograd.static.program import Program
 from pyautograd.static.verify import VerificationError, Verifier
 
@@ -56,6 +58,39 @@ BREAKS: dict[str, tuple[Callable[[Graph], Any], str]] = {
     "read before the write": (lambda g: swap(g, "write", "reshape"), "other side of a write"),
     "maker": (lambda g: setattr(call(g, "exp").outputs[0], "call", None), "does not know"),
 }  # fmt: skip
+
+
+def program() -> Graph:
+    """One fused program, of floats, a mask and what is chosen by it."""
+    x = ag.ones(2, 3)
+    found = Program(lambda x: ag.where(x > 0, x, x * 2.0), (x,), {}, [x], ()).graphs[0]
+    fuse(found)
+    return found
+
+
+# Of its instructions, which integer becomes what.
+PROGRAM_BREAKS: dict[str, tuple[int, int, int, str]] = {
+    "no opcode": (0, 0, 999, "reads what it has not yet"),
+    "dtype": (0, 1, _C.dtypes["float64"], "mistakes a dtype"),
+    "a mask as numbers": (1, 3, 4, "mistakes a dtype"),
+    "no register": (2, 4, 33, "reads what it has not yet"),
+    "no result": (2, 2, 33, "does not compute"),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAM_BREAKS)
+def test_what_is_broken_in_a_program_is_found(name: str) -> None:
+    found = program()
+    Verifier(found).check("nothing")
+    (fused,) = found.calls
+    names, code, constants = fused.attrs
+    assert names == ("gt", "mul", "where")
+    instruction, place, value, message = PROGRAM_BREAKS[name]
+    broken = [list(c) for c in code]
+    broken[instruction][place] = value
+    fused.attrs = names, tuple(map(tuple, broken)), constants
+    with pytest.raises(VerificationError, match=message):
+        Verifier(found).check("damage")
 
 
 @pytest.mark.parametrize("name", BREAKS)

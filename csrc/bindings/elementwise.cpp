@@ -4,149 +4,31 @@
 // Budget of a 4x4 multiply here, about 100 ns: 65 of them NumPy's allocation of the result.
 #include "kernels/elementwise.h"
 
-#include "bindings/common.h"
+#include "bindings/operands.h"
 
 namespace pag {
 namespace {
 
-struct OpInfo {
-  const char* name;
-  int arity;
-  bool real;  // integers are computed as float32
-};
-
-const OpInfo kInfo[kOpcodes] = {
-#define DOMAIN_any false
-#define DOMAIN_real true
-#define UNARY(name, domain, expression) {#name, 1, DOMAIN_##domain},
-#define BINARY(name, domain, expression) {#name, 2, DOMAIN_##domain},
-#define TERNARY(name, domain, expression) {#name, 3, DOMAIN_##domain},
-#include "isa/opcodes.def"
-#undef UNARY
-#undef BINARY
-#undef TERNARY
-};
-
 PyArrayObject* as_array(PyObject* o) { return reinterpret_cast<PyArrayObject*>(o); }
 
-// The DType of a plain float array that a contiguous loop can take as it is, or -1.
-int plain_float(PyObject* o) {
+// The DType of a plain array that a contiguous loop can take as it is, or -1.
+int plain_dtype(PyObject* o) {
   if (Py_TYPE(o) != &PyArray_Type) return -1;
   PyArrayObject* a = as_array(o);
   const int flags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
   if ((PyArray_FLAGS(a) & flags) != flags) return -1;
   if (!PyArray_ISNBO(PyArray_DESCR(a)->byteorder)) return -1;
-  const int typenum = PyArray_TYPE(a);
-  return typenum == NPY_FLOAT ? kF32 : typenum == NPY_DOUBLE ? kF64 : -1;
+  return dtype_of(PyArray_TYPE(a));
+}
+int plain_float(PyObject* o) {
+  const int dtype = plain_dtype(o);
+  return dtype == kF32 || dtype == kF64 ? dtype : -1;
 }
 
-// ---- the general path: promotion, casts, broadcasting ------------------------------------------
+bool is_number(PyObject* o) { return PyFloat_CheckExact(o) || PyLong_CheckExact(o); }
 
-const int kByRank[] = {NPY_BOOL, NPY_UBYTE, NPY_INT, NPY_INT64, NPY_FLOAT, NPY_DOUBLE};
-const int kFloatRank = 4;
-
-int rank_of(int typenum) {
-  switch (dtype_of(typenum)) {
-    case kF32:
-      return 4;
-    case kF64:
-      return 5;
-    case kI64:
-      return 3;
-    case kI32:
-      return 2;
-    case kU8:
-      return typenum == NPY_BOOL ? 0 : 1;
-    default:
-      return -1;
-  }
-}
-int category(int rank) { return rank == 0 ? 0 : rank < kFloatRank ? 1 : 2; }
-
-// The common type by PyTorch's rule: arrays with dimensions decide; 0-d arrays, and after them
-// Python numbers, count only where their category (bool, integer, float) is a higher one.
-class Promotion {
- public:
-  enum Tier { kArray, kZeroDim, kNumber, kTiers };
-  void add(Tier tier, int rank) {
-    if (rank > top_[tier]) top_[tier] = rank;
-  }
-  int typenum() const {
-    int result = -1;
-    for (const int rank : top_)
-      if (rank >= 0 && (result < 0 || category(rank) > category(result)))
-        result = rank > result ? rank : result;
-    return kByRank[result];
-  }
-
- private:
-  int top_[kTiers] = {-1, -1, -1};
-};
-
-Array operand_array(const char* op, PyObject* o, Promotion* promotion) {
-  Promotion::Tier tier = Promotion::kNumber;
-  Array a;
-  if (PyArray_Check(o)) {
-    a = py::reinterpret_borrow<Array>(o);
-    tier = a.ndim() ? Promotion::kArray : Promotion::kZeroDim;
-  } else {
-    if (!PyFloat_Check(o) && !PyLong_Check(o) && !PyArray_IsScalar(o, Generic))
-      throw py::type_error(std::string(op) + ": expected arrays or numbers, got " +
-                           Py_TYPE(o)->tp_name);
-    PyObject* converted = PyArray_FromAny(o, nullptr, 0, 0, 0, nullptr);
-    if (!converted) throw py::error_already_set();
-    a = py::reinterpret_steal<Array>(converted);
-    if (a.typenum() == NPY_DOUBLE) {  // a Python float has no precision of its own
-      promotion->add(tier, kFloatRank);
-      return a;
-    }
-  }
-  const int rank = rank_of(a.typenum());
-  if (rank < 0)
-    throw py::type_error(std::string(op) + ": dtype " + dtype_name(a.typenum()) +
-                         " is not supported (float32, float64, int64, int32, uint8, bool are)");
-  promotion->add(tier, rank);
-  return a;
-}
-
-Array usable(const Array& a, int typenum) {
-  if (dtype_of(a.typenum()) == dtype_of(typenum) && PyArray_ISBEHAVED_RO(a.array())) return a;
-  return cast(a, typenum);
-}
-
-// Fills args.shape and the strides; returns the result's shape in `dims`.
-int broadcast(const char* op, Elementwise* args, const Array* arrays, npy_intp* dims) {
-  int ndim = 0;
-  for (int k = 0; k < args->arity; ++k) ndim = arrays[k].ndim() > ndim ? arrays[k].ndim() : ndim;
-  if (ndim > kMaxDims) throw py::value_error(std::string(op) + ": too many dimensions");
-  for (int d = 0; d < ndim; ++d) dims[d] = 1;
-  for (int k = 0; k < args->arity; ++k) {
-    const int shift = ndim - arrays[k].ndim();
-    for (int d = shift; d < ndim; ++d) {
-      const npy_intp n = arrays[k].shape(d - shift);
-      if (n == 1) continue;
-      if (dims[d] != 1 && dims[d] != n) {
-        std::string shapes = shape_string(arrays[0]);
-        for (int j = 1; j < args->arity; ++j)
-          shapes += (j + 1 == args->arity ? " and " : ", ") + shape_string(arrays[j]);
-        throw py::value_error(std::string(op) + ": shapes " + shapes + " do not broadcast: " +
-                              std::to_string(dims[d]) + " != " + std::to_string(n));
-      }
-      dims[d] = n;
-    }
-  }
-  args->ndim = ndim;
-  for (int d = 0; d < ndim; ++d) args->shape[d] = dims[d];
-  for (int k = 0; k < args->arity; ++k) {
-    const int shift = ndim - arrays[k].ndim();
-    args->data[k] = arrays[k].data();
-    for (int d = 0; d < ndim; ++d)
-      args->strides[k][d] = d < shift || (arrays[k].shape(d - shift) == 1 && dims[d] != 1)
-                                ? 0
-                                : arrays[k].stride(d - shift);
-  }
-  return ndim;
-}
+// ---- the general path
+// ----------------------------------------------------------------------------
 
 int64_t elements(const Elementwise& args) {
   int64_t n = 1;
@@ -154,24 +36,33 @@ int64_t elements(const Elementwise& args) {
   return n;
 }
 
+int result_typenum(Opcode op, int typenum) {
+  constexpr int by_dtype[kDTypes] = {NPY_FLOAT, NPY_DOUBLE, NPY_INT64, NPY_INT, NPY_UBYTE};
+  const OpInfo& info = kOps[op];
+  return info.domain == Domain::kTest   ? NPY_BOOL
+         : info.domain == Domain::kCast ? by_dtype[info.result]
+                                        : typenum;
+}
+
 PyObject* general(Opcode op, PyObject* const* inputs) {
-  const OpInfo& info = kInfo[op];
-  Promotion promotion;
+  const OpInfo& info = kOps[op];
   Array arrays[kMaxOperands];
-  for (int k = 0; k < info.arity; ++k) arrays[k] = operand_array(info.name, inputs[k], &promotion);
-  int typenum = promotion.typenum();
-  if (info.real && category(rank_of(typenum)) < 2) typenum = NPY_FLOAT;
-  for (int k = 0; k < info.arity; ++k) arrays[k] = usable(arrays[k], typenum);
+  const int typenum = operand_arrays(op, inputs, arrays);
+  DType from[kMaxOperands];
+  for (int k = 0; k < info.arity; ++k) {
+    arrays[k] = usable(arrays[k], info.domain == Domain::kChoice && k == 0 ? NPY_BOOL : typenum);
+    from[k] = static_cast<DType>(dtype_of(arrays[k].typenum()));
+  }
   Elementwise args;
   args.arity = info.arity;
   npy_intp dims[kMaxDims];
   const int ndim = broadcast(info.name, &args, arrays, dims);
-  Array out = new_array(typenum, ndim, dims);
+  Array out = new_array(result_typenum(op, typenum), ndim, dims);
   const int64_t n = elements(args);
   {
     KernelScope scope(n);
-    elementwise(op, static_cast<DType>(dtype_of(typenum)), args, out.data());
-    if (typenum == NPY_BOOL)
+    elementwise(op, static_cast<DType>(dtype_of(typenum)), args, from, out.data());
+    if (typenum == NPY_BOOL && (info.domain == Domain::kAny || info.domain == Domain::kReal))
       for (uint8_t *p = out.data<uint8_t>(), *end = p + n; p < end; ++p) *p = *p != 0;
   }
   return out.release().ptr();
@@ -196,43 +87,66 @@ PyObject* translated(F&& f) {
 constexpr npy_intp kShort = 10000;     // elements, above which the GIL is released
 constexpr npy_intp kNumberTile = 192;  // elements of a Python number spread out
 
-// False, with an error set, for an integer that no double holds.
-bool fill_number(PyObject* number, int dtype, npy_intp n, char* tile) {
-  const double value = PyFloat_AsDouble(number);
-  if (value == -1.0 && PyErr_Occurred()) return false;
-  for (npy_intp i = 0; i < n; ++i) {
-    if (dtype == kF32)
-      reinterpret_cast<float*>(tile)[i] = static_cast<float>(value);
-    else
-      reinterpret_cast<double*>(tile)[i] = value;
+enum class Filled { kYes, kNo, kError };
+
+// kNo for a number that is none of the dtype; kError, with an error set, for an integer that no
+// double holds.
+Filled fill_number(PyObject* number, int dtype, npy_intp n, char* tile) {
+  const auto fill = [&](auto value) {
+    for (npy_intp i = 0; i < n; ++i) reinterpret_cast<decltype(value)*>(tile)[i] = value;
+    return Filled::kYes;
+  };
+  if (dtype == kF32 || dtype == kF64) {
+    const double value = PyFloat_AsDouble(number);
+    if (value == -1.0 && PyErr_Occurred()) return Filled::kError;
+    return dtype == kF32 ? fill(static_cast<float>(value)) : fill(value);
   }
-  return true;
+  if (!PyLong_CheckExact(number)) return Filled::kNo;
+  int overflow = 0;
+  const long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
+  if (overflow || !fits(value, dtype)) return Filled::kNo;
+  return dtype == kI64   ? fill(static_cast<int64_t>(value))
+         : dtype == kI32 ? fill(static_cast<int32_t>(value))
+                         : fill(static_cast<uint8_t>(value));
+}
+
+// Whether the short way is open to operands of that dtype. A bool is a uint8 to kernels, but not
+// to arithmetic.
+constexpr bool takes(Domain domain, int dtype) {
+  return domain == Domain::kReal  ? dtype == kF32 || dtype == kF64
+         : domain == Domain::kAny ? dtype >= 0 && dtype != kU8
+                                  : dtype >= 0;
 }
 
 template <int Op>
 PyObject* call(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
   constexpr Opcode op = static_cast<Opcode>(Op);
-  const int arity = kInfo[op].arity;
+  constexpr Domain domain = kOps[op].domain;
+  constexpr int arity = kOps[op].arity;
+  constexpr int first = domain == Domain::kChoice;  // of the operands of one dtype
   if (count != arity) {
-    PyErr_Format(PyExc_TypeError, "%s: expected %d arrays, got %zd", kInfo[op].name, arity, count);
+    PyErr_Format(PyExc_TypeError, "%s: expected %d arrays, got %zd", kOps[op].name, arity, count);
     return nullptr;
   }
-  // Short way: plain float arrays of one shape and dtype, and Python numbers.
+  // Short way: plain arrays of one shape and dtype, and Python numbers.
   PyObject* array = nullptr;
   int dtype = -1;
   bool plain = true, numbers = false;
-  for (int k = 0; k < arity && plain; ++k) {
+  for (int k = first; k < arity && plain; ++k) {
     PyObject* o = inputs[k];
-    if (PyFloat_CheckExact(o) || PyLong_CheckExact(o)) {
+    if (is_number(o)) {
       numbers = true;
     } else if (!array) {
       array = o;
-      dtype = plain_float(o);
-      plain = dtype >= 0;
+      dtype = plain_dtype(o);
+      plain = takes(domain, dtype);
     } else {
-      plain = plain_float(o) == dtype && same_shape(as_array(array), as_array(o));
+      plain = plain_dtype(o) == dtype && same_shape(as_array(array), as_array(o));
     }
   }
+  if (first && plain && array)
+    plain = plain_dtype(inputs[0]) == kU8 && PyArray_TYPE(as_array(inputs[0])) == NPY_BOOL &&
+            same_shape(as_array(array), as_array(inputs[0])) && !(numbers && dtype == kU8);
   const npy_intp n = plain && array ? PyArray_SIZE(as_array(array)) : -1;
   if (n < 0 || n > kShort) return translated([&] { return general(op, inputs); });
 
@@ -241,13 +155,19 @@ PyObject* call(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
   const npy_intp filled = n < kNumberTile ? n : kNumberTile;
   for (int k = 0; k < arity; ++k) {
     data[k] = tile[k];
-    if (!PyFloat_CheckExact(inputs[k]) && !PyLong_CheckExact(inputs[k]))
+    if (!is_number(inputs[k])) {
       data[k] = PyArray_DATA(as_array(inputs[k]));
-    else if (!fill_number(inputs[k], dtype, filled, tile[k]))
-      return nullptr;
+      continue;
+    }
+    const Filled done = fill_number(inputs[k], dtype, filled, tile[k]);
+    if (done == Filled::kError) return nullptr;
+    if (done == Filled::kNo) return translated([&] { return general(op, inputs); });
   }
-  PyObject* out = make_array(PyArray_DESCR(as_array(array)), PyArray_NDIM(as_array(array)),
-                             PyArray_DIMS(as_array(array)));
+  PyArray_Descr* descr = PyArray_DESCR(as_array(array));
+  constexpr bool other = domain == Domain::kTest || domain == Domain::kCast;
+  if (other) descr = PyArray_DescrFromType(result_typenum(op, -1));
+  PyObject* out = make_array(descr, PyArray_NDIM(as_array(array)), PyArray_DIMS(as_array(array)));
+  if (other) Py_DECREF(descr);
   if (!out) return nullptr;
   const ElementwiseLoop loop = isa().elementwise[op][dtype];
   char* to = static_cast<char*>(PyArray_DATA(as_array(out)));
@@ -255,11 +175,13 @@ PyObject* call(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
     loop(to, data, n);
     return out;
   }
-  const int itemsize = dtype == kF32 ? 4 : 8;
+  const int out_itemsize = itemsize_of(result_dtype(op, static_cast<DType>(dtype)));
   for (npy_intp i = 0; i < n; i += kNumberTile) {
-    loop(to + i * itemsize, data, n - i < kNumberTile ? n - i : kNumberTile);
+    loop(to + i * out_itemsize, data, n - i < kNumberTile ? n - i : kNumberTile);
     for (int k = 0; k < arity; ++k)
-      if (data[k] != tile[k]) data[k] = static_cast<const char*>(data[k]) + kNumberTile * itemsize;
+      if (data[k] != tile[k])
+        data[k] = static_cast<const char*>(data[k]) +
+                  kNumberTile * itemsize_of(operand_dtype(op, k, static_cast<DType>(dtype)));
   }
   return out;
 }
@@ -285,7 +207,8 @@ PyObject* add_into(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
       args.strides[k][0] = dtype == kF32 ? 4 : 8;
     }
     KernelScope scope(args.shape[0]);
-    elementwise(kOp_add, static_cast<DType>(dtype), args, const_cast<void*>(args.data[0]));
+    const DType from[] = {static_cast<DType>(dtype), static_cast<DType>(dtype)};
+    elementwise(kOp_add, from[0], args, from, const_cast<void*>(args.data[0]));
     Py_RETURN_NONE;
   });
 }
@@ -312,26 +235,6 @@ PyObject* same_layout(PyObject*, PyObject* const* inputs, Py_ssize_t count) {
   const bool same =
       same_shape(as_array(inputs[0]), as_array(inputs[1])) && (x == y || PyArray_EquivTypes(x, y));
   return PyBool_FromLong(same);
-}
-
-Array where(const Array& condition, const py::object& a, const py::object& b) {
-  if (condition.typenum() != NPY_BOOL)
-    throw py::type_error("where: expected a bool condition, got " +
-                         dtype_name(condition.typenum()));
-  Promotion promotion;
-  Array arrays[3] = {condition, operand_array("where", a.ptr(), &promotion),
-                     operand_array("where", b.ptr(), &promotion)};
-  const int typenum = promotion.typenum();
-  arrays[0] = usable(condition, NPY_BOOL);
-  for (int k = 1; k < 3; ++k) arrays[k] = usable(arrays[k], typenum);
-  Elementwise args;
-  args.arity = 3;
-  npy_intp dims[kMaxDims];
-  const int ndim = broadcast("where", &args, arrays, dims);
-  Array out = new_array(typenum, ndim, dims);
-  KernelScope scope(elements(args));
-  select(static_cast<int>(PyArray_ITEMSIZE(out.array())), args, out.data());
-  return out;
 }
 
 // The shape that shapes broadcast to; `op` names the error.
@@ -364,10 +267,10 @@ PyMethodDef methods[kOpcodes + 2];
 template <int Op>
 void define(py::dict& table, PyObject* module_name) {
   if constexpr (Op < kOpcodes) {
-    methods[Op] = {kInfo[Op].name,
+    methods[Op] = {kOps[Op].name,
                    reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&call<Op>)),
                    METH_FASTCALL, nullptr};
-    table[kInfo[Op].name] =
+    table[kOps[Op].name] =
         py::reinterpret_steal<py::object>(PyCFunction_NewEx(&methods[Op], nullptr, module_name));
     define<Op + 1>(table, module_name);
   }
@@ -390,7 +293,6 @@ void bind_elementwise(py::module_& m) {
   };
   add(kOpcodes, "add_into", add_into);
   add(kOpcodes + 1, "same_layout", same_layout);
-  m.def("where", &where);
   m.def("broadcast_shapes", &broadcast_shapes);
 }
 

@@ -240,18 +240,17 @@ void bind_plan(py::module_& m) {
   m.def("plan_ready", &ready);
   m.attr("matching_arrays") = py::reinterpret_steal<py::object>(
       PyCFunction_NewEx(&matching, nullptr, m.attr("__name__").ptr()));
-  static const char* const names[] = {
-#define UNARY(name, domain, expression) #name,
-#define BINARY UNARY
-#define TERNARY UNARY
-#include "isa/opcodes.def"
-#undef UNARY
-#undef BINARY
-#undef TERNARY
-  };
-  py::dict opcodes;
-  for (int i = 0; i < kOpcodes; ++i) opcodes[names[i]] = i;
+  py::dict opcodes, domains, dtypes;
+  static const char* const names[] = {"any", "real", "test", "choice", "cast"};
+  for (int i = 0; i < kOpcodes; ++i) {
+    opcodes[kOps[i].name] = i;
+    domains[kOps[i].name] = names[static_cast<int>(kOps[i].domain)];
+  }
   m.attr("opcodes") = opcodes;
+  m.attr("domains") = domains;
+  for (const int t : {NPY_FLOAT, NPY_DOUBLE, NPY_INT64, NPY_INT, NPY_UBYTE, NPY_BOOL})
+    dtypes[py::str(dtype_name(t))] = dtype_of(t);
+  m.attr("dtypes") = dtypes;
 }
 
 }  // namespace pag

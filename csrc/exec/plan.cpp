@@ -7,10 +7,7 @@
 
 namespace pag {
 
-int Operand::itemsize() const {
-  static const int size[kDTypes] = {4, 8, 8, 4, 1};
-  return size[dtype];
-}
+int Operand::itemsize() const { return itemsize_of(dtype); }
 
 int64_t Operand::size() const {
   int64_t n = 1;

@@ -33,6 +33,7 @@ class Tail {
     const Program* program_;
     Slots slots_;
     const char* results_;
+    int itemsize_;
     // Kernels that take denormals for 0 call what does not: see kernels/denormals.h.
     FloatControl control_;
   };
@@ -40,6 +41,7 @@ class Tail {
  private:
   std::shared_ptr<const Program> program_;
   Pointer<const char> results_;
+  int itemsize_ = 1;  // of the results
   bool valid_ = true;
 };
 

@@ -35,26 +35,4 @@ void transpose(T* out, int64_t out_row, const T* x, int64_t x_row, int64_t m, in
     }
 }
 
-// out = condition ? a : b, without a branch: conditions are hard to foretell.
-template <class T>
-void select_loop(void* out, const void* const* in, int64_t n) {
-  const uint8_t* condition = static_cast<const uint8_t*>(in[0]);
-  const T *a = static_cast<const T*>(in[1]), *b = static_cast<const T*>(in[2]);
-  each_vector<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
-    const auto chosen = load_mask<T>(condition + i, lanes) != 0;
-    vstore_lanes(static_cast<T*>(out) + i,
-                 vselect(chosen, vload_lanes(a + i, lanes), vload_lanes(b + i, lanes)), lanes);
-  });
-}
-
-void select_bytes(void* out_, const void* const* in, int64_t n) {
-  uint8_t* out = static_cast<uint8_t*>(out_);
-  const uint8_t *condition = static_cast<const uint8_t*>(in[0]),
-                *a = static_cast<const uint8_t*>(in[1]), *b = static_cast<const uint8_t*>(in[2]);
-  for (int64_t i = 0; i < n; ++i) {
-    const uint8_t chosen = static_cast<uint8_t>(condition[i] ? 0xff : 0);
-    out[i] = static_cast<uint8_t>((a[i] & chosen) | (b[i] & ~chosen));
-  }
-}
-
 }  // namespace

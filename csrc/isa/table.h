@@ -26,7 +26,8 @@ enum Opcode : int {
   kOpcodes
 };
 
-// out[i] = op(in[0][i], ...) for n contiguous elements; out may be one of the inputs.
+// out[i] = op(in[0][i], ...) for n contiguous elements; out may be one of the inputs if their
+// elements have one size.
 using ElementwiseLoop = void (*)(void* out, const void* const* in, int64_t n);
 
 template <class T>
@@ -285,7 +286,6 @@ struct Table {
   const char* name;
   ElementwiseLoop elementwise[kOpcodes][kDTypes];
   FloatLoops<AffineLoops> affine;
-  ElementwiseLoop select[3];  // of elements of 1, 4 and 8 bytes; operand 0 is the condition, 1 byte
   FloatLoops<ReduceLoops> reduce;
   FloatLoops<SoftmaxLoops> softmax;
   FloatLoops<CrossEntropyLoops> cross_entropy;

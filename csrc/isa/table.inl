@@ -31,6 +31,13 @@ const Table PAG_TABLE = {
   {loop_##name<float>, loop_##name<double>, loop_##name<int64_t>, loop_##name<int32_t>, \
    loop_##name<uint8_t>},
 #define LOOPS_real(name) {loop_##name<float>, loop_##name<double>, nullptr, nullptr, nullptr},
+#define LOOPS_power LOOPS_real
+#define LOOPS_test LOOPS_any
+#define LOOPS_cast LOOPS_any
+// The values are moved as they are: what counts is their size.
+#define LOOPS_choice(name)                                                                 \
+  {loop_##name<int32_t>, loop_##name<int64_t>, loop_##name<int64_t>, loop_##name<int32_t>, \
+   loop_##name<uint8_t>},
 #define UNARY(name, domain, expression) LOOPS_##domain(name)
 #define BINARY UNARY
 #define TERNARY UNARY
@@ -40,7 +47,6 @@ const Table PAG_TABLE = {
 #undef TERNARY
     },
     {{affine_row<float>}, {affine_row<double>}},
-    {select_bytes, select_loop<float>, select_loop<double>},
 #define REDUCE(T)                                                                                \
   {                                                                                              \
     sum_contiguous<T>, sum_rows<T>, {extreme_contiguous<T, false>, extreme_contiguous<T, true>}, \

@@ -14,11 +14,14 @@ namespace {
 // Operands that are not contiguous along the inner dimension pass through tiles of this many
 // elements, which stay in L1 (128-192 floats measured best).
 constexpr int64_t kTile = 192;
+// Elements of a block of short rows.
+constexpr int64_t kBlock = 1024;
 
 struct Loop {
   ElementwiseLoop run;
   int out_itemsize;
   int itemsize[kMaxOperands];
+  ElementwiseLoop convert[kMaxOperands];  // to the dtype of the loop; null where it has that
 };
 
 template <class T>
@@ -27,6 +30,8 @@ void gather(void* to_, const char* from, int64_t stride, int64_t n) {
   if (stride == 0) {
     const T value = *reinterpret_cast<const T*>(from);
     for (int64_t i = 0; i < n; ++i) to[i] = value;
+  } else if (stride == sizeof(T)) {
+    std::memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
   } else {
     for (int64_t i = 0; i < n; ++i) to[i] = *reinterpret_cast<const T*>(from + i * stride);
   }
@@ -41,30 +46,43 @@ void gather(void* to, const char* from, int64_t stride, int64_t n, int itemsize)
     gather<uint8_t>(to, from, stride, n);
 }
 
+// n elements from `from` on, as the loop takes them, in `tile`.
+void fetch(const Loop& loop, int k, char* tile, const char* from, int64_t stride, int64_t n) {
+  const int size = loop.itemsize[k];
+  if (!loop.convert[k]) return gather(tile, from, stride, n, size);
+  alignas(64) char gathered[kTile * 8];
+  const void* plain = from;
+  if (stride != size) {
+    gather(gathered, from, stride, n, size);
+    plain = gathered;
+  }
+  loop.convert[k](tile, &plain, n);
+}
+
 void run_row(const Loop& loop, int arity, char* out, const char* const* in, const int64_t* stride,
              int64_t n) {
   alignas(64) char tile[kMaxOperands][kTile * 8];
   const void* at[kMaxOperands];
-  bool unit = true;
+  bool plain[kMaxOperands], all_plain = true;
   for (int k = 0; k < arity; ++k) {
     at[k] = in[k];
-    if (stride[k] == loop.itemsize[k] || n == 1) continue;
-    unit = false;
-    if (stride[k] == 0) gather(tile[k], in[k], 0, n < kTile ? n : kTile, loop.itemsize[k]);
+    plain[k] = !loop.convert[k] && (stride[k] == loop.itemsize[k] || n == 1);
+    if (plain[k]) continue;
+    all_plain = false;
+    if (stride[k] == 0) fetch(loop, k, tile[k], in[k], 0, n < kTile ? n : kTile);
   }
-  if (unit) {
+  if (all_plain) {
     loop.run(out, at, n);
     return;
   }
   for (int64_t i = 0; i < n; i += kTile) {
     const int64_t len = n - i < kTile ? n - i : kTile;
     for (int k = 0; k < arity; ++k) {
-      if (stride[k] == loop.itemsize[k]) {
+      if (plain[k]) {
         at[k] = in[k] + i * stride[k];
       } else {
         at[k] = tile[k];
-        if (stride[k] != 0)
-          gather(tile[k], in[k] + i * stride[k], stride[k], len, loop.itemsize[k]);
+        if (stride[k] != 0) fetch(loop, k, tile[k], in[k] + i * stride[k], stride[k], len);
       }
     }
     loop.run(out + i * loop.out_itemsize, at, len);
@@ -141,6 +159,49 @@ void run_in_squares(const Loop& loop, Elementwise c, int dim, void* out) {
   });
 }
 
+// Short rows are taken several at a time, as one; operands that do not lie so in memory (a bias
+// that repeats, a column) are laid out so in L1, where those that repeat stay.
+void run_in_blocks(const Loop& loop, const Elementwise& c, void* out) {
+  const int inner = c.ndim - 1, outer = inner - 1;
+  const int64_t length = c.shape[inner], height = c.shape[outer];
+  const int64_t most = kBlock / length, down = (height + most - 1) / most;
+  int64_t planes = 1;
+  for (int d = 0; d < outer; ++d) planes *= c.shape[d];
+  bool plain[kMaxOperands];
+  for (int k = 0; k < c.arity; ++k)
+    plain[k] = !loop.convert[k] && c.strides[k][inner] == loop.itemsize[k] &&
+               c.strides[k][outer] == length * loop.itemsize[k];
+  parallel_for(planes * down, kGrain / (most * length), [&](int64_t begin, int64_t end) {
+    alignas(64) char block[kMaxOperands][kBlock * 8], raw[kBlock * 8];
+    const char* laid_out[kMaxOperands] = {};  // what the block of a repeated operand holds
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t row = item % down * most, rows = std::min(most, height - row);
+      const void* at[kMaxOperands];
+      for (int k = 0; k < c.arity; ++k) {
+        const int64_t* stride = c.strides[k];
+        const char* from = static_cast<const char*>(c.data[k]) + row * stride[outer];
+        int64_t rest = item / down;
+        for (int d = outer - 1; d >= 0; --d) {
+          from += rest % c.shape[d] * stride[d];
+          rest /= c.shape[d];
+        }
+        at[k] = plain[k] ? from : block[k];
+        if (plain[k] || (stride[outer] == 0 && from == laid_out[k])) continue;
+        laid_out[k] = from;
+        const int size = loop.itemsize[k];
+        const int64_t count = stride[outer] == 0 ? std::min(most, height) : rows;
+        char* const to = loop.convert[k] ? raw : block[k];
+        for (int64_t r = 0; r < count; ++r)
+          gather(to + r * length * size, from + r * stride[outer], stride[inner], length, size);
+        const void* gathered = raw;
+        if (loop.convert[k]) loop.convert[k](block[k], &gathered, count * length);
+      }
+      loop.run(static_cast<char*>(out) + (item / down * height + row) * length * loop.out_itemsize,
+               at, rows * length);
+    }
+  });
+}
+
 void run(const Loop& loop, const Elementwise& args, void* out) {
   const Elementwise c = collapse(args);
   const int inner = c.ndim - 1;
@@ -151,6 +212,7 @@ void run(const Loop& loop, const Elementwise& args, void* out) {
     return;
   }
   const int64_t length = c.shape[inner];
+  if (inner > 0 && 0 < length && 2 * length <= kBlock) return run_in_blocks(loop, c, out);
   int64_t rows = 1;
   for (int d = 0; d < inner; ++d) rows *= c.shape[d];
   if (rows == 0 || length == 0) return;
@@ -229,15 +291,17 @@ void move_dimension_inwards(Elementwise* args, int dim) {
   for (int k = 0; k < args->arity; ++k) rotate(args->strides[k]);
 }
 
-void elementwise(Opcode op, DType dtype, const Elementwise& args, void* out) {
-  static const int itemsize[kDTypes] = {4, 8, 8, 4, 1};
-  const int size = itemsize[dtype];
-  run({isa().elementwise[op][dtype], size, {size, size, size}}, args, out);
-}
-
-void select(int itemsize, const Elementwise& args, void* out) {
-  const ElementwiseLoop loop = isa().select[itemsize == 8 ? 2 : itemsize == 4 ? 1 : 0];
-  run({loop, itemsize, {1, itemsize, itemsize}}, args, out);
+void elementwise(Opcode op, DType dtype, const Elementwise& args, const DType* from, void* out) {
+  // By the dtype that is wanted.
+  static const Opcode conversion[kDTypes] = {kOp_to_float32, kOp_to_float64, kOp_to_int64,
+                                             kOp_to_int32, kOp_to_uint8};
+  Loop loop = {isa().elementwise[op][dtype], itemsize_of(result_dtype(op, dtype)), {}, {}};
+  for (int k = 0; k < args.arity; ++k) {
+    const DType wanted = operand_dtype(op, k, dtype);
+    loop.itemsize[k] = itemsize_of(from[k]);
+    if (from[k] != wanted) loop.convert[k] = isa().elementwise[conversion[wanted]][from[k]];
+  }
+  run(loop, args, out);
 }
 
 }  // namespace pag

@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 
-#include "isa/table.h"
+#include "kernels/op_info.h"
 
 namespace pag {
 
@@ -27,12 +27,9 @@ int transposed_dimension(const Elementwise& args, int operand, int itemsize);
 // Makes that dimension the last but one.
 void move_dimension_inwards(Elementwise* args, int dim);
 
-// out (C-contiguous, of args.shape) = op(operands), all of one dtype. out may be an operand of the
-// same layout.
-void elementwise(Opcode op, DType dtype, const Elementwise& args, void* out);
-
-// out = condition ? a : b. Operand 0 is the condition, one byte an element; a and b have elements
-// of `itemsize` bytes: 1, 4 or 8.
-void select(int itemsize, const Elementwise& args, void* out);
+// out (C-contiguous, of args.shape) = op(operands), computed in `dtype`. `from` has the operands'
+// own dtypes: those of others are converted in L1. out may be an operand of the same layout and
+// dtype.
+void elementwise(Opcode op, DType dtype, const Elementwise& args, const DType* from, void* out);
 
 }  // namespace pag

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C
-from pyautograd.op import has_values, method, primitive, result_dtype
+from pyautograd.op import comparison, has_values, method, predicate, primitive, result_dtype
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.elementwise import beside, where
 from pyautograd.ops.functions import sin
@@ -331,10 +331,14 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 # ---- tests ---------------------------------------------------------------------------------------
 
 
+_isinf = predicate("isinf")
+_logical_xor = comparison("logical_xor")
+
+
 @method()
 def isinf(input: Tensor) -> Tensor:
     """Where `input` is infinite."""
-    return ew.eq(ew.abs(input), math.inf)
+    return _isinf(input)
 
 
 @method()
@@ -363,7 +367,7 @@ def signbit(input: Tensor) -> Tensor:
 @method("logical_xor", "__xor__", "__rxor__")
 def logical_xor(input: Any, other: Any) -> Tensor:
     """Whether just one is true (not 0), by element, broadcasting."""
-    return ew.ne(ew.ne(input, 0), ew.ne(other, 0))
+    return _logical_xor(input, other)
 
 
 @method()

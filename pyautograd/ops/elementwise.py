@@ -9,12 +9,13 @@ import numpy as np
 
 from pyautograd import _C, tape
 from pyautograd.device import to_arguments
-from pyautograd.dtypes import as_dtype
+from pyautograd.dtypes import SUPPORTED, as_dtype, bool_, float32, float64, int32, int64
 from pyautograd.op import (
     binary,
     comparison,
     method,
     operators,
+    predicate,
     primitive,
     reflected_operators,
     result_dtype,
@@ -174,43 +175,18 @@ ternary(
 # ---- comparisons: bool, without a gradient -------------------------------------------------------
 
 
-def _comparison(name: str, function: Any) -> Any:
-    def forward(a: Any, b: Any) -> Any:
-        try:
-            return np.asarray(_C.cached(function, a, b))
-        except ValueError:
-            _C.broadcast_shapes(name, np.shape(a), np.shape(b))
-            raise
+eq = comparison("eq")
+ne = comparison("ne")
+lt = comparison("lt")
+le = comparison("le")
+gt = comparison("gt")
+ge = comparison("ge")
+logical_and = comparison("logical_and")
+logical_or = comparison("logical_or")
 
-    def infer(a: Any, b: Any) -> Any:
-        shapes = getattr(a, "shape", ()), getattr(b, "shape", ())
-        return _C.broadcast_shapes(name, *shapes), np.dtype(bool)
-
-    return comparison(name, forward, infer)
-
-
-eq = _comparison("eq", np.equal)
-ne = _comparison("ne", np.not_equal)
-lt = _comparison("lt", np.less)
-le = _comparison("le", np.less_equal)
-gt = _comparison("gt", np.greater)
-ge = _comparison("ge", np.greater_equal)
-logical_and = _comparison("logical_and", np.logical_and)
-logical_or = _comparison("logical_or", np.logical_or)
-
-
-def _test(name: str, function: Any) -> Any:
-    """A question to each element."""
-
-    def forward(x: Any) -> Any:
-        return np.asarray(_C.cached(function, x))
-
-    return primitive(name, "elementwise", forward, None, lambda x: (x.shape, np.dtype(bool)))
-
-
-_logical_not = _test("logical_not", np.logical_not)
-_isnan = _test("isnan", np.isnan)
-_isfinite = _test("isfinite", np.isfinite)
+_logical_not = predicate("logical_not")
+_isnan = predicate("isnan")
+_isfinite = predicate("isfinite")
 
 
 @method()
@@ -259,17 +235,7 @@ def _infer_where(condition: Any, a: Any, b: Any) -> Any:
     return _C.broadcast_shapes("where", *shapes), result_dtype("add", a, b)
 
 
-_where = primitive(
-    "where",
-    "elementwise",
-    _C.where,
-    _where_rule,
-    _infer_where,
-    saves=(0,),
-    inputs=3,
-    broadcasts=True,
-    fresh=True,
-)
+_where = ternary("where", _where_rule, saves=(0,), infer=_infer_where)
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
@@ -290,7 +256,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         if input is not other:
             raise TypeError("where: expected both input and other, or neither")
         return condition.nonzero(as_tuple=True)
-    return _where(condition, *[beside(x, other, input) for x in (input, other)])
+    return _where(condition, input, other)
 
 
 tape.tensors.where = where
@@ -307,6 +273,17 @@ def beside(x: Any, *others: Any) -> Any:
     return wrap(np.array(x, np.float32 if isinstance(x, float) and dtype.kind != "f" else dtype))
 
 
+_clamp = ternary(
+    "clamp",
+    lambda K, g, saved, needs: (K.clamp_grad(g, *saved), None, None),
+    saves=(0, OUT),
+)
+# clamp_grad(g, x, y): g where y, which is x clamped, is x itself.
+ternary(
+    "clamp_grad", lambda K, g, saved, needs: (K.clamp_grad(g, *saved), None, None), saves=(1, 2)
+)
+
+
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """min(max(input, min), max); bounds are numbers or tensors, at least one of them given.
 
@@ -314,6 +291,10 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max must be given")
+    low, high = -math.inf if min is None else min, math.inf if max is None else max
+    numbers = isinstance(low, (int, float)) and isinstance(high, (int, float))
+    if numbers and low <= high and isinstance(input, Tensor) and input.is_floating_point():
+        return _clamp(input, low, high)
     out = input
     for bound, beyond in ((min, lt), (max, gt)):
         if bound is not None:
@@ -346,21 +327,25 @@ def rsqrt(input: Tensor) -> Tensor:
 
 # ---- dtype ---------------------------------------------------------------------------------------
 
+_casts = {dtype: _C.elementwise[f"to_{dtype}"] for dtype in SUPPORTED}
+
+
+def _converted(x: Any, dtype: Any) -> Any:
+    """Towards 0 for integers; what they do not hold, NaN included, becomes some other number."""
+    return _casts[dtype](x)
+
+
 _cast = primitive(
     "cast",
     "elementwise",
-    lambda x, dtype: _C.cached(x.astype, dtype),
+    _converted,
     lambda K, g, saved, needs, dtype: (g,),
     lambda x, dtype: (x.shape, dtype),
     broadcasts=True,
 )
 # To integers and bools, which have no gradient.
 _cast_discrete = primitive(
-    "cast_discrete",
-    "elementwise",
-    lambda x, dtype: _C.cached(x.astype, dtype),
-    None,
-    lambda x, dtype: (x.shape, dtype),
+    "cast_discrete", "elementwise", _converted, None, lambda x, dtype: (x.shape, dtype)
 )
 
 
@@ -377,13 +362,20 @@ def to(
 
     `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(other)`; the only device is "cpu".
     """
-    if len(args) == 1 and args[0] is input.dtype and device is None and not copy:
-        return input  # the usual question, which ops ask of their operands
+    if len(args) == 1 and device is None and not copy:  # mostly
+        if args[0] is input.dtype:
+            return input
+        if isinstance(args[0], np.dtype) and args[0] in _casts:
+            return _in_dtype(input, args[0])
     dtype = to_arguments("to", args, dtype, device)
     wanted = input.dtype if dtype is None else as_dtype(dtype)
-    if input.dtype == wanted:
-        return input.clone() if copy else input
-    return (_cast if wanted.kind == "f" else _cast_discrete)(input, wanted)
+    return input.clone() if copy and input.dtype == wanted else _in_dtype(input, wanted)
+
+
+def _in_dtype(input: Tensor, dtype: Any) -> Tensor:
+    if input.dtype == dtype:
+        return input
+    return (_cast if dtype.kind == "f" else _cast_discrete)(input, dtype)
 
 
 @method()
@@ -399,13 +391,13 @@ def cuda(input: Tensor, device: Any = "cuda") -> Tensor:
 
 
 for _name, _dtype in (
-    ("float", np.float32),
-    ("double", np.float64),
-    ("long", np.int64),
-    ("int", np.int32),
-    ("bool", np.bool_),
+    ("float", float32),
+    ("double", float64),
+    ("long", int64),
+    ("int", int32),
+    ("bool", bool_),
 ):
-    method(_name)(lambda x, _dtype=_dtype: to(x, _dtype))
+    method(_name)(lambda x, _dtype=_dtype: _in_dtype(x, _dtype))
 
 
 # ---- methods -------------------------------------------------------------------------------------

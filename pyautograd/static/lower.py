@@ -193,7 +193,8 @@ class _Lowering:
             i for i, x in enumerate(tail.inputs) if x is not None and x.buffer is results
         )
         for k, y in enumerate(tail.outputs):
-            if tail.may_overwrite(k, register):
+            same = y.layout.nbytes == step.outputs[0].layout.nbytes
+            if same and tail.may_overwrite(k, register):
                 results.shared = y.buffer
                 break
         self.steps.append(step)

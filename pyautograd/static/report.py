@@ -5,10 +5,15 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from pyautograd import _C
 from pyautograd.static.graph import Call, Graph, Value, is_view
 from pyautograd.static.passes import PASSES
-from pyautograd.static.passes.fuse import MOST_CALLS, MOST_INPUTS, MOST_OUTPUTS
+from pyautograd.static.passes.fuse import (
+    MOST_CALLS,
+    MOST_INPUTS,
+    MOST_OUTPUTS,
+    computed_in,
+    opcode_of,
+)
 
 WIDTH = 60  # characters of the arena's map
 
@@ -87,10 +92,10 @@ def _fused(graph: Graph) -> list[str]:
 def _why_not(first: Call, second: Call) -> str:
     """Why a call is not part of the program whose result it reads; '' where nobody would ask."""
     out = second.outputs[0] if second.outputs else None
-    if out is None or (second.name != "program" and second.name not in _C.opcodes):
+    if out is None or (second.name != "program" and not opcode_of(second)):
         return ""
     made = first.outputs[0]
-    if out.dtype != made.dtype or any(x.dtype != out.dtype for x in second.values()):
+    if second.name != "program" and computed_in(second) is None:
         return "dtypes differ"
     if out.shape != made.shape:
         return f"shapes {made.shape} and {out.shape} differ"

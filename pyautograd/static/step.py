@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pyautograd.static.graph import Call
+from pyautograd.static.passes.fuse import INSTRUCTION
 
 
 class Buffer:
@@ -81,11 +82,10 @@ class Step:
 
     def may_overwrite(self, output: int, operand: int) -> bool:
         """Of a program: whether a result may lie where an operand does, which is read no later."""
-        width = 5  # of an instruction: see passes/fuse.py
-        code = [self.ints[i : i + width] for i in range(0, len(self.ints), width)]
+        code = [self.ints[i : i + INSTRUCTION] for i in range(0, len(self.ints), INSTRUCTION)]
         register = len(self.inputs) + len(self.numbers) + output
-        written = min(i for i, instruction in enumerate(code) if instruction[1] == register)
-        read = max(i for i, instruction in enumerate(code) if operand in instruction[2:])
+        written = min(i for i, instruction in enumerate(code) if instruction[2] == register)
+        read = max(i for i, instruction in enumerate(code) if operand in instruction[3:])
         return read <= written
 
     def read(self) -> Iterator[Home]:

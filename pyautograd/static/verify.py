@@ -79,23 +79,40 @@ def _check_layout(call: Call, after: str) -> None:
                 f"{out.dtype}{list(out.shape)}"
             )
     elif call.name == "program":
-        names, code, constants = call.attrs
-        inputs = list(call.values())
         out = call.outputs[0]
-        for x in [*inputs, *call.outputs]:
-            if x.dtype != out.dtype or np.broadcast_shapes(x.shape, out.shape) != out.shape:
+        for x in [*call.values(), *call.outputs]:
+            if np.broadcast_shapes(x.shape, out.shape) != out.shape:
                 raise VerificationError(f"after {after}: {x!r} does not fit a program of {out!r}")
-        written = set(range(len(inputs) + len(constants)))
-        for opcode, result, *operands in code:
-            if not written.issuperset(operands) or opcode not in _C.opcodes.values():
-                raise VerificationError(f"after {after}: program {names} reads what it has not yet")
-            written.add(result)
+        _check_program(call, after)
     elif call.name == "write":
         target, value = call.operands
         if not isinstance(target.source, np.ndarray) or target.dtype != value.dtype:
             raise VerificationError(f"after {after}: {value!r} cannot be written into {target!r}")
         if np.broadcast_shapes(target.shape, value.shape) != target.shape:
             raise VerificationError(f"after {after}: {value!r} does not fit into {target!r}")
+
+
+def _check_program(call: Call, after: str) -> None:
+    """Each register is read as what was written there."""
+    names, code, constants = call.attrs
+    inputs = list(call.values())
+    held: dict[int, Any] = {i: _C.dtypes[str(x.dtype)] for i, x in enumerate(inputs)}
+    held.update(dict.fromkeys(range(len(inputs), len(inputs) + len(constants))))  # of any dtype
+    opcodes = {number: name for name, number in _C.opcodes.items()}
+    for opcode, dtype, result, *operands in code:
+        name = opcodes.get(opcode)
+        if name is None or not held.keys() >= set(operands):
+            raise VerificationError(f"after {after}: program {names} reads what it has not yet")
+        domain = _C.domains[name]
+        for k, register in enumerate(operands):
+            wanted = _C.dtypes["bool"] if domain == "choice" and k == 0 else dtype
+            if held[register] not in (None, wanted):
+                raise VerificationError(f"after {after}: program {names} mistakes a dtype")
+        given = {"test": "bool", "cast": name.removeprefix("to_")}.get(domain)
+        held[result] = dtype if given is None else _C.dtypes[given]
+    for register, y in enumerate(call.outputs, len(inputs) + len(constants)):
+        if held.get(register) != _C.dtypes[str(y.dtype)]:
+            raise VerificationError(f"after {after}: program {names} does not compute {y!r}")
 
 
 def _effects(graph: Graph) -> list[Any]:

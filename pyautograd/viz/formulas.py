@@ -164,6 +164,13 @@ ELEMENTWISE: dict[str, Row | Callable[..., Row]] = {
         r"[<a>]",
         r"[\lnot <a>]",
     ),
+    "clamp": (
+        r"\min(\max(<a>, <b>), <c>)",
+        r"[<b> \le <a> \le <c>]",
+        None,
+        None,
+    ),
+    "clamp_grad": (r"<a> \cdot [<b> = <c>]", r"[<b> = <c>]", None, None),
     "cast": lambda dtype: (rf"\mathrm{{{dtype}}}(<a>)", "1"),
     # The gradient ops, which a graph of second derivatives holds.
     "tanh_grad": (r"<a> \cdot (1 - <b>^{2})", "1 - <b>^{2}", r"-2 <a> <b>"),

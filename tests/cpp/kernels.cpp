@@ -249,8 +249,9 @@ void test_convolutions() {
 
 template <class T>
 void test_elementwise() {
-  const auto both = [](Opcode op, const char* name, double (*f)(double), double low, double high,
-                       double ulps) {
+  const DType from[] = {kDTypeOf<T>, kDTypeOf<T>, kDTypeOf<T>};
+  const auto both = [&](Opcode op, const char* name, double (*f)(double), double low, double high,
+                        double ulps) {
     for (const int64_t n : {1, 3, 7, 8, 33, 100000}) {
       const auto x = random_values<T>(n, low, high);
       Elementwise args;
@@ -258,8 +259,8 @@ void test_elementwise() {
       args.shape[0] = n;
       args.strides[0][0] = sizeof(T);
       args.data[0] = x.data();
-      const auto got = with_threads<T>(
-          name, n, [&](T* out) { elementwise(op, sizeof(T) == 4 ? kF32 : kF64, args, out); });
+      const auto got =
+          with_threads<T>(name, n, [&](T* out) { elementwise(op, kDTypeOf<T>, args, from, out); });
       for (size_t i = 0; i < x.size(); ++i) {
         const double want = f(static_cast<double>(x[i]));
         check<T>(name, {got[i]}, {want}, std::fabs(want), ulps);
@@ -288,10 +289,56 @@ void test_elementwise() {
       want.push_back(static_cast<double>(a[static_cast<size_t>(j)]) +
                      static_cast<double>(b[static_cast<size_t>(j * rows + i)]));
   check("broadcast add",
-        with_threads<T>(
-            "add", rows * columns,
-            [&](T* out) { elementwise(kOp_add, sizeof(T) == 4 ? kF32 : kF64, args, out); }),
+        with_threads<T>("add", rows * columns,
+                        [&](T* out) { elementwise(kOp_add, kDTypeOf<T>, args, from, out); }),
         want, 2, 1);
+}
+
+// Tests, choices and casts, of operands that are of two dtypes, repeat or lie apart.
+template <class T>
+void test_mixed_dtypes() {
+  for (const int64_t columns : {1, 7, 10, 64, 255, 700}) {
+    const int64_t rows = 150;
+    const auto x = random_values<T>(rows * columns, -9, 9);
+    std::vector<int32_t> k(static_cast<size_t>(columns));
+    for (size_t j = 0; j < k.size(); ++j) k[j] = static_cast<int32_t>(j % 7) - 3;
+    Elementwise args;
+    args.ndim = args.arity = 2;
+    args.shape[0] = rows, args.shape[1] = columns;
+    args.strides[0][0] = static_cast<int64_t>(sizeof(T)) * columns, args.strides[0][1] = sizeof(T);
+    args.strides[1][0] = 0, args.strides[1][1] = sizeof(int32_t);
+    args.data[0] = x.data(), args.data[1] = k.data();
+    const DType from[] = {kDTypeOf<T>, kI32, kDTypeOf<T>};
+    const int64_t n = rows * columns;
+    const auto less = with_threads<uint8_t>(
+        "lt", n, [&](uint8_t* out) { elementwise(kOp_lt, kDTypeOf<T>, args, from, out); });
+    const auto whole = with_threads<int32_t>("to_int32", n, [&](int32_t* out) {
+      elementwise(kOp_to_int32, kDTypeOf<T>, args, from, out);
+    });
+
+    Elementwise choice = args;
+    choice.arity = 3;
+    choice.strides[0][0] = columns, choice.strides[0][1] = 1;
+    choice.data[0] = less.data();
+    for (int j = 0; j < 2; ++j) {  // the condition is put before the other two
+      choice.data[j + 1] = args.data[j];
+      for (int d = 0; d < 2; ++d) choice.strides[j + 1][d] = args.strides[j][d];
+    }
+    const DType of_choice[] = {kU8, kDTypeOf<T>, kI32};
+    const auto chosen = with_threads<T>(
+        "where", n, [&](T* out) { elementwise(kOp_where, kDTypeOf<T>, choice, of_choice, out); });
+    for (size_t i = 0; i < x.size(); ++i) {
+      const int32_t right = k[i % k.size()];
+      const bool is_less = x[i] < static_cast<T>(right);
+      if (less[i] != is_less) report("lt", static_cast<int64_t>(i), less[i], is_less);
+      if (whole[i] != static_cast<int32_t>(x[i]))
+        report("to_int32", static_cast<int64_t>(i), whole[i], static_cast<double>(x[i]));
+      const T want = is_less ? x[i] : static_cast<T>(right);
+      if (chosen[i] != want)
+        report("where", static_cast<int64_t>(i), static_cast<double>(chosen[i]),
+               static_cast<double>(want));
+    }
+  }
 }
 
 template <class T>
@@ -467,6 +514,7 @@ void test_all() {
   test_products<T>();
   test_convolutions<T>();
   test_elementwise<T>();
+  test_mixed_dtypes<T>();
   test_reductions<T>();
   test_pooling<T>();
 }

@@ -47,8 +47,7 @@ def _made_for(
     x: Value, program: Call, consumers: dict[Value, list[Call]], results: set[Value]
 ) -> list[Call] | None:
     """The kernel's call that makes x for the program alone, and the reshapes between them."""
-    out = program.outputs[0]
-    if x.size != out.size or x.dtype != out.dtype or x.dtype.kind != "f":
+    if x.size != program.outputs[0].size or x.dtype.kind != "f":
         return None
     chain: list[Call] = []
     while x.call is not None and x not in results and len(set(consumers.get(x, ()))) == 1:
