@@ -16,4 +16,10 @@ void sort(const T* x, int64_t outer, int64_t n, int64_t inner, bool descending, 
 template <class T>
 void running_sum(const T* x, int64_t outer, int64_t n, int64_t inner, bool backwards, T* out);
 
+// The position of the largest (or smallest) of x[0], ..., x[i], the last one of equals; NaN is the
+// extreme from there on. T as above.
+template <class T>
+void running_extreme(bool largest, const T* x, int64_t outer, int64_t n, int64_t inner,
+                     int64_t* out);
+
 }  // namespace pag

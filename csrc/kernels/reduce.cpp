@@ -126,6 +126,18 @@ std::vector<ReducePass> reduce_passes(const std::vector<int64_t>& shape,
 }
 
 template <class T>
+void extreme(bool largest, const T* x, const std::vector<ReducePass>& passes, T* out) {
+  std::vector<T> from, to;
+  for (size_t i = 0; i < passes.size(); ++i) {
+    const ReducePass& pass = passes[i];
+    const bool final = i + 1 == passes.size();
+    to.resize(final ? 0 : static_cast<size_t>(pass.results()));
+    extreme(largest, i ? from.data() : x, pass.outer, pass.n, pass.inner, final ? out : to.data());
+    from.swap(to);
+  }
+}
+
+template <class T>
 void sum(const T* x, const std::vector<ReducePass>& passes, double scale,
          std::vector<std::vector<double>>* partial, T* out) {
   partial->resize(passes.size());
@@ -142,11 +154,12 @@ void sum(const T* x, const std::vector<ReducePass>& passes, double scale,
   for (int64_t i = 0; i < passes.back().results(); ++i) out[i] = static_cast<T>(total[i] * scale);
 }
 
-#define INSTANTIATE(T)                                                     \
-  template void sum<T>(const T*, int64_t, int64_t, int64_t, double*);      \
-  template void extreme<T>(bool, const T*, int64_t, int64_t, int64_t, T*); \
-  template void sum<T>(const T*, const std::vector<ReducePass>&, double,   \
-                       std::vector<std::vector<double>>*, T*);             \
+#define INSTANTIATE(T)                                                          \
+  template void sum<T>(const T*, int64_t, int64_t, int64_t, double*);           \
+  template void extreme<T>(bool, const T*, int64_t, int64_t, int64_t, T*);      \
+  template void extreme<T>(bool, const T*, const std::vector<ReducePass>&, T*); \
+  template void sum<T>(const T*, const std::vector<ReducePass>&, double,        \
+                       std::vector<std::vector<double>>*, T*);                  \
   template void extreme_with_index<T>(bool, const T*, int64_t, int64_t, int64_t, T*, int64_t*);
 INSTANTIATE(float)
 INSTANTIATE(double)

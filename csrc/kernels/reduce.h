@@ -28,6 +28,9 @@ struct ReducePass {
 std::vector<ReducePass> reduce_passes(const std::vector<int64_t>& shape,
                                       const std::vector<bool>& reduced);
 
+template <class T>
+void extreme(bool largest, const T* x, const std::vector<ReducePass>& passes, T* out);
+
 // out = scale * sum, in double from the first pass to the last. `partial` is working memory, which
 // can be handed in again.
 template <class T>

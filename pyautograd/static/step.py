@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from pyautograd.static.graph import Call
 
 
@@ -102,3 +104,24 @@ class Step:
         """All that it reads or writes."""
         yield from self.read()
         yield from self.written()
+
+
+_WORDS = {"none": 0, "mean": 1, "sum": 2}
+
+
+def flatten(attribute: Any, ints: list[int], numbers: list[float]) -> bool:
+    """Attributes as lists of integers and of floats; False for what is neither."""
+    if isinstance(attribute, (tuple, list)):
+        return all(flatten(a, ints, numbers) for a in attribute)
+    if isinstance(attribute, np.ndarray) and attribute.dtype.kind in "if":
+        ints.append(attribute.size)
+        (numbers if attribute.dtype.kind == "f" else ints).extend(attribute.ravel().tolist())
+    elif isinstance(attribute, float):
+        numbers.append(attribute)
+    elif isinstance(attribute, (int, np.integer)):
+        ints.append(int(attribute))
+    elif isinstance(attribute, str) and attribute in _WORDS:
+        ints.append(_WORDS[attribute])
+    else:
+        return False
+    return True
