@@ -45,7 +45,7 @@ Array reduce_sum(const Array& input, const py::tuple& dims, bool keepdim, double
   with_float(single, [&](auto t) {
     using T = decltype(t);
     std::vector<std::vector<double>> partial;
-    sum<T>(x.data<const T>(), plan.passes, scale, &partial, out.data<T>());
+    sum<T>(x.data<const T>(), nullptr, plan.passes, scale, &partial, out.data<T>());
   });
   return out;
 }

@@ -60,7 +60,7 @@ Step make_step(const std::string& op, const Call& call) {
       {"copy", copy_step},
       {"matmul", matmul_step, true},
       {"linear", linear_step, true},
-      {"sum", sum_step},
+      {"sum", sum_step, true},
       {"extreme", extreme_step},
       {"extreme_along", extreme_along_step},
       {"arg_extreme", arg_extreme_step},

@@ -171,9 +171,17 @@ class Runner {
   alignas(64) T tiles_[kMaxRegisters * kTile];
 };
 
+// A result that goes elsewhere than to its place: its elements from `first` on to `to`.
+struct HandedOn {
+  int result;
+  int64_t first;
+  char* to;
+};
+
 // n elements of the space, in its order from `begin` on.
 template <class T>
-void run_span(Runner<T>& runner, const Program& p, Slots slots, int64_t begin, int64_t n) {
+void run_span(Runner<T>& runner, const Program& p, Slots slots, int64_t begin, int64_t n,
+              const HandedOn* handed = nullptr) {
   const int inner = p.ndim - 1;
   const int64_t length = p.row_length();
   while (n > 0) {
@@ -188,6 +196,8 @@ void run_span(Runner<T>& runner, const Program& p, Slots slots, int64_t begin, i
     }
     const int64_t at = begin * static_cast<int64_t>(sizeof(T));
     for (int k = 0; k < p.outputs; ++k) out[k] = p.out[k](slots) + at;
+    if (handed)
+      out[handed->result] = handed->to + (begin - handed->first) * static_cast<int64_t>(sizeof(T));
     runner.row(in, out, count);
     begin += count;
     n -= count;
@@ -296,5 +306,26 @@ void Tail::Run::run(const void* first, int64_t rows, int64_t stride, int64_t wid
     run_rows<double>(*program_, slots_, at, rows, stride, width);
   set_float_control(before);
 }
+
+Source::Source(const Call& call, int64_t result) : result_(static_cast<int>(result)) {
+  if (!call.tail || result < 0 || result >= static_cast<int64_t>(call.tail->out.size())) return;
+  if (call.tail->out[static_cast<size_t>(result)].dtype != call.out[0].dtype) return;
+  program_ = make_program(*call.tail);
+}
+
+void Source::Run::make(int64_t first, int64_t n, void* to) const {
+  const Program& p = *source_.program_;
+  const HandedOn handed = {source_.result_, first, static_cast<char*>(to)};
+  const auto run = [&](auto t) {
+    Runner<decltype(t)> runner(p);
+    run_span(runner, p, slots_, first, n, &handed);
+  };
+  if (p.dtype == kF32)
+    run(float{});
+  else
+    run(double{});
+}
+
+int64_t Source::Run::cost() const { return static_cast<int64_t>(source_.program_->code.size()); }
 
 }  // namespace pag

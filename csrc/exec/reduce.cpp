@@ -23,19 +23,39 @@ std::vector<ReducePass> passes_of(const Call& call, size_t more) {
   return reduce_passes(std::vector<int64_t>(x.shape, x.shape + x.ndim), reduced);
 }
 
+// Whether a sum of what a program makes is no slower than program and sum one after the other: not
+// down many columns, whose rows are made in short parts, nor where only the program alone would be
+// cut for threads.
+bool worth_producing(const Operand& x, const ReducePass& pass, const Source& source) {
+  if (pass.inner == 1) return true;
+  const int64_t most =
+      x.dtype == kF32 ? most_columns_produced<float>() : most_columns_produced<double>();
+  const int64_t pieces = (pass.n + sum_piece(pass.inner) - 1) / sum_piece(pass.inner);
+  const int64_t work = pass.n * pass.inner * Source::Run(source, nullptr).cost();
+  return pass.inner <= most && (pass.outer * pieces > 1 || work <= kGrain);
+}
+
 }  // namespace
 
-// ints: the dimensions, and whether they are kept; numbers: the factor
+// ints: the dimensions, and whether they are kept; numbers: the factor. With a tail, also the
+// number of its result that is summed, of which in[0] has the shape alone.
 Step sum_step(const Call& call) {
   if (!call.plain()) return {};
   const Operand& x = call.in[0];
-  const std::vector<ReducePass> passes = passes_of(call, 1);
+  const Source source(call, call.ints.back());
+  if (call.tail && !source.valid()) return {};
+  const std::vector<ReducePass> passes = passes_of(call, call.tail ? 2 : 1);
+  if (call.tail && !worth_producing(x, passes[0], source)) return {};
   const double scale = call.numbers.empty() ? 1.0 : call.numbers[0];
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> from(x), to(call.out[0]);
-    return [=, partial = std::vector<std::vector<double>>()](Slots slots) mutable {
-      sum<T>(from(slots), passes, scale, &partial, to(slots));
+    std::vector<std::vector<double>> partial;  // as large as it gets
+    for (const ReducePass& pass : passes) partial.emplace_back(pass.results());
+    return [=](Slots slots) mutable {
+      if (!source.valid()) return sum<T>(from(slots), nullptr, passes, scale, &partial, to(slots));
+      const Source::Run producer(source, slots);
+      sum<T>(nullptr, &producer, passes, scale, &partial, to(slots));
     };
   });
 }

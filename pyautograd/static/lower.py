@@ -146,6 +146,8 @@ class _Lowering:
             self.steps.append(self._program(call))
         elif call.name == "epilogue":
             self._epilogue(call.attrs)
+        elif call.name == "summed":
+            self._summed(call.attrs)
         elif _computes_nothing(call):
             for y in call.outputs:
                 self._out(y)
@@ -191,6 +193,27 @@ class _Lowering:
                 results.shared = y.buffer
                 break
         self.steps.append(step)
+
+    def _summed(self, calls: tuple[Call, ...]) -> None:
+        """A sum with the program of what it adds up in one step, where that is worth it."""
+        program, *views, total = calls
+        tail = self._program(program)
+        handed = self.home((views or [total])[0].operands[0])
+        for view in views:
+            self._alias(view)
+        step = self._native_step(total)
+        assert step is not None
+        step.tail = tail
+        step.ints.append([y.buffer for y in tail.outputs].index(handed.buffer))
+        if _C.plan_takes(*step.native_call()):
+            step.handed = handed.buffer
+            step.title = "+".join([tail.title, total.title])
+            self._buffers.remove(handed.buffer)
+            self.steps.append(step)
+            return
+        step.tail = None
+        step.ints.pop()
+        self.steps += [tail, step]
 
     def _alias(self, call: Call) -> bool:
         """Whether the call only looks at its operand in another way."""

@@ -53,7 +53,7 @@ def _address(array: Any) -> int:
 class Step:
     """One step, native or Python's, before memory is laid out."""
 
-    __slots__ = ("call", "inputs", "ints", "name", "numbers", "outputs", "tail", "title")
+    __slots__ = ("call", "handed", "inputs", "ints", "name", "numbers", "outputs", "tail", "title")
 
     def __init__(
         self,
@@ -71,7 +71,8 @@ class Step:
         self.numbers = numbers
         self.call = call  # what Python calls; None for a native step
         self.title = name  # for readers
-        self.tail: Step | None = None  # a program of its results that the kernel runs
+        self.tail: Step | None = None  # a program that the kernel runs, of its results
+        self.handed: Buffer | None = None  # or of its operand: in no memory, but handed over
 
     def native_call(self) -> tuple[Any, ...]:
         tail = None if self.tail is None else self.tail._described()
@@ -91,14 +92,14 @@ class Step:
         return read <= written
 
     def read(self) -> Iterator[Home]:
-        yield from (x for x in self.inputs if x is not None)
+        yield from (x for x in self.inputs if x is not None and x.buffer is not self.handed)
         if self.tail is not None:
             yield from self.tail.read()
 
     def written(self) -> Iterator[Home]:
         yield from self.outputs
         if self.tail is not None:
-            yield from self.tail.outputs
+            yield from (y for y in self.tail.outputs if y.buffer is not self.handed)
 
     def homes(self) -> Iterator[Home]:
         """All that it reads or writes."""

@@ -13,6 +13,7 @@ from pyautograd.static.passes.fold import fold_constants
 from pyautograd.static.passes.fuse import fuse
 from pyautograd.static.passes.identities import simplify
 from pyautograd.static.passes.parts import join_parts
+from pyautograd.static.passes.sums import sum_programs
 
 PASSES: tuple[Callable[[Graph], str], ...] = (
     drop_dead,
@@ -24,4 +25,5 @@ PASSES: tuple[Callable[[Graph], str], ...] = (
     drop_dead,
     fuse,
     give_epilogues,
+    sum_programs,
 )
