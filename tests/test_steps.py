@@ -52,8 +52,8 @@ LEFT = {
     ),
     "integers, where the opcode is of floats": ("ceil", "floor", "trunc"),
     "masks and other dtypes than the result's": (
-        "cast", "cast_discrete", "eq", "ge", "gt", "isfinite", "isnan", "le", "logical_and",
-        "logical_not", "logical_or", "lt", "ne", "where",
+        "cast", "cast_discrete", "div", "eq", "ge", "gt", "isfinite", "isnan", "le", "logical_and",
+        "logical_not", "logical_or", "lt", "mul", "ne", "sub", "where",
     ),
     "index arrays that are part of a key, for x[key] = value": ("assign", "erase", "index"),
 }  # fmt: skip

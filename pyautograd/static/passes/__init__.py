@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pyautograd.static.graph import Graph
-from pyautograd.static.passes.casts import show_casts
 from pyautograd.static.passes.common import share_common
 from pyautograd.static.passes.dead import drop_dead
 from pyautograd.static.passes.epilogue import give_epilogues
@@ -19,7 +18,6 @@ PASSES: tuple[Callable[[Graph], str], ...] = (
     drop_dead,
     fold_constants,
     simplify,
-    show_casts,
     share_common,
     join_parts,
     drop_dead,
