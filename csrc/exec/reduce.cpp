@@ -15,11 +15,14 @@ namespace pag {
 namespace {
 
 // The passes of a call over the dimensions at the beginning of ints; `more` integers follow them.
+// None where there is no such dimension.
 std::vector<ReducePass> passes_of(const Call& call, size_t more) {
   const Operand& x = call.in[0];
   std::vector<bool> reduced(static_cast<size_t>(x.ndim));
-  for (size_t i = 0; i + more < call.ints.size(); ++i)
+  for (size_t i = 0; i + more < call.ints.size(); ++i) {
+    if (call.ints[i] < 0 || call.ints[i] >= x.ndim) return {};
     reduced[static_cast<size_t>(call.ints[i])] = true;
+  }
   return reduce_passes(std::vector<int64_t>(x.shape, x.shape + x.ndim), reduced);
 }
 
@@ -45,13 +48,14 @@ Step sum_step(const Call& call) {
   const Source source(call, call.ints.back());
   if (call.tail && !source.valid()) return {};
   const std::vector<ReducePass> passes = passes_of(call, call.tail ? 2 : 1);
+  if (passes.empty()) return {};
   if (call.tail && !worth_producing(x, passes[0], source)) return {};
   const double scale = call.numbers.empty() ? 1.0 : call.numbers[0];
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> from(x), to(call.out[0]);
     std::vector<std::vector<double>> partial;  // as large as it gets
-    for (const ReducePass& pass : passes) partial.emplace_back(pass.results());
+    for (const ReducePass& pass : passes) partial.emplace_back(static_cast<size_t>(pass.results()));
     return [=](Slots slots) mutable {
       if (!source.valid()) return sum<T>(from(slots), nullptr, passes, scale, &partial, to(slots));
       const Source::Run producer(source, slots);
@@ -62,8 +66,8 @@ Step sum_step(const Call& call) {
 
 // ints: the dimensions, whether they are kept, and whether the largest are wanted
 Step extreme_step(const Call& call) {
-  if (!call.plain()) return {};
   const std::vector<ReducePass> passes = passes_of(call, 2);
+  if (!call.plain() || passes.empty()) return {};
   const bool largest = call.ints.back() != 0;
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
@@ -110,8 +114,8 @@ namespace {
 
 // ints: the dimensions, and whether they are kept
 Step integer_reduction(const Call& call, IntegerReduction kind) {
-  if (!call.contiguous()) return {};
   const std::vector<ReducePass> passes = passes_of(call, 1);
+  if (!call.contiguous() || passes.empty()) return {};
   const auto make = [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> from(call.in[0]);

@@ -237,10 +237,10 @@ class _Lowering:
         y = self._out(call.outputs[0])
         if copies.background is not None:
             self._put(copies.background, y)
-        for x, part, place in copies.parts:
-            if isinstance(x, Value):
+        for x, place in copies.parts:
+            if copies.only is not None:
                 home = self._contiguous(self.home(x))
-                x = Home(home.buffer, part(home.layout))
+                x = Home(home.buffer, copies.only(home.layout))
             self._put(x, Home(y.buffer, place(y.layout)))
         return True
 
@@ -249,7 +249,7 @@ class _Lowering:
         x, places = call.operands
         y = call.outputs[0]
         array = x if call.name == "index" else y
-        slices = slices_of(call.attrs[0], array.ndim)
+        slices = None if call.by_python else slices_of(call.attrs[0], array.ndim)
         if slices is None or (call.name == "index_add" and x.dtype.kind != "f"):
             return False
         at = self._contiguous(self.home(places))

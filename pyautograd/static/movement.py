@@ -18,11 +18,13 @@ class Copies(NamedTuple):
     """A result that is made of copies.
 
     background: what is everywhere at first: a number, an operand, or None where parts cover all.
-    parts: (operand or number, the part of it, the part of the result where that goes).
+    parts: (operand or number, the part of the result where it goes).
+    only: the part of an operand that is copied; None for all of it.
     """
 
     background: Any
-    parts: list[tuple[Any, Locate, Locate]]
+    parts: list[tuple[Any, Locate]]
+    only: Locate | None = None
 
 
 def copies_of(call: Call) -> Copies | None:
@@ -40,7 +42,7 @@ def _at(key: Any) -> Locate:
 
 
 def _clone(call: Call) -> Copies:
-    return Copies(None, [(call.operands[0], _whole, _whole)])
+    return Copies(None, [(call.operands[0], _whole)])
 
 
 def _cat(call: Call, dim: int, sizes: tuple[int, ...]) -> Copies:
@@ -49,7 +51,7 @@ def _cat(call: Call, dim: int, sizes: tuple[int, ...]) -> Copies:
     return Copies(
         None,
         [
-            (x, _whole, _at((*before, slice(end - n, end))))
+            (x, _at((*before, slice(end - n, end))))
             for x, n, end in zip(call.operands, sizes, ends, strict=True)
         ],
     )
@@ -58,11 +60,11 @@ def _cat(call: Call, dim: int, sizes: tuple[int, ...]) -> Copies:
 def _pad(call: Call, before: tuple[int, ...], after: tuple[int, ...], value: float) -> Copies:
     (x,) = call.operands
     key = tuple([slice(b, b + n) for b, n in zip(before, x.shape, strict=True)])
-    return Copies(value, [(x, _whole, _at(key))])
+    return Copies(value, [(x, _at(key))])
 
 
 def _slice_grad(call: Call, key: Any, shape: tuple[int, ...]) -> Copies:
-    return Copies(0, [(call.operands[0], _whole, _at(_viewing(key)))])
+    return Copies(0, [(call.operands[0], _at(_viewing(key)))])
 
 
 def _viewing(key: Any) -> Any:
@@ -85,22 +87,22 @@ def _assign(call: Call, where: Any) -> Copies | None:
     x, value = call.operands
     if part is None or value.dtype != x.dtype:
         return None
-    return Copies(x, [(value, _whole, part)])
+    return Copies(x, [(value, part)])
 
 
 def _erase(call: Call, where: Any) -> Copies | None:
     part = _located(where)
-    return None if part is None else Copies(call.operands[0], [(0, _whole, part)])
+    return None if part is None else Copies(call.operands[0], [(0, part)])
 
 
 def _put(call: Call, where: Any, shape: tuple[int, ...]) -> Copies | None:
     part = _located(where)
-    return None if part is None else Copies(0, [(call.operands[0], _whole, part)])
+    return None if part is None else Copies(0, [(call.operands[0], part)])
 
 
 def _part(call: Call, where: Any) -> Copies | None:
     part = _located(where)
-    return None if part is None else Copies(None, [(call.operands[0], part, _whole)])
+    return None if part is None else Copies(None, [(call.operands[0], _whole)], part)
 
 
 _COPIES: dict[str, Callable[..., Copies | None]] = {
