@@ -12,18 +12,7 @@ namespace {
 template <class Run>
 void with_dtype(const Array& x, Run&& run) {
   KernelScope scope(x.size());
-  switch (dtype_of(x.typenum())) {
-    case kF32:
-      return run(float{});
-    case kF64:
-      return run(double{});
-    case kI64:
-      return run(int64_t{});
-    case kI32:
-      return run(int32_t{});
-    default:
-      return run(uint8_t{});
-  }
+  with_dtype(static_cast<DType>(dtype_of(x.typenum())), run);
 }
 
 void check_dtype(const char* op, const Array& x, bool known) {

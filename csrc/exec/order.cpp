@@ -6,27 +6,6 @@
 #include "exec/plan.h"
 
 namespace pag {
-namespace {
-
-// run(T{}) of the dtype of x.
-template <class Run>
-Step with_dtype(const Operand& x, Run&& run) {
-  switch (x.dtype) {
-    case kF32:
-      return run(float{});
-    case kF64:
-      return run(double{});
-    case kI64:
-      return run(int64_t{});
-    case kI32:
-      return run(int32_t{});
-    default:
-      return run(uint8_t{});
-  }
-}
-
-}  // namespace
-
 // ints: dim, descending, count; out: values, positions
 Step sort_step(const Call& call) {
   const Operand& x = call.in[0];
@@ -34,7 +13,7 @@ Step sort_step(const Call& call) {
   const bool descending = call.ints[1] != 0;
   const int64_t count = call.ints[2];
   if (!call.contiguous() || s.n > std::numeric_limits<uint32_t>::max()) return {};
-  return with_dtype(x, [&](auto t) -> Step {
+  return with_dtype(x.dtype, [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> from(x), values(call.out[0]);
     const Pointer<int64_t> positions(call.out[1]);
@@ -51,7 +30,7 @@ Step running_sum_step(const Call& call) {
   const Operand& x = call.in[0];
   const ReducePass s = split_at(x, call.ints[0]);
   const bool backwards = call.ints[1] != 0;
-  return with_dtype(x, [&](auto t) -> Step {
+  return with_dtype(x.dtype, [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> from(x), to(call.out[0]);
     return [=](Slots slots) {
@@ -66,7 +45,7 @@ Step running_extreme_step(const Call& call) {
   const Operand& x = call.in[0];
   const ReducePass s = split_at(x, call.ints[0]);
   const bool largest = call.ints[1] != 0;
-  return with_dtype(x, [&](auto t) -> Step {
+  return with_dtype(x.dtype, [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> from(x);
     const Pointer<int64_t> to(call.out[0]);

@@ -2,7 +2,26 @@
 #pragma once
 #include <cstdint>
 
+#include "isa/table.h"
+
 namespace pag {
+
+// run(T{}) of the type of the dtype.
+template <class Run>
+auto with_dtype(DType dtype, Run&& run) {
+  switch (dtype) {
+    case kF32:
+      return run(float{});
+    case kF64:
+      return run(double{});
+    case kI64:
+      return run(int64_t{});
+    case kI32:
+      return run(int32_t{});
+    default:
+      return run(uint8_t{});
+  }
+}
 
 // The first `count` elements of each line in order, (outer, count, inner), and their positions.
 // Equals keep their order; NaN is the largest. T: float, double, int64_t, int32_t, uint8_t. Throws
