@@ -11,15 +11,6 @@ void check_int64(const char* op, const char* argument, const Array& a) {
                          dtype_name(a.typenum()));
 }
 
-void check_range(const char* op, const Array& index, int64_t dim, int64_t size) {
-  const int64_t* entries = index.data<const int64_t>();
-  const int64_t bad = find_out_of_range(entries, index.size(), size);
-  if (bad >= 0)
-    throw py::index_error(std::string(op) + ": index " + std::to_string(entries[bad]) +
-                          " is out of bounds for dimension " + std::to_string(dim) + " with size " +
-                          std::to_string(size));
-}
-
 // Checks the index's shape and entries against those of the array it points into.
 GatherShape gather_shape(const char* op, const Array& index, int64_t dim, int ndim,
                          const npy_intp* array) {
@@ -39,7 +30,7 @@ GatherShape gather_shape(const char* op, const Array& index, int64_t dim, int nd
     throw py::value_error(std::string(op) + ": index of shape " + shape_string(index) +
                           " does not fit into shape " + shape_string(ndim, array) +
                           " outside of dimension " + std::to_string(dim));
-  check_range(op, index, dim, array[dim]);
+  check_range(op, index.data<const int64_t>(), index.size(), dim, array[dim]);
   return shape;
 }
 
@@ -54,6 +45,24 @@ Array gather_binding(const Array& input, int64_t dim, const Array& entries) {
   KernelScope scope(out.size());
   gather(static_cast<int>(PyArray_ITEMSIZE(x.array())), x.data(), index.data<const int64_t>(),
          shape, out.data());
+  return out;
+}
+
+// A copy of x with the values written at the index's positions along dim.
+Array scatter_binding(const Array& input, const Array& source, int64_t dim, const Array& entries) {
+  const int dtype = dtype_of(input.typenum());
+  if (dtype < 0 || dtype_of(source.typenum()) != dtype)
+    throw py::type_error("scatter: expected one dtype that is supported, got " +
+                         dtype_name(input.typenum()) + " and " + dtype_name(source.typenum()));
+  check_int64("scatter", "indices", entries);
+  const Array values = contiguous(source), index = contiguous(entries);
+  check_same_shape("scatter", "the values", values, "the index", index);
+  const GatherShape shape = gather_shape("scatter", index, dim, input.ndim(), input.shape());
+  Array out = new_array(input.typenum(), input.ndim(), input.shape());
+  copy_into(out, input);
+  KernelScope scope(out.size());
+  scatter(static_cast<int>(PyArray_ITEMSIZE(out.array())), values.data(),
+          index.data<const int64_t>(), shape, out.data());
   return out;
 }
 
@@ -86,21 +95,9 @@ Array index_select_binding(const Array& input, int64_t dim, const Array& entries
   check_int64("index_select", "indices", entries);
   const Split s = split_at("index_select", input, dim);
   const Array x = contiguous(input);
-  Array index = contiguous(entries);
-  int64_t bad = find_out_of_range(index.data<const int64_t>(), index.size(), s.n);
-  if (bad >= 0) {
-    const Array from_start = new_array(NPY_INT64, index.ndim(), index.shape());
-    for (int64_t i = 0; i < index.size(); ++i) {
-      const int64_t entry = index.data<const int64_t>()[i];
-      from_start.data<int64_t>()[i] = entry < 0 && entry >= -s.n ? entry + s.n : entry;
-    }
-    bad = find_out_of_range(from_start.data<const int64_t>(), index.size(), s.n);
-    if (bad >= 0)
-      throw py::index_error("index " + std::to_string(index.data<const int64_t>()[bad]) +
-                            " is out of bounds for dimension " + std::to_string(dim) +
-                            " with size " + std::to_string(s.n));
-    index = from_start;
-  }
+  const Array index = contiguous(entries);
+  std::vector<int64_t> own;
+  const int64_t* rows = Rows{{s.n}, {dim}, index.size()}.of(index.data<const int64_t>(), &own);
   npy_intp dims[2 * kMaxIndexDims];
   int ndim = 0;
   if (x.ndim() + index.ndim() > kMaxIndexDims) throw py::value_error("too many dimensions");
@@ -109,8 +106,28 @@ Array index_select_binding(const Array& input, int64_t dim, const Array& entries
   for (int d = static_cast<int>(dim) + 1; d < x.ndim(); ++d) dims[ndim++] = x.shape(d);
   Array out = new_array(x.typenum(), ndim, dims);
   const KernelScope scope(out.size());
-  index_select(static_cast<int>(PyArray_ITEMSIZE(x.array())), x.data(), s.outer, s.n, s.inner,
-               index.data<const int64_t>(), index.size(), out.data());
+  index_select(static_cast<int>(PyArray_ITEMSIZE(x.array())), x.data(), s.outer, s.n, s.inner, rows,
+               index.size(), out.data());
+  return out;
+}
+
+// The rows of a table (rows, width) at the positions.
+Array embedding_binding(const Array& weight, const Array& entries) {
+  if (dtype_of(weight.typenum()) < 0)
+    throw py::type_error("embedding: dtype " + dtype_name(weight.typenum()) + " is not supported");
+  check_int64("embedding", "row numbers", entries);
+  check_ndim("embedding", "a table", weight, 2);
+  const Array table = contiguous(weight), index = contiguous(entries);
+  const int64_t* const rows = index.data<const int64_t>();
+  check_table_rows(rows, index.size(), table.shape(0));
+  if (index.ndim() >= kMaxIndexDims) throw py::value_error("embedding: too many dimensions");
+  npy_intp dims[kMaxIndexDims];
+  for (int d = 0; d < index.ndim(); ++d) dims[d] = index.shape(d);
+  dims[index.ndim()] = table.shape(1);
+  Array out = new_array(table.typenum(), index.ndim() + 1, dims);
+  const KernelScope scope(out.size());
+  index_select(static_cast<int>(PyArray_ITEMSIZE(table.array())), table.data(), 1, table.shape(0),
+               table.shape(1), rows, index.size(), out.data());
   return out;
 }
 
@@ -128,7 +145,7 @@ Array index_add_binding(const Array& gradient, int64_t dim, const Array& positio
                           shape_string(gradient));
   if (n < 0) throw py::value_error(std::string(op) + ": expected n >= 0, got " + std::to_string(n));
   const Array g = contiguous(gradient), rows = contiguous(positions);
-  check_range(op, rows, dim, n);
+  check_range(op, rows.data<const int64_t>(), rows.size(), dim, n);
   npy_intp dims[kMaxIndexDims];
   for (int d = 0; d < g.ndim(); ++d) dims[d] = d == dim ? n : g.shape(d);
   Array out = new_array(g.typenum(), g.ndim(), dims);
@@ -145,7 +162,9 @@ Array index_add_binding(const Array& gradient, int64_t dim, const Array& positio
 
 void bind_index(py::module_& m) {
   m.def("gather", &gather_binding);
+  m.def("scatter", &scatter_binding);
   m.def("scatter_add", &scatter_add_binding);
+  m.def("embedding", &embedding_binding);
   m.def("index_select", &index_select_binding);
   m.def("index_add", &index_add_binding);
 }

@@ -1,6 +1,7 @@
 #define PYAUTOGRAD_IMPORT_NUMPY
 #include "bindings/common.h"
 #include "kernels/denormals.h"
+#include "kernels/index.h"
 #include "kernels/parallel.h"
 
 // Kernels share nothing but atomics, so that a Python without the GIL need not bring it back.
@@ -12,6 +13,8 @@ PYBIND11_MODULE(_C, m, pybind11::mod_gil_not_used()) {
       if (p) std::rethrow_exception(p);
     } catch (const pybind11::cast_error&) {
       PyErr_SetString(PyExc_TypeError, "expected integers of at most 64 bits as sizes");
+    } catch (const pag::IndexError& error) {
+      PyErr_SetString(PyExc_IndexError, error.message.c_str());
     }
   });
   m.def("num_threads", &pag::num_threads);

@@ -12,18 +12,7 @@ namespace {
 template <class Run>
 void with_dtype(const Array& x, Run&& run) {
   KernelScope scope(x.size());
-  switch (dtype_of(x.typenum())) {
-    case kF32:
-      return run(float{});
-    case kF64:
-      return run(double{});
-    case kI64:
-      return run(int64_t{});
-    case kI32:
-      return run(int32_t{});
-    default:
-      return run(uint8_t{});
-  }
+  with_dtype(static_cast<DType>(dtype_of(x.typenum())), run);
 }
 
 void check_dtype(const char* op, const Array& x, bool known) {
@@ -66,11 +55,24 @@ Array running_sum_binding(const Array& input, int64_t dim, bool backwards) {
   return out;
 }
 
+Array running_extreme_binding(const Array& input, int64_t dim, bool largest) {
+  const Split s = split_at("running_extreme", input, dim);
+  check_dtype("running_extreme", input, dtype_of(input.typenum()) >= 0);
+  const Array x = contiguous(input);
+  Array out = new_array(NPY_INT64, x.ndim(), x.shape());
+  with_dtype(x, [&](auto t) {
+    using T = decltype(t);
+    running_extreme(largest, x.data<const T>(), s.outer, s.n, s.inner, out.data<int64_t>());
+  });
+  return out;
+}
+
 }  // namespace
 
 void bind_order(py::module_& m) {
   m.def("sort", &sort_binding);
   m.def("running_sum", &running_sum_binding);
+  m.def("running_extreme", &running_extreme_binding);
 }
 
 }  // namespace pag

@@ -58,17 +58,17 @@ class BoundPlan {
         bytes_(arena_bytes) {}
   void add(const std::string& op, const py::list& in, const py::list& out,
            std::vector<int64_t> ints, std::vector<double> numbers, const py::object& tail) {
-    const Call call = read_call(in, out, std::move(ints), std::move(numbers), tail);
-    for (const Call* c : {&call, call.tail.get()}) {
-      if (!c) continue;
-      for (const std::vector<Operand>* side : {&c->in, &c->out})
-        for (const Operand& o : *side)
-          if (!o.missing() && (o.slot < 0 || o.slot >= slots_))
-            throw py::index_error("plan: no slot " + std::to_string(o.slot));
-    }
+    const Call call = checked(read_call(in, out, std::move(ints), std::move(numbers), tail));
     Step step = make_step(op, call);
     if (!step) throw py::value_error("plan: no native step for this call of " + op);
     plan_.add(std::move(step));
+  }
+  // Has the positions of a call, which are an input, looked at before the first step; does nothing
+  // for calls without.
+  void add_check(const std::string& op, const py::list& in, const py::list& out,
+                 std::vector<int64_t> ints, std::vector<double> numbers, const py::object& tail) {
+    const Call call = checked(read_call(in, out, std::move(ints), std::move(numbers), tail));
+    if (Step check = make_check(op, call)) plan_.add_check(std::move(check));
   }
   void add_optimizer(const std::shared_ptr<BoundOptimizer>& optimizer) {
     plan_.add([optimizer](Slots) { optimizer->run(); });
@@ -113,12 +113,8 @@ class BoundPlan {
     for (const auto& [slot, number] : inputs_) set_base(slot, inputs, number);
     for (size_t i = 0; i < results_.size(); ++i)
       set_base(results_[i].slot, results, static_cast<Py_ssize_t>(i));
-    try {
-      const py::gil_scoped_release released;
-      plan_.run(begin, end, base_.data(), seconds);
-    } catch (const IndexError& e) {
-      throw py::index_error(e.message);
-    }
+    const py::gil_scoped_release released;
+    plan_.run(begin, end, base_.data(), seconds);
   }
   int64_t size() const { return plan_.size(); }
 
@@ -147,6 +143,17 @@ class BoundPlan {
     if (!PyArray_Check(a)) throw py::type_error("plan: expected arrays");
     base_[static_cast<size_t>(slot)] =
         static_cast<char*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(a)));
+  }
+  // Raises IndexError unless all operands lie in slots.
+  Call checked(Call call) const {
+    for (const Call* c : {static_cast<const Call*>(&call), call.tail.get()}) {
+      if (!c) continue;
+      for (const std::vector<Operand>* side : {&c->in, &c->out})
+        for (const Operand& o : *side)
+          if (!o.missing() && (o.slot < 0 || o.slot >= slots_))
+            throw py::index_error("plan: no slot " + std::to_string(o.slot));
+    }
+    return call;
   }
   static int64_t checked(int64_t size) {
     if (size < 0) throw py::value_error("plan: expected a size of at least 0");
@@ -222,6 +229,7 @@ void bind_plan(py::module_& m) {
   py::class_<BoundPlan>(m, "Plan")
       .def(py::init<int64_t, int>(), py::arg("arena_bytes"), py::arg("slots"))
       .def("add", &BoundPlan::add)
+      .def("add_check", &BoundPlan::add_check)
       .def("add_optimizer", &BoundPlan::add_optimizer)
       .def("set_slots", &BoundPlan::set_slots)
       .def("run", &BoundPlan::run)

@@ -45,21 +45,9 @@ Array reduce_sum(const Array& input, const py::tuple& dims, bool keepdim, double
   with_float(single, [&](auto t) {
     using T = decltype(t);
     std::vector<std::vector<double>> partial;
-    sum<T>(x.data<const T>(), plan.passes, scale, &partial, out.data<T>());
+    sum<T>(x.data<const T>(), nullptr, plan.passes, scale, &partial, out.data<T>());
   });
   return out;
-}
-
-template <class T>
-void extreme_passes(bool largest, const T* x, const std::vector<ReducePass>& passes, T* out) {
-  std::vector<T> from, to;
-  for (size_t i = 0; i < passes.size(); ++i) {
-    const ReducePass& pass = passes[i];
-    const bool final = i + 1 == passes.size();
-    to.resize(final ? 0 : static_cast<size_t>(pass.results()));
-    extreme(largest, i ? from.data() : x, pass.outer, pass.n, pass.inner, final ? out : to.data());
-    from.swap(to);
-  }
 }
 
 // The largest (or smallest) values over the dimensions dims. NaN propagates.
@@ -77,7 +65,7 @@ Array amax(const Array& input, const py::tuple& dims, bool keepdim, bool largest
   KernelScope scope(x.size());
   with_float(single, [&](auto t) {
     using T = decltype(t);
-    extreme_passes(largest, x.data<const T>(), plan.passes, out.data<T>());
+    extreme(largest, x.data<const T>(), plan.passes, out.data<T>());
   });
   return out;
 }

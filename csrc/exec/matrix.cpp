@@ -16,6 +16,10 @@ struct Layout {
 
 bool matrix_layout(const Operand& o, Layout* layout) {
   const int64_t size = o.itemsize();
+  if (!o.size()) {
+    *layout = {1, 1};  // of nothing
+    return true;
+  }
   for (int d = 0; d < o.ndim; ++d)
     if (o.strides[d] % size) return false;
   *layout = {o.strides[o.ndim - 2] / size, o.strides[o.ndim - 1] / size};

@@ -1,4 +1,4 @@
-// Fused element-wise programs as the epilogues of kernels.
+// Fused element-wise programs as the epilogues of kernels, and as what kernels read.
 #pragma once
 #include <memory>
 #include <optional>
@@ -6,6 +6,7 @@
 #include "exec/plan.h"
 #include "kernels/denormals.h"
 #include "kernels/epilogue.h"
+#include "kernels/producer.h"
 
 namespace pag {
 
@@ -43,6 +44,31 @@ class Tail {
   Pointer<const char> results_;
   int itemsize_ = 1;  // of the results
   bool valid_ = true;
+};
+
+// The program `call.tail` for a step that takes one of its results part by part: that one is handed
+// on and never stored.
+class Source {
+ public:
+  Source(const Call& call, int64_t result);
+  // False where the call has no tail, or none that can be run so.
+  bool valid() const { return program_ != nullptr; }
+
+  // For the time of one run.
+  class Run : public Producer {
+   public:
+    Run(const Source& source, Slots slots) : source_(source), slots_(slots) {}
+    void make(int64_t first, int64_t n, void* to) const override;
+    int64_t cost() const override;
+
+   private:
+    const Source& source_;
+    Slots slots_;
+  };
+
+ private:
+  std::shared_ptr<const Program> program_;
+  int result_ = 0;
 };
 
 }  // namespace pag

@@ -127,8 +127,16 @@ class Runner {
   alignas(64) char tiles_[kMaxRegisters * kTile * 8];
 };
 
+// A result that goes elsewhere than to its place: its elements from `first` on to `to`.
+struct HandedOn {
+  int result;
+  int64_t first;
+  char* to;
+};
+
 // n elements of the space, in its order from `begin` on.
-void run_span(Runner& runner, const Program& p, Slots slots, int64_t begin, int64_t n) {
+void run_span(Runner& runner, const Program& p, Slots slots, int64_t begin, int64_t n,
+              const HandedOn* handed = nullptr) {
   const int inner = p.ndim - 1;
   const int64_t length = p.row_length();
   while (n > 0) {
@@ -147,9 +155,12 @@ void run_span(Runner& runner, const Program& p, Slots slots, int64_t begin, int6
       rest /= p.shape[d];
       for (int k = 0; k < p.inputs; ++k) in[k] += index * p.strides[k][d];
     }
-    for (int k = 0; k < p.outputs; ++k)
-      out[k] = p.out[k](slots) +
-               begin * p.registers[static_cast<size_t>(p.first_output() + k)].itemsize();
+    for (int k = 0; k < p.outputs; ++k) {
+      const int64_t size = p.registers[static_cast<size_t>(p.first_output() + k)].itemsize();
+      const bool elsewhere = handed && handed->result == k;
+      out[k] = elsewhere ? handed->to + (begin - handed->first) * size
+                         : p.out[k](slots) + begin * size;
+    }
     if (rows > 1)
       runner.short_rows(in, out, rows);
     else
@@ -214,5 +225,19 @@ void Tail::Run::run(const void* first, int64_t rows, int64_t stride, int64_t wid
   run_rows(*program_, slots_, at, rows, stride, width);
   set_float_control(before);
 }
+
+Source::Source(const Call& call, int64_t result) : result_(static_cast<int>(result)) {
+  if (!call.tail || result < 0 || result >= static_cast<int64_t>(call.tail->out.size())) return;
+  if (call.tail->out[static_cast<size_t>(result)].dtype != call.out[0].dtype) return;
+  program_ = make_program(*call.tail);
+}
+
+void Source::Run::make(int64_t first, int64_t n, void* to) const {
+  const HandedOn handed = {source_.result_, first, static_cast<char*>(to)};
+  Runner runner(*source_.program_);
+  run_span(runner, *source_.program_, slots_, first, n, &handed);
+}
+
+int64_t Source::Run::cost() const { return static_cast<int64_t>(source_.program_->code.size()); }
 
 }  // namespace pag

@@ -1,4 +1,4 @@
-// Sums, softmax and its relatives, losses, normalisation, pooling.
+// Reductions, softmax and its relatives, losses, normalisation.
 #include "kernels/reduce.h"
 
 #include <new>
@@ -6,44 +6,142 @@
 #include "exec/program.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/norm.h"
-#include "kernels/pool.h"
+#include "kernels/reduce_integers.h"
 #include "kernels/softmax.h"
 
 namespace pag {
+// ---- sums and extremes -------------------------------------------------------------------------
+
 namespace {
 
-struct Split {
-  int64_t outer = 1, n = 1, inner = 1;
-};
+// The passes of a call over the dimensions at the beginning of ints; `more` integers follow them.
+// None where there is no such dimension.
+std::vector<ReducePass> passes_of(const Call& call, size_t more) {
+  const Operand& x = call.in[0];
+  std::vector<bool> reduced(static_cast<size_t>(x.ndim));
+  for (size_t i = 0; i + more < call.ints.size(); ++i) {
+    if (call.ints[i] < 0 || call.ints[i] >= x.ndim) return {};
+    reduced[static_cast<size_t>(call.ints[i])] = true;
+  }
+  return reduce_passes(std::vector<int64_t>(x.shape, x.shape + x.ndim), reduced);
+}
 
-Split split_at(const Operand& o, int64_t dim) {
-  Split s;
-  for (int d = 0; d < o.ndim; ++d) (d < dim ? s.outer : d == dim ? s.n : s.inner) *= o.shape[d];
-  return s;
+// Whether a sum of what a program makes is no slower than program and sum one after the other: not
+// down many columns, whose rows are made in short parts, nor where only the program alone would be
+// cut for threads.
+bool worth_producing(const Operand& x, const ReducePass& pass, const Source& source) {
+  if (pass.inner == 1) return true;
+  const int64_t most =
+      x.dtype == kF32 ? most_columns_produced<float>() : most_columns_produced<double>();
+  const int64_t pieces = (pass.n + sum_piece(pass.inner) - 1) / sum_piece(pass.inner);
+  const int64_t work = pass.n * pass.inner * Source::Run(source, nullptr).cost();
+  return pass.inner <= most && (pass.outer * pieces > 1 || work <= kGrain);
 }
 
 }  // namespace
 
-// ---- sums --------------------------------------------------------------------------------------
-
-// ints: the dimensions, and whether they are kept; numbers: the factor
+// ints: the dimensions, and whether they are kept; numbers: the factor. With a tail, also the
+// number of its result that is summed, of which in[0] has the shape alone.
 Step sum_step(const Call& call) {
   if (!call.plain()) return {};
   const Operand& x = call.in[0];
-  std::vector<bool> summed(static_cast<size_t>(x.ndim));
-  for (size_t i = 0; i + 1 < call.ints.size(); ++i)
-    summed[static_cast<size_t>(call.ints[i])] = true;
-  const std::vector<ReducePass> passes =
-      reduce_passes(std::vector<int64_t>(x.shape, x.shape + x.ndim), summed);
+  const Source source(call, call.ints.back());
+  if (call.tail && !source.valid()) return {};
+  const std::vector<ReducePass> passes = passes_of(call, call.tail ? 2 : 1);
+  if (passes.empty()) return {};
+  if (call.tail && !worth_producing(x, passes[0], source)) return {};
   const double scale = call.numbers.empty() ? 1.0 : call.numbers[0];
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> from(x), to(call.out[0]);
-    return [=, partial = std::vector<std::vector<double>>()](Slots slots) mutable {
-      sum<T>(from(slots), passes, scale, &partial, to(slots));
+    std::vector<std::vector<double>> partial;  // as large as it gets
+    for (const ReducePass& pass : passes) partial.emplace_back(static_cast<size_t>(pass.results()));
+    return [=](Slots slots) mutable {
+      if (!source.valid()) return sum<T>(from(slots), nullptr, passes, scale, &partial, to(slots));
+      const Source::Run producer(source, slots);
+      sum<T>(nullptr, &producer, passes, scale, &partial, to(slots));
     };
   });
 }
+
+// ints: the dimensions, whether they are kept, and whether the largest are wanted
+Step extreme_step(const Call& call) {
+  const std::vector<ReducePass> passes = passes_of(call, 2);
+  if (!call.plain() || passes.empty()) return {};
+  const bool largest = call.ints.back() != 0;
+  return with_float_output(call, [&](auto t) -> Step {
+    using T = decltype(t);
+    const Pointer<T> from(call.in[0]), to(call.out[0]);
+    return [=](Slots slots) { extreme<T>(largest, from(slots), passes, to(slots)); };
+  });
+}
+
+// ints: dim, largest; out: values, positions
+Step extreme_along_step(const Call& call) {
+  const ReducePass s = split_at(call.in[0], call.ints[0]);
+  if (!call.plain() || s.n > INT32_MAX) return {};
+  const bool largest = call.ints[1] != 0;
+  return with_float_output(call, [&](auto t) -> Step {
+    using T = decltype(t);
+    const Pointer<T> from(call.in[0]), to(call.out[0]);
+    const Pointer<int64_t> positions(call.out[1]);
+    return [=](Slots slots) {
+      extreme_with_index<T>(largest, from(slots), s.outer, s.n, s.inner, to(slots),
+                            positions(slots));
+    };
+  });
+}
+
+// ints: largest; out: the position in the flattened operand
+Step arg_extreme_step(const Call& call) {
+  const Operand& x = call.in[0];
+  const int64_t n = x.size();
+  if (!call.contiguous() || n > INT32_MAX) return {};
+  const bool largest = call.ints[0] != 0;
+  const auto make = [&](auto t) -> Step {
+    using T = decltype(t);
+    const Pointer<T> from(x);
+    const Pointer<int64_t> to(call.out[0]);
+    return [=](Slots slots) {
+      T value;
+      extreme_with_index<T>(largest, from(slots), 1, n, 1, &value, to(slots));
+    };
+  };
+  return x.dtype == kF32 ? make(float{}) : x.dtype == kF64 ? make(double{}) : Step();
+}
+
+namespace {
+
+// ints: the dimensions, and whether they are kept
+Step integer_reduction(const Call& call, IntegerReduction kind) {
+  const std::vector<ReducePass> passes = passes_of(call, 1);
+  if (!call.contiguous() || passes.empty()) return {};
+  const auto make = [&](auto t) -> Step {
+    using T = decltype(t);
+    const Pointer<T> from(call.in[0]);
+    const Pointer<void> to(call.out[0]);
+    return [=](Slots slots) { reduce_integers<T>(kind, from(slots), passes, to(slots)); };
+  };
+  switch (call.in[0].dtype) {
+    case kI64:
+      return make(int64_t{});
+    case kI32:
+      return make(int32_t{});
+    case kU8:
+      return make(uint8_t{});
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
+Step sum_integers_step(const Call& call) { return integer_reduction(call, IntegerReduction::kSum); }
+Step prod_integers_step(const Call& call) {
+  return integer_reduction(call, IntegerReduction::kProduct);
+}
+Step all_step(const Call& call) { return integer_reduction(call, IntegerReduction::kAll); }
+Step any_step(const Call& call) { return integer_reduction(call, IntegerReduction::kAny); }
 
 // ---- softmax -----------------------------------------------------------------------------------
 
@@ -51,7 +149,7 @@ namespace {
 
 Step softmax_forward(const Call& call, bool logarithm) {
   if (!call.plain()) return {};
-  const Split s = split_at(call.in[0], call.ints[0]);
+  const ReducePass s = split_at(call.in[0], call.ints[0]);
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> x(call.in[0]), y(call.out[0]);
@@ -61,7 +159,7 @@ Step softmax_forward(const Call& call, bool logarithm) {
 
 Step softmax_backward(const Call& call, bool logarithm) {
   if (!call.plain()) return {};
-  const Split s = split_at(call.in[1], call.ints[0]);
+  const ReducePass s = split_at(call.in[1], call.ints[0]);
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> g(call.in[0]), y(call.in[1]), out(call.out[0]);
@@ -84,12 +182,31 @@ namespace {
 
 bool class_sizes(const Operand& x, const Operand& classes, CrossEntropy* h) {
   if (classes.dtype != kI64) return false;
-  const Split s = split_at(x, 1);
+  const ReducePass s = split_at(x, 1);
   *h = {s.outer, s.n, s.inner, nullptr, 0, 0.0, 1.0};
   return true;
 }
 
+// Throws IndexError for a class that there is not.
+void check_classes(const CrossEntropy& h, int64_t count) {
+  const int64_t bad = find_bad_class(h.classes, count, h.n, h.ignore_index);
+  if (bad >= 0)
+    throw IndexError{"cross_entropy: class " + std::to_string(h.classes[bad]) +
+                     " is out of range for " + std::to_string(h.n) + " classes"};
+}
+
 }  // namespace
+
+Step cross_entropy_check(const Call& call) {
+  CrossEntropy h;
+  if (!class_sizes(call.in[0], call.in[1], &h)) return {};
+  h.ignore_index = call.ints[0];
+  const Pointer<int64_t> classes(call.in[1]);
+  return [=](Slots slots) mutable {
+    h.classes = classes(slots);
+    check_classes(h, h.outer * h.inner);
+  };
+}
 
 // in: x, classes, weight or missing; out: loss, stats; ints: ignore_index, and the reduction as 0
 // none, 1 mean, 2 sum; numbers: smoothing
@@ -105,10 +222,7 @@ Step cross_entropy_step(const Call& call) {
     const Pointer<int64_t> classes(call.in[1]);
     return [=](Slots slots) mutable {
       h.classes = classes(slots);
-      const int64_t bad = find_bad_class(h.classes, count, h.n, h.ignore_index);
-      if (bad >= 0)
-        throw IndexError{"cross_entropy: class " + std::to_string(h.classes[bad]) +
-                         " is out of range for " + std::to_string(h.n) + " classes"};
+      check_classes(h, count);
       const T* w = weight(slots);
       h.divisor = reduction == 1 ? sum_of_weights(h.classes, count, h.ignore_index, w) : 1.0;
       double sum;
@@ -209,143 +323,6 @@ Step normalize_grad_step(const Call& call) {
       if (!normalize_grad<T>(shape, eps, g(slots), x(slots), w, mean(slots), var(slots), out(slots),
                              sums, sums ? sums + shape.channels : nullptr))
         throw std::bad_alloc();
-    };
-  });
-}
-
-// ---- max pooling -------------------------------------------------------------------------------
-
-namespace {
-
-PoolShape windows(const int64_t* at) {
-  PoolShape s{};
-  for (int d = 0; d < 2; ++d) {
-    s.kernel[d] = at[d];
-    s.stride[d] = at[2 + d];
-    s.padding[d] = at[4 + d];
-    s.dilation[d] = at[6 + d];
-  }
-  return s;
-}
-
-template <class Run>
-Step with_mask(const Call& call, const Operand& mask, Run&& run) {
-  return with_float_output(call, [&](auto t) -> Step {
-    if (mask.dtype == kU8) return run(t, uint8_t{});
-    if (mask.dtype == kI32) return run(t, int32_t{});
-    return {};
-  });
-}
-
-}  // namespace
-
-// ints: kernel, stride, padding, dilation (pairs), ceil; out: values, mask
-Step max_pool2d_step(const Call& call) {
-  if (!call.plain()) return {};
-  const Operand &x = call.in[0], &y = call.out[0];
-  PoolShape s = windows(call.ints.data());
-  s.height = x.shape[2], s.width = x.shape[3];
-  s.out_height = y.shape[2], s.out_width = y.shape[3];
-  const int64_t planes = x.shape[0] * x.shape[1];
-  return with_mask(call, call.out[1], [&](auto t, auto m) -> Step {
-    using T = decltype(t);
-    using Mask = decltype(m);
-    const Pointer<T> from(x), to(y);
-    const Pointer<Mask> mask(call.out[1]);
-    return
-        [=](Slots slots) { max_pool2d<T, Mask>(from(slots), planes, s, to(slots), mask(slots)); };
-  });
-}
-
-// ints: (H, W), then as max_pool2d without ceil; in: g, mask
-Step max_pool2d_scatter_step(const Call& call) {
-  const Tail tail(call);
-  if (!call.plain() || !tail.valid()) return {};
-  const Operand &g = call.in[0], &y = call.out[0];
-  PoolShape s = windows(call.ints.data() + 2);
-  s.height = y.shape[2], s.width = y.shape[3];
-  s.out_height = g.shape[2], s.out_width = g.shape[3];
-  const int64_t planes = g.shape[0] * g.shape[1];
-  return with_mask(call, call.in[1], [&](auto t, auto m) -> Step {
-    using T = decltype(t);
-    using Mask = decltype(m);
-    const Pointer<T> from(g), to(y);
-    const Pointer<Mask> mask(call.in[1]);
-    return [=](Slots slots) {
-      const Tail::Run epilogue(tail, slots);
-      max_pool2d_scatter<T, Mask>(from(slots), mask(slots), planes, s, to(slots), epilogue.get());
-    };
-  });
-}
-
-// ---- average pooling ---------------------------------------------------------------------------
-
-namespace {
-
-// Windows along one dimension, with the memory that PoolWindows points to.
-struct OwnWindows {
-  std::vector<int64_t> begin, end;
-  std::vector<double> factor;
-
-  PoolWindows windows() const {
-    PoolWindows w = {
-        static_cast<int64_t>(begin.size()), begin.data(), end.data(), factor.data(), true, 0, 0, 0};
-    for (size_t i = 0; i < begin.size(); ++i) {
-      const int64_t start = 2 * static_cast<int64_t>(i);
-      w.pairs &= begin[i] == start && end[i] == start + 2 && factor[i] == factor[0];
-    }
-    return w;
-  }
-};
-
-// Arrays come as their length and their elements: begin, end (integers), factor (numbers).
-OwnWindows read_windows(const int64_t** ints, const double** numbers) {
-  OwnWindows w;
-  for (std::vector<int64_t>* to : {&w.begin, &w.end}) {
-    const int64_t n = *(*ints)++;
-    to->assign(*ints, *ints + n);
-    *ints += n;
-  }
-  const int64_t n = *(*ints)++;
-  w.factor.assign(*numbers, *numbers + n);
-  *numbers += n;
-  return w;
-}
-
-}  // namespace
-
-// in: x (planes..., height, width); ints and numbers: the windows of rows and of columns
-Step avg_pool2d_step(const Call& call) {
-  if (!call.plain()) return {};
-  const Operand& x = call.in[0];
-  const int64_t *ints = call.ints.data(), height = x.shape[2], width = x.shape[3];
-  const double* numbers = call.numbers.data();
-  const OwnWindows rows = read_windows(&ints, &numbers), columns = read_windows(&ints, &numbers);
-  const int64_t planes = x.shape[0] * x.shape[1];
-  return with_float_output(call, [&](auto t) -> Step {
-    using T = decltype(t);
-    const Pointer<T> from(x), to(call.out[0]);
-    return [=](Slots slots) {
-      avg_pool2d<T>(from(slots), planes, height, width, rows.windows(), columns.windows(),
-                    to(slots));
-    };
-  });
-}
-
-// As avg_pool2d, and last in ints the (height, width) of the result.
-Step avg_pool2d_grad_step(const Call& call) {
-  if (!call.plain()) return {};
-  const int64_t* ints = call.ints.data();
-  const double* numbers = call.numbers.data();
-  const OwnWindows rows = read_windows(&ints, &numbers), columns = read_windows(&ints, &numbers);
-  const Operand& g = call.in[0];
-  const int64_t planes = g.shape[0] * g.shape[1], height = ints[0], width = ints[1];
-  return with_float_output(call, [&](auto t) -> Step {
-    using T = decltype(t);
-    const Pointer<T> from(g), to(call.out[0]);
-    return [=](Slots slots) {
-      avg_pool2d_grad<T>(from(slots), planes, height, width, rows.windows(), columns.windows(),
-                         to(slots));
     };
   });
 }

@@ -10,12 +10,12 @@ double sum_contiguous(const T* x, int64_t n) {
   });
 }
 
-// Rows are added in blocks of 16 in T before they reach the double accumulator.
+// Rows are added in blocks in T before they reach the double accumulator.
 template <class T>
 void sum_rows(double* out, const T* x, int64_t rows, int64_t stride, int64_t n) {
   constexpr int L = kLanes<T>;
-  for (int64_t r = 0; r < rows; r += 16) {
-    const int64_t block = rows - r < 16 ? rows - r : 16;
+  for (int64_t r = 0; r < rows; r += pag::kSumRows) {
+    const int64_t block = rows - r < pag::kSumRows ? rows - r : pag::kSumRows;
     const T* base = x + r * stride;
     for (int64_t j = 0; j < n; j += L) {
       const int lanes = n - j < L ? static_cast<int>(n - j) : L;

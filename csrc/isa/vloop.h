@@ -1,5 +1,6 @@
 // Loops over contiguous memory in vectors, the tail through the same expression with fewer lanes.
 #pragma once
+#include "isa/blocks.h"
 #include "isa/vec.h"
 
 namespace {
@@ -79,7 +80,7 @@ PAG_INLINE void each_vector(int64_t n, F f) {
 template <class T, class F>
 PAG_INLINE double blocked_sum(int64_t n, F f) {
   constexpr int L = kLanes<T>;
-  constexpr int64_t kBlock = 512;
+  constexpr int64_t kBlock = pag::kSumBlock;
   double total = 0;
   for (int64_t start = 0; start < n; start += kBlock) {
     const int64_t end = start + kBlock < n ? start + kBlock : n;

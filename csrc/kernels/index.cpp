@@ -74,6 +74,31 @@ void gather(const T* x, const int64_t* index, const GatherShape& s, T* out) {
   });
 }
 
+// Calls put(&out[..., index[i, j, ...], ...], values[i, j, ...]) in order.
+template <class T, class Put>
+void each_target(const T* values, const int64_t* index, const GatherShape& s, T* out, Put&& put) {
+  const Sizes n(s);
+  if (n.rows * n.length == 0) return;
+  const int64_t step = s.dim == s.ndim - 1 ? 0 : 1;
+  const int64_t group = n.rows / n.rows_before;
+  const int64_t grain = std::max<int64_t>(1, kGrain / (group * n.length));
+  parallel_for(n.rows_before, grain, [&](int64_t begin, int64_t end) {
+    each_row(s, begin * group, end * group, [&](int64_t offset, int64_t first) {
+      if (n.inner == 1 && step == 0)
+        for (int64_t j = 0; j < n.length; ++j)
+          put(&out[offset + index[first + j]], values[first + j]);
+      else
+        for (int64_t j = 0; j < n.length; ++j)
+          put(&out[offset + j * step + index[first + j] * n.inner], values[first + j]);
+    });
+  });
+}
+
+template <class T>
+void scatter(const T* values, const int64_t* index, const GatherShape& s, T* out) {
+  each_target(values, index, s, out, [](T* to, T value) { *to = value; });
+}
+
 template <class T>
 void index_select(const T* x, int64_t outer, int64_t n, int64_t inner, const int64_t* rows,
                   int64_t count, T* out) {
@@ -97,6 +122,11 @@ void index_select(const T* x, int64_t outer, int64_t n, int64_t inner, const int
                });
 }
 
+std::string out_of_bounds(int64_t position, int64_t dim, int64_t size) {
+  return "index " + std::to_string(position) + " is out of bounds for dimension " +
+         std::to_string(dim) + " with size " + std::to_string(size);
+}
+
 }  // namespace
 
 int64_t find_out_of_range(const int64_t* index, int64_t n, int64_t size) {
@@ -117,6 +147,33 @@ int64_t find_out_of_range(const int64_t* index, int64_t n, int64_t size) {
   return -1;
 }
 
+void check_range(const char* op, const int64_t* index, int64_t n, int64_t dim, int64_t size) {
+  const int64_t bad = find_out_of_range(index, n, size);
+  if (bad >= 0) throw IndexError{std::string(op) + ": " + out_of_bounds(index[bad], dim, size)};
+}
+
+void check_table_rows(const int64_t* index, int64_t n, int64_t count) {
+  const int64_t bad = find_out_of_range(index, n, count);
+  if (bad >= 0)
+    throw IndexError{"embedding: row " + std::to_string(index[bad]) + " of a table of " +
+                     std::to_string(count) + " rows"};
+}
+
+const int64_t* Rows::of(const int64_t* index, std::vector<int64_t>* own) const {
+  if (sizes.size() == 1 && find_out_of_range(index, count, sizes[0]) < 0) return index;
+  own->assign(static_cast<size_t>(count), 0);
+  for (size_t d = 0; d < sizes.size(); ++d) {
+    const int64_t size = sizes[d];
+    for (int64_t i = 0; i < count; ++i, ++index) {
+      const int64_t at = *index < 0 ? *index + size : *index;
+      if (at < 0 || at >= size) throw IndexError{out_of_bounds(*index, dims[d], size)};
+      int64_t& row = (*own)[static_cast<size_t>(i)];
+      row = row * size + at;
+    }
+  }
+  return own->data();
+}
+
 void gather(int itemsize, const void* x, const int64_t* index, const GatherShape& shape,
             void* out) {
   if (itemsize == 8)
@@ -129,21 +186,18 @@ void gather(int itemsize, const void* x, const int64_t* index, const GatherShape
 
 template <class T>
 void scatter_add(const T* g, const int64_t* index, const GatherShape& s, T* out) {
-  const Sizes n(s);
-  std::memset(out, 0, static_cast<size_t>(n.array) * sizeof(T));
-  if (n.rows * n.length == 0) return;
-  const int64_t step = s.dim == s.ndim - 1 ? 0 : 1;
-  const int64_t group = n.rows / n.rows_before;
-  const int64_t grain = std::max<int64_t>(1, kGrain / (group * n.length));
-  parallel_for(n.rows_before, grain, [&](int64_t begin, int64_t end) {
-    each_row(s, begin * group, end * group, [&](int64_t offset, int64_t first) {
-      if (n.inner == 1 && step == 0)
-        for (int64_t j = 0; j < n.length; ++j) out[offset + index[first + j]] += g[first + j];
-      else
-        for (int64_t j = 0; j < n.length; ++j)
-          out[offset + j * step + index[first + j] * n.inner] += g[first + j];
-    });
-  });
+  std::memset(out, 0, static_cast<size_t>(Sizes(s).array) * sizeof(T));
+  each_target(g, index, s, out, [](T* to, T value) { *to += value; });
+}
+
+void scatter(int itemsize, const void* values, const int64_t* index, const GatherShape& shape,
+             void* out) {
+  if (itemsize == 8)
+    scatter(static_cast<const uint64_t*>(values), index, shape, static_cast<uint64_t*>(out));
+  else if (itemsize == 4)
+    scatter(static_cast<const uint32_t*>(values), index, shape, static_cast<uint32_t*>(out));
+  else
+    scatter(static_cast<const uint8_t*>(values), index, shape, static_cast<uint8_t*>(out));
 }
 
 void index_select(int itemsize, const void* x, int64_t outer, int64_t n, int64_t inner,

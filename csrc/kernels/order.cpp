@@ -183,6 +183,28 @@ void running_sum(const T* x, int64_t outer, int64_t n, int64_t inner, bool backw
   });
 }
 
+template <class T>
+void running_extreme(bool largest, const T* x, int64_t outer, int64_t n, int64_t inner,
+                     int64_t* out) {
+  if (outer * n * inner == 0) return;
+  parallel_for(outer * inner, std::max<int64_t>(1, kGrain / n), [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) {
+      const int64_t first = line / inner * n * inner + line % inner;
+      T best = x[first];
+      int64_t at = 0;
+      for (int64_t i = 0; i < n; ++i) {
+        const T value = x[first + i * inner];
+        // Nothing but another NaN comes after one.
+        if (value != value || (largest ? value >= best : value <= best)) {
+          best = value;
+          at = i;
+        }
+        out[first + i * inner] = at;
+      }
+    }
+  });
+}
+
 #define INSTANTIATE(T) \
   template void sort<T>(const T*, int64_t, int64_t, int64_t, bool, int64_t, T*, int64_t*);
 INSTANTIATE(float)
@@ -191,7 +213,9 @@ INSTANTIATE(int64_t)
 INSTANTIATE(int32_t)
 INSTANTIATE(uint8_t)
 #undef INSTANTIATE
-#define INSTANTIATE(T) template void running_sum<T>(const T*, int64_t, int64_t, int64_t, bool, T*);
+#define INSTANTIATE(T)                                                         \
+  template void running_sum<T>(const T*, int64_t, int64_t, int64_t, bool, T*); \
+  template void running_extreme<T>(bool, const T*, int64_t, int64_t, int64_t, int64_t*);
 INSTANTIATE(float)
 INSTANTIATE(double)
 INSTANTIATE(int64_t)

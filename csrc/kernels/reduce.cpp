@@ -18,7 +18,7 @@ void sum(const T* x, int64_t outer, int64_t n, int64_t inner, double* out) {
   const ReduceLoops<T>& loops = isa().reduce.of<T>();
 
   // A long reduction is cut into pieces of fixed length whose sums are added in order.
-  const int64_t length = inner == 1 ? 2 * kGrain : (2 * kGrain + inner - 1) / inner;
+  const int64_t length = sum_piece(inner);
   const int64_t pieces = (n + length - 1) / length;
   std::vector<double> partial;
   if (pieces > 1) partial.assign(static_cast<size_t>(outer * pieces * inner), 0.0);
@@ -126,14 +126,28 @@ std::vector<ReducePass> reduce_passes(const std::vector<int64_t>& shape,
 }
 
 template <class T>
-void sum(const T* x, const std::vector<ReducePass>& passes, double scale,
+void extreme(bool largest, const T* x, const std::vector<ReducePass>& passes, T* out) {
+  std::vector<T> from, to;
+  for (size_t i = 0; i < passes.size(); ++i) {
+    const ReducePass& pass = passes[i];
+    const bool final = i + 1 == passes.size();
+    to.resize(final ? 0 : static_cast<size_t>(pass.results()));
+    extreme(largest, i ? from.data() : x, pass.outer, pass.n, pass.inner, final ? out : to.data());
+    from.swap(to);
+  }
+}
+
+template <class T>
+void sum(const T* x, const Producer* producer, const std::vector<ReducePass>& passes, double scale,
          std::vector<std::vector<double>>* partial, T* out) {
   partial->resize(passes.size());
   for (size_t i = 0; i < passes.size(); ++i) {
     const ReducePass& pass = passes[i];
     std::vector<double>& to = (*partial)[i];
     to.resize(static_cast<size_t>(pass.results()));
-    if (i == 0)
+    if (i == 0 && producer)
+      sum_produced<T>(*producer, pass.outer, pass.n, pass.inner, to.data());
+    else if (i == 0)
       sum(x, pass.outer, pass.n, pass.inner, to.data());
     else
       sum<double>((*partial)[i - 1].data(), pass.outer, pass.n, pass.inner, to.data());
@@ -142,11 +156,12 @@ void sum(const T* x, const std::vector<ReducePass>& passes, double scale,
   for (int64_t i = 0; i < passes.back().results(); ++i) out[i] = static_cast<T>(total[i] * scale);
 }
 
-#define INSTANTIATE(T)                                                     \
-  template void sum<T>(const T*, int64_t, int64_t, int64_t, double*);      \
-  template void extreme<T>(bool, const T*, int64_t, int64_t, int64_t, T*); \
-  template void sum<T>(const T*, const std::vector<ReducePass>&, double,   \
-                       std::vector<std::vector<double>>*, T*);             \
+#define INSTANTIATE(T)                                                                    \
+  template void sum<T>(const T*, int64_t, int64_t, int64_t, double*);                     \
+  template void extreme<T>(bool, const T*, int64_t, int64_t, int64_t, T*);                \
+  template void extreme<T>(bool, const T*, const std::vector<ReducePass>&, T*);           \
+  template void sum<T>(const T*, const Producer*, const std::vector<ReducePass>&, double, \
+                       std::vector<std::vector<double>>*, T*);                            \
   template void extreme_with_index<T>(bool, const T*, int64_t, int64_t, int64_t, T*, int64_t*);
 INSTANTIATE(float)
 INSTANTIATE(double)

@@ -4,11 +4,27 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/parallel.h"
+#include "kernels/producer.h"
+
 namespace pag {
 
 // Sums in double, in an order that depends on the shape alone.
 template <class T>
 void sum(const T* x, int64_t outer, int64_t n, int64_t inner, double* out);
+
+// Most columns (`inner`) of what is summed as a producer makes it, but for single ones.
+template <class T>
+constexpr int64_t most_columns_produced() {
+  return 2048 / static_cast<int64_t>(sizeof(T));
+}
+// The same bits of what a producer makes; inner as above.
+template <class T>
+void sum_produced(const Producer& x, int64_t outer, int64_t n, int64_t inner, double* out);
+
+// Of a long reduction, so many rows of `inner` elements are summed on their own, and the sums of
+// these pieces added in order.
+constexpr int64_t sum_piece(int64_t inner) { return (2 * kGrain + inner - 1) / inner; }
 
 // The largest (or smallest) values; n > 0 where outer and inner are. NaN propagates.
 template <class T>
@@ -28,10 +44,13 @@ struct ReducePass {
 std::vector<ReducePass> reduce_passes(const std::vector<int64_t>& shape,
                                       const std::vector<bool>& reduced);
 
-// out = scale * sum, in double from the first pass to the last. `partial` is working memory, which
-// can be handed in again.
 template <class T>
-void sum(const T* x, const std::vector<ReducePass>& passes, double scale,
+void extreme(bool largest, const T* x, const std::vector<ReducePass>& passes, T* out);
+
+// out = scale * sum of x, or where that is null of what the producer makes; in double from the
+// first pass to the last. `partial` is working memory, which can be handed in again.
+template <class T>
+void sum(const T* x, const Producer* producer, const std::vector<ReducePass>& passes, double scale,
          std::vector<std::vector<double>>* partial, T* out);
 
 }  // namespace pag

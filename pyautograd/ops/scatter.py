@@ -20,15 +20,6 @@ __all__ = [
 ]
 
 
-def _scatter_forward(x: Any, source: Any, index: Any, dim: int) -> Any:
-    _C.gather(x, dim, index)  # refuses what does not fit
-    out = x.copy()
-    places = list(np.ogrid[tuple([slice(0, n) for n in index.shape])])
-    places[dim] = index
-    out[tuple(places)] = source
-    return out
-
-
 def _scatter_rule(K: Any, g: Any, saved: Any, needs: Any, dim: int) -> Any:
     """Where several write to one place, each gets the gradient of that place."""
     (index,) = saved
@@ -41,7 +32,7 @@ def _scatter_rule(K: Any, g: Any, saved: Any, needs: Any, dim: int) -> Any:
 _scatter = primitive(
     "scatter",
     "movement",
-    _scatter_forward,
+    lambda x, source, index, dim: _C.scatter(x, source, dim, index),
     _scatter_rule,
     lambda x, source, index, dim: (x.shape, x.dtype),
     saves=(2,),

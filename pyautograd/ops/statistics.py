@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautograd import _C
 from pyautograd.op import has_values, method, primitive
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.elementwise import where
@@ -178,19 +179,12 @@ def cumprod(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return out
 
 
-def _last_extreme(x: Any, dim: int, largest: bool) -> Any:
-    """Where the extreme so far lies, of equals the last; NaN is the extreme from there on."""
-    function = np.maximum if largest else np.minimum
-    best = function.accumulate(x, dim)
-    places = np.arange(x.shape[dim]).reshape((-1,) + (1,) * (x.ndim - 1 - dim))
-    here = (x == best) | (np.isnan(x) if x.dtype.kind == "f" else False)
-    return np.maximum.accumulate(np.where(here, places, 0), dim)
-
-
+# running_extreme(x, dim, largest): where the extreme so far lies, of equals the last; NaN is the
+# extreme from there on.
 _running_extreme = primitive(
     "running_extreme",
     "movement",
-    _last_extreme,
+    _C.running_extreme,
     None,
     lambda x, dim, largest: (x.shape, np.dtype(np.int64)),
 )

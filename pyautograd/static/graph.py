@@ -163,7 +163,7 @@ class Call:
         """Its name; of fused calls, the names of their ops."""
         if self.name == "program":
             return "+".join(self.attrs[0])
-        if self.name == "epilogue":
+        if self.name in ("epilogue", "summed"):
             return "+".join(call.title for call in self.attrs if not is_view(call))
         return self.name
 

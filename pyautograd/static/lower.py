@@ -14,10 +14,12 @@ import numpy as np
 from pyautograd import _C, modes
 from pyautograd.static.arena import lay_out, work_in_place
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value, is_view
+from pyautograd.static.movement import copies_of, slices_of
 from pyautograd.static.notes import StepNote, note_of
 from pyautograd.static.plan import OptimizerStep, Plan, PythonStep, PythonUpdate, Slot
 from pyautograd.static.ready import Ready, Watch
-from pyautograd.static.step import Buffer, Home, Step
+from pyautograd.static.step import Buffer, Home, Step, flatten
+from pyautograd.static.targets import targets
 
 
 def lower(graph: Graph) -> Plan:
@@ -34,7 +36,7 @@ class _Lowering:
         self.slots: list[Slot] = []
         self._buffers: list[Buffer] = []
         self._slot_of: dict[Any, Buffer] = {}
-        self._placed = _placements(graph)
+        self._placed = targets(graph)
         self._results: dict[Value, int] = {}  # slots
         self.ready = Ready(graph, self._placed)
 
@@ -94,6 +96,8 @@ class _Lowering:
                 native.add_optimizer(optimizers[-1].bound)
             else:
                 native.add(*step.native_call())
+                if self._picks_by_input(step):
+                    native.add_check(*step.native_call())
             end = len(native)
             if parts and isinstance(parts[-1], tuple):
                 parts[-1] = (parts[-1][0], end)
@@ -104,6 +108,13 @@ class _Lowering:
     def _note(self, call: Call | None) -> None:
         """Notes that the steps made since the last note are part of this call."""
         self.notes += [note_of(step, call) for step in self.steps[len(self.notes) :]]
+
+    def _picks_by_input(self, step: Step) -> bool:
+        """Whether positions of a step are an input: then errors are found before anything runs."""
+        at = _POSITIONS.get(step.name)
+        home = None if at is None else step.inputs[at]
+        slot = 0 if home is None else home.buffer.slot
+        return slot > 0 and self.slots[slot - 1].kind == "input"
 
     # ---- where values lie ------------------------------------------------------------------------
 
@@ -158,6 +169,14 @@ class _Lowering:
             self.steps.append(self._program(call))
         elif call.name == "epilogue":
             self._epilogue(call.attrs)
+        elif call.name == "summed":
+            self._summed(call.attrs)
+        elif _computes_nothing(call):
+            for y in call.outputs:
+                self._out(y)
+        elif call.name in ("index", "index_add"):
+            if not self._indexed(call):
+                self._fallback(call)
         elif not (self._alias(call) or self._moved(call) or self._native(call)):
             self._fallback(call)
 
@@ -199,6 +218,27 @@ class _Lowering:
                 break
         self.steps.append(step)
 
+    def _summed(self, calls: tuple[Call, ...]) -> None:
+        """A sum with the program of what it adds up in one step, where that is worth it."""
+        program, *views, total = calls
+        tail = self._program(program)
+        handed = self.home((views or [total])[0].operands[0])
+        for view in views:
+            self._alias(view)
+        step = self._native_step(total)
+        assert step is not None
+        step.tail = tail
+        step.ints.append([y.buffer for y in tail.outputs].index(handed.buffer))
+        if _C.plan_takes(*step.native_call()):
+            step.handed = handed.buffer
+            step.title = "+".join([tail.title, total.title])
+            self._buffers.remove(handed.buffer)
+            self.steps.append(step)
+            return
+        step.tail = None
+        step.ints.pop()
+        self.steps += [tail, step]
+
     def _alias(self, call: Call) -> bool:
         """Whether the call only looks at its operand in another way."""
         if not is_view(call):
@@ -215,16 +255,41 @@ class _Lowering:
 
     def _moved(self, call: Call) -> bool:
         """Whether the call is made of copies into parts of its result."""
-        keys = _parts(call)
-        if keys is None:
+        copies = copies_of(call)
+        if copies is None:
             return False
         y = self._out(call.outputs[0])
-        if call.name in ("slice_grad", "pad"):  # around the part
-            fill = call.attrs[2] if call.name == "pad" else 0
-            constant = np.full((), fill, y.layout.dtype)
-            self._copy(self._source_home(Value((), constant.dtype, source=constant)), y)
-        for x, key in zip(call.values(), keys, strict=True):
-            self._copy(self.home(x), Home(y.buffer, y.layout[key]))
+        if copies.background is not None:
+            self._put(copies.background, y)
+        for x, place in copies.parts:
+            if copies.only is not None:
+                home = self._contiguous(self.home(x))
+                x = Home(home.buffer, copies.only(home.layout))
+            self._put(x, Home(y.buffer, place(y.layout)))
+        return True
+
+    def _indexed(self, call: Call) -> bool:
+        """Whether the call is a native step on slices at positions, with copies around it."""
+        x, places = call.operands
+        y = call.outputs[0]
+        array = x if call.name == "index" else y
+        slices = None if call.by_python else slices_of(call.attrs[0], array.ndim)
+        if slices is None or (call.name == "index_add" and x.dtype.kind != "f"):
+            return False
+        at = self._contiguous(self.home(places))
+        ints = [slices.dim, len(slices.dims), *slices.dims, *array.shape]
+        if call.name == "index":
+            home = self.home(x)
+            source = self._contiguous(Home(home.buffer, slices.locate(home.layout)))
+            self.steps.append(Step(call.name, [source, at], [self._out(y)], ints, []))
+            return True
+        part = slices.locate(np.empty(y.shape, y.dtype))
+        to = self._out(y) if slices.whole else self._new(part.shape, y.dtype)
+        self.steps.append(Step(call.name, [self._contiguous(self.home(x)), at], [to], ints, []))
+        if not slices.whole:
+            out = self._out(y)
+            self._put(0, out)
+            self._put(to, Home(out.buffer, slices.locate(out.layout)))
         return True
 
     def _native(self, call: Call) -> bool:
@@ -237,7 +302,7 @@ class _Lowering:
         """The native step of a call, with copies before it where it takes no other layouts."""
         ints: list[int] = []
         numbers: list[float] = []
-        if call.by_python or not _flatten(call.attrs, ints, numbers):
+        if call.by_python or not flatten(call.attrs, ints, numbers):
             return None
         if any(not isinstance(x, Value) and x is not None for x in call.operands):
             return None
@@ -268,6 +333,16 @@ class _Lowering:
         home = self.new(x.layout.shape, x.layout.dtype)
         self._copy(x, home)
         return home
+
+    def _put(self, x: Any, to: Home) -> None:
+        """Copies a value or a number to a place, broadcast."""
+        if isinstance(x, Value):
+            x = self.home(x)
+        elif not isinstance(x, Home):
+            constant = np.full((), x, to.layout.dtype)
+            x = self._source_home(Value((), constant.dtype, source=constant))
+        more = x.layout.ndim - to.layout.ndim
+        self._copy(Home(x.buffer, x.layout[(0,) * more]) if more > 0 else x, to)
 
     def _copy(self, x: Home, to: Home) -> None:
         self.steps.append(Step("copy", [_broadcast(x, to.layout.shape)], [to], [], []))
@@ -303,73 +378,14 @@ def _broadcast(x: Home, shape: tuple[int, ...]) -> Home:
     return x if x.layout.shape == shape else Home(x.buffer, np.broadcast_to(x.layout, shape))
 
 
-def _parts(call: Call) -> list[Any] | None:
-    """Where in its result a call puts each of its operands; None where that is not all it does."""
-    whole = (slice(None),)
-    if call.name == "clone":
-        return [...]
-    if call.name == "cat":
-        dim, sizes = call.attrs
-        ends = np.cumsum(sizes).tolist()
-        return [(*whole * dim, slice(end - n, end)) for n, end in zip(sizes, ends, strict=True)]
-    if call.name == "slice_grad":
-        return [call.attrs[0]] if any(k is ... for k in call.attrs[0]) else None
-    if call.name == "pad":
-        shape = call.operands[0].shape
-        return [tuple([slice(b, b + n) for b, n in zip(call.attrs[0], shape, strict=True)])]
-    return None
+def _computes_nothing(call: Call) -> bool:
+    """Whether the results have no elements, and nothing can be wrong with the operands."""
+    plain = call.op is not None and not call.op.view and call.op.kind != "movement"
+    return plain and not any(y.size for y in call.outputs)
 
 
+# Which operand of a step holds positions or classes.
+_POSITIONS = {
+    "cross_entropy": 1, "embedding": 1, "gather": 1, "index": 1, "scatter": 2, "scatter_add": 1,
+}  # fmt: skip
 _KINDS = {Input: "input", Draw: "draw", type(None): "result"}
-_WORDS = {"none": 0, "mean": 1, "sum": 2}
-
-
-def _flatten(attribute: Any, ints: list[int], numbers: list[float]) -> bool:
-    """Attributes as lists of integers and of floats; False for what is neither."""
-    if isinstance(attribute, (tuple, list)):
-        return all(_flatten(a, ints, numbers) for a in attribute)
-    if isinstance(attribute, np.ndarray) and attribute.dtype.kind in "if":
-        ints.append(attribute.size)
-        (numbers if attribute.dtype.kind == "f" else ints).extend(attribute.ravel().tolist())
-    elif isinstance(attribute, float):
-        numbers.append(attribute)
-    elif isinstance(attribute, (int, np.integer)):
-        ints.append(int(attribute))
-    elif isinstance(attribute, str) and attribute in _WORDS:
-        ints.append(_WORDS[attribute])
-    else:
-        return False
-    return True
-
-
-def _placements(graph: Graph) -> dict[Value, Any]:
-    """Values that are computed right where they go: the target of a write, or "result".
-
-    Only where nothing reads the target's old content between the computation and the write.
-    """
-    place: dict[Value, Any] = {}
-    read_from = graph.memory()
-    made = {y: i for i, call in enumerate(graph.calls) if not is_view(call) for y in call.outputs}
-    for at, call in enumerate(graph.calls):
-        if call.name != "write":
-            continue
-        target, value = call.operands
-        memory = target.source
-        if value not in made or value in place or not memory.flags.c_contiguous:
-            continue
-        if value.shape != target.shape or not memory.flags.aligned:
-            continue
-        owner = modes.owner(memory)
-        between = graph.calls[made[value] : at]
-        if not any(_touches(c, owner, read_from) for c in between):
-            place[value] = target
-    seen: set[Value] = set()
-    for y in graph.results:
-        if y in made and y not in place and y not in seen:
-            place[y] = "result"
-        seen.add(y)
-    return place
-
-
-def _touches(call: Call, owner: Any, read_from: dict[Value, Any]) -> bool:
-    return call.name == "optimizer" or any(read_from.get(x) is owner for x in call.values())

@@ -43,6 +43,8 @@ def note_of(step: Any, source: Any) -> StepNote:
     kernel, program = source, source
     if source.name == "epilogue":
         kernel, program = source.attrs[0], source.attrs[-1]
+    elif source.name == "summed":
+        program, kernel = source.attrs[0], source.attrs[-1]
     flops = 0
     if step.name == "program" or step.tail is not None:
         flops += program.outputs[0].size * len(program.attrs[0])

@@ -74,7 +74,7 @@ def _changes(graph: Graph, names: dict[Value, str], verbose: bool) -> list[str]:
 
 def _fused(graph: Graph) -> list[str]:
     """The programs, and why neighbours of them are not part of them."""
-    programs = [call for call in graph.calls if call.name in ("program", "epilogue")]
+    programs = [call for call in graph.calls if call.name in ("program", "epilogue", "summed")]
     lines = [
         f"fused: {call.title}, at {call.where.split(': ')[0]}"
         for call in programs

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from pyautograd.static.graph import Call
 from pyautograd.static.passes.fuse import INSTRUCTION
 
@@ -52,7 +54,7 @@ def _address(array: Any) -> int:
 class Step:
     """One step, native or Python's, before memory is laid out."""
 
-    __slots__ = ("call", "inputs", "ints", "name", "numbers", "outputs", "tail", "title")
+    __slots__ = ("call", "handed", "inputs", "ints", "name", "numbers", "outputs", "tail", "title")
 
     def __init__(
         self,
@@ -70,7 +72,8 @@ class Step:
         self.numbers = numbers
         self.call = call  # what Python calls; None for a native step
         self.title = name  # for readers
-        self.tail: Step | None = None  # a program of its results that the kernel runs
+        self.tail: Step | None = None  # a program that the kernel runs, of its results
+        self.handed: Buffer | None = None  # or of its operand: in no memory, but handed over
 
     def native_call(self) -> tuple[Any, ...]:
         tail = None if self.tail is None else self.tail.described()
@@ -89,16 +92,37 @@ class Step:
         return read <= written
 
     def read(self) -> Iterator[Home]:
-        yield from (x for x in self.inputs if x is not None)
+        yield from (x for x in self.inputs if x is not None and x.buffer is not self.handed)
         if self.tail is not None:
             yield from self.tail.read()
 
     def written(self) -> Iterator[Home]:
         yield from self.outputs
         if self.tail is not None:
-            yield from self.tail.outputs
+            yield from (y for y in self.tail.outputs if y.buffer is not self.handed)
 
     def homes(self) -> Iterator[Home]:
         """All that it reads or writes."""
         yield from self.read()
         yield from self.written()
+
+
+_WORDS = {"none": 0, "mean": 1, "sum": 2}
+
+
+def flatten(attribute: Any, ints: list[int], numbers: list[float]) -> bool:
+    """Attributes as lists of integers and of floats; False for what is neither."""
+    if isinstance(attribute, (tuple, list)):
+        return all(flatten(a, ints, numbers) for a in attribute)
+    if isinstance(attribute, np.ndarray) and attribute.dtype.kind in "if":
+        ints.append(attribute.size)
+        (numbers if attribute.dtype.kind == "f" else ints).extend(attribute.ravel().tolist())
+    elif isinstance(attribute, float):
+        numbers.append(attribute)
+    elif isinstance(attribute, (int, np.integer)):
+        ints.append(int(attribute))
+    elif isinstance(attribute, str) and attribute in _WORDS:
+        ints.append(_WORDS[attribute])
+    else:
+        return False
+    return True

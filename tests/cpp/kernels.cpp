@@ -340,10 +340,24 @@ void test_mixed_dtypes() {
     }
   }
 }
+// Makes the elements of an array.
+template <class T>
+class Given : public Producer {
+ public:
+  explicit Given(const T* x) : x_(x) {}
+  void make(int64_t first, int64_t n, void* to) const override {
+    std::memcpy(to, x_ + first, static_cast<size_t>(n) * sizeof(T));
+  }
+  int64_t cost() const override { return 7; }
+
+ private:
+  const T* x_;
+};
 
 template <class T>
 void test_reductions() {
-  const int64_t shapes[][3] = {{1, 1, 1}, {3, 1001, 1}, {1, 700, 37}, {5, 33, 9}, {2, 100000, 1}};
+  const int64_t shapes[][3] = {{1, 1, 1},  {3, 1001, 1},   {1, 700, 37},
+                               {5, 33, 9}, {2, 100000, 1}, {2, 9000, 20}};
   for (const auto& s : shapes) {
     const int64_t outer = s[0], n = s[1], inner = s[2];
     auto x = random_values<T>(outer * n * inner);
@@ -366,6 +380,10 @@ void test_reductions() {
     std::vector<double> got(sums.size());
     sum(x.data(), outer, n, inner, got.data());
     check("sum", std::vector<T>(got.begin(), got.end()), sums, std::sqrt(static_cast<double>(n)));
+    const auto produced = with_threads<double>("sum of a producer", outer * inner, [&](double* to) {
+      sum_produced<T>(Given<T>(x.data()), outer, n, inner, to);
+    });
+    same_bits("sum of a producer beside sum", produced, got);
     const auto largest = [&](T* to) { extreme(true, x.data(), outer, n, inner, to); };
     check("max", with_threads<T>("max", outer * inner, largest), tops, 0);
     at(outer - 1, n / 2, inner - 1) = std::numeric_limits<T>::quiet_NaN();

@@ -14,6 +14,7 @@ from pyautograd.static.passes.fuse import fuse
 from pyautograd.static.passes.identities import simplify
 from pyautograd.static.passes.parts import join_parts
 from pyautograd.static.passes.recompute import recompute
+from pyautograd.static.passes.sums import sum_programs
 
 PASSES: tuple[Callable[[Graph], str], ...] = (
     drop_dead,
@@ -26,4 +27,5 @@ PASSES: tuple[Callable[[Graph], str], ...] = (
     recompute,
     fuse,
     give_epilogues,
+    sum_programs,
 )
