@@ -65,7 +65,6 @@ class Compiled:
         self.function = function
         self.dynamic_batch = dynamic_batch
         self._programs: dict[Any, list[Program]] = {}
-        self._outside = _outside(function)
         self._traced = 0
         self._last: Variant | None = None  # of the last call
         self._latest: Variant | None = None  # the one made last
@@ -89,8 +88,6 @@ class Compiled:
         batch = _batch(inputs) if self.dynamic_batch else None
         if batch is not None:
             key = [_any_batch(x, batch) for x in key]
-        for read in self._outside:
-            key.append(read())
         for program in self._programs.get(tuple(key), ()):
             if program.fits() and (variant := self._variant(program, batch)) is not None:
                 self._remember(variant, args, kwargs)
@@ -107,7 +104,7 @@ class Compiled:
 
     def _remember(self, variant: Variant, args: Any, kwargs: Any) -> None:
         """Makes the plan the first to be tried, where its arguments are tensors alone."""
-        simple = not kwargs and not self._outside and all(map(is_input, args))
+        simple = not kwargs and all(map(is_input, args))
         self._last = variant if simple else None
 
     def _variant(self, program: Program, batch: int | None) -> Variant | None:
@@ -138,6 +135,7 @@ class Compiled:
                 id(t): t for p in before for leaf in p.leaves if (t := leaf.tensor()) is not None
             }.values()
         )
+        self._reason = next((f"; {why}" for p in before if (why := p.reason())), self._reason)
         program = self._program(args, kwargs, inputs, known, before, batch)
         variant = program.variants.get(batch) or program.variant(batch)
         assert variant is not None
@@ -220,26 +218,6 @@ def _plain(x: Tensor) -> Any:
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
-def _outside(function: Any) -> list[Callable[[], Any]]:
-    """How to read what a function's own code takes from its globals and closure."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return []
-    plain = (int, float, str, bool, type(None))
-    readers: list[Callable[[], Any]] = []
-    for cell in function.__closure__ or ():
-        try:
-            if isinstance(cell.cell_contents, plain):
-                readers.append(functools.partial(getattr, cell, "cell_contents", None))
-        except ValueError:
-            pass  # not set yet
-    names = function.__globals__
-    for name in code.co_names:
-        if isinstance(names.get(name), plain) and name in names:
-            readers.append(functools.partial(names.get, name))
-    return readers
-
-
 def _describe(x: Any, key: list[Any], inputs: list[Tensor]) -> None:
     """Adds to the key what a plan depends on, and to the inputs the tensors that a run takes."""
     kind = type(x)
@@ -257,7 +235,7 @@ def _describe(x: Any, key: list[Any], inputs: list[Tensor]) -> None:
     else:
         try:
             hash(x)
-            key.append((kind, x))
+            key.append((kind, repr(x) if isinstance(x, (float, np.floating)) else x))  # -0.0, nan
         except TypeError:
             key.append(_Same(x))
 

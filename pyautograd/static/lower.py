@@ -56,7 +56,7 @@ class _Lowering:
             if step.call is not None and step.name != "optimizer":
                 parts.append(PythonStep(step.call, step.inputs, step.outputs))
                 continue
-            if step.call is not None and not step.call.attrs[0].has_kernel:
+            if step.call is not None and not _is_native_update(step.call, self.graph):
                 parts.append(PythonUpdate(step.call))
                 continue
             if step.call is not None:
@@ -262,6 +262,13 @@ class _Lowering:
                     y.buffer.first = i
             for x in step.homes():
                 x.buffer.last = i
+
+
+def _is_native_update(call: Call, graph: Graph) -> bool:
+    """Whether the executor makes the optimiser's step: state is bound before a run, for one step."""
+    optimizer = call.attrs[0]
+    steps = [c for c in graph.calls if c.name == "optimizer" and c.attrs[0] is optimizer]
+    return optimizer.has_kernel and len(steps) == 1
 
 
 def _like(x: Home) -> Home:

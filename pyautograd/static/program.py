@@ -12,9 +12,11 @@ from pyautograd import _C, modes
 from pyautograd.func.pytree import leaves, rebuild, tree_map
 from pyautograd.graph import GraphError
 from pyautograd.modes import is_grad_enabled, state
+from pyautograd.static.found import Found
 from pyautograd.static.graph import Graph, Value
 from pyautograd.static.joint import Joint, PlannedFunction, leads_back
 from pyautograd.static.lower import lower
+from pyautograd.static.outside import Outside
 from pyautograd.static.passes import PASSES
 from pyautograd.static.sizes import Guard, Sizes
 from pyautograd.static.symbolic import Values
@@ -88,12 +90,16 @@ class Program(Planned):
         self.variants: dict[int | None, Variant] = {}  # by batch
         self.one_batch: int | None = None  # that it serves, though others were hoped for
         self.sizes: Sizes | None = None
+        rest_of_arguments = [x for x in leaves((args, kwargs)) if not is_input(x)]
+        outside, since = Outside(function, rest_of_arguments), state.layouts
         shapes: list[Any] = [x.shape for x in inputs]
         if batch is not None:
             self.sizes = Sizes(least=2)
             n = self.sizes.unknown(BATCH, batch, (2, 3, 7))
             shapes = [(n, *s[1:]) if s and s[0] == batch else s for s in shapes]
         tracer = Tracer(known, self.sizes)
+        for module in outside.modules:
+            tracer.entered(module)
         made = [
             wrap(tracer.input(shape, x.dtype, f"input{i}"))
             for i, (x, shape) in enumerate(zip(inputs, shapes, strict=True))
@@ -110,6 +116,7 @@ class Program(Planned):
                             f"compile: the function changes its argument {i} (tensors counted from "
                             "0) in place; return the new value instead"
                         )
+                outside.refuse_symbols()
                 tracer.finish()
                 outputs = [
                     y
@@ -128,42 +135,18 @@ class Program(Planned):
         if self.joint is not None:
             self.graphs.append(self.joint.split(tracer.graph))
         self.leaves = list(tracer.leaves.values())
-        self._watch(tracer)
+        optimizers = {
+            id(c.attrs[0]): c.attrs[0] for c in tracer.graph.calls if c.name == "optimizer"
+        }
+        self._found = Found(outside, list(tracer.modules.values()), since)
+        self._found.watch(self.leaves, list(optimizers.values()))
+        self.fits = self._found.still  # whether it would be traced the same now
+        self._leave(self.leaves, self.graphs[0])
         self.seconds = time.perf_counter() - start
 
-    def _watch(self, tracer: Tracer) -> None:
-        self._modules = list(tracer.modules.values())
-        tensors = {
-            id(t): t
-            for module, _ in self._modules
-            for t in (*module._parameters.values(), *module._buffers.values())
-            if t is not None
-        }
-        for leaf in self.leaves:
-            t = leaf.tensor()
-            if t is not None:
-                tensors[id(t)] = t
-        self._tensors = [(t, t._array, t.requires_grad) for t in tensors.values()]
-        self._layouts = state.layouts
-        # Gradients that the program reads must be those that it read when it was traced.
-        self._grads = [(leaf.tensor, leaf.before) for leaf in self.leaves if not leaf.cleared]
-        self._leave(self.leaves, self.graphs[0])
-
-    def fits(self) -> bool:
-        """Whether the program would be traced the same now, as far as can be told."""
-        for tensor, before in self._grads:
-            t = tensor()
-            if t is not None and t.grad is not before:
-                return False
-        if self._layouts != state.layouts:
-            for module, training in self._modules:
-                if module.training is not training:
-                    return False
-            for t, array, requires_grad in self._tensors:
-                if t._array is not array or t.requires_grad is not requires_grad:
-                    return False
-            self._layouts = state.layouts
-        return True
+    def reason(self) -> str:
+        """What has changed so that it does not fit any longer."""
+        return self._found.reason()
 
     def broken(self, batch: int) -> list[Guard]:
         """What the program was told of its batch that does not hold for this one."""

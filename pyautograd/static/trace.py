@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ from pyautograd.ops.inplace import Region, region
 from pyautograd.ops.random import Generator
 from pyautograd.origin import users_line
 from pyautograd.static.fit import layouts
+from pyautograd.static.found import attributes_of
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value
+from pyautograd.static.outside import is_symbol
 from pyautograd.static.sizes import Sizes
 from pyautograd.static.symbolic import evaluate, sizes_in
 from pyautograd.tape import OUT
@@ -49,7 +51,7 @@ class Tracer:
         self.graph = Graph()
         self.sizes = sizes
         self.leaves: dict[int, Leaf] = {}
-        self.modules: dict[int, tuple[Any, bool]] = {}
+        self.modules: dict[int, tuple[Any, dict[str, Any]]] = {}  # and what they had
         self._known = {id(t): (t, t.grad) for t in known}
         self._read: dict[int, Value] = {}  # captured arrays, by id
         self._made: dict[int, Any] = {}  # arrays that the program has made, by id
@@ -277,17 +279,45 @@ class Tracer:
             if tensor is not None and not isinstance(tensor._array, Value):
                 self.flush(tensor)
                 leaf.ends_without = tensor.grad is None
+        for module, name, before in self._set_attributes():
+            value = getattr(module, name)
+            what = f"{type(module).__name__}.{name}"
+            if name not in module._buffers or not isinstance(before, Tensor):
+                raise GraphError(
+                    f"compile: a tensor that is computed in the function becomes {what}, which "
+                    "would not be done again at each run; return the tensor, or make it a buffer"
+                )
+            if (value.shape, value.dtype) != (before.shape, before.dtype):
+                raise GraphError(
+                    f"compile: the buffer {what} of {before.dtype} and shape {before.shape} becomes "
+                    f"one of {value.dtype} and shape {value.shape}; the plan's memory has one layout"
+                )
+            self.write(before._array, value._array)
+
+    def _set_attributes(self) -> Iterator[tuple[Any, str, Any]]:
+        """The modules' attributes that have become tensors of the program, and what they were."""
+        for module, before in self.modules.values():
+            for name, value in list(vars(module).items()):
+                if is_symbol(value) and not is_symbol(before.get(name)):
+                    yield module, name, before.get(name, _MISSING)
 
     def restore(self) -> None:
-        """Puts gradients back to what they were: nothing has run yet."""
+        """Puts gradients and attributes back to what they were: nothing has run yet."""
+        for module, name, before in self._set_attributes():
+            if before is _MISSING:
+                delattr(module, name)
+            else:
+                setattr(module, name, before)
         for leaf in self.leaves.values():
             tensor = leaf.tensor()
             if tensor is not None:
                 tensor.grad = leaf.before
 
     def entered(self, module: Any) -> None:
-        """Called when a module runs: its mode is part of what was traced."""
-        self.modules[id(module)] = (module, module.training)
+        """Called when a module runs: what it has is part of what was traced."""
+        if id(module) not in self.modules:
+            for part in module.modules():
+                self.modules.setdefault(id(part), (part, attributes_of(part)))
 
 
 class _Places(RecordWatcher):
@@ -322,6 +352,9 @@ class _Places(RecordWatcher):
             return run()
         finally:
             self._stack.pop()
+
+
+_MISSING = object()
 
 
 def _untouched(array: Any) -> Any:
