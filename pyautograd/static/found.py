@@ -28,9 +28,14 @@ class Found:
         self._tensors: list[tuple[Tensor, Any, bool, list[Any]]] = []
         self._grads: list[tuple[Any, Tensor | None]] = []  # references to tensors
         self._groups: list[tuple[Any, list[list[Tensor]]]] = []
+        self._assigned: set[tuple[int, str]] = set()
 
-    def watch(self, leaves: list[Any], optimizers: list[Any]) -> None:
-        """After the trace: takes in what it was about."""
+    def watch(self, leaves: list[Any], optimizers: list[Any], assigned: list[Any]) -> None:
+        """After the trace: takes in what it was about.
+
+        assigned: attributes that each run sets, of which it only counts whether they are tensors.
+        """
+        self._assigned = {(id(module), name) for module, name, _ in assigned}
         tensors = {id(t): t for t in self._outside.tensors}
         for module, _ in self._modules:
             for t in (*module._parameters.values(), *module._buffers.values()):
@@ -91,7 +96,12 @@ class Found:
             if now.keys() != before.keys():
                 yield f"what a {type(module).__name__} has"
             for name in now.keys() & before.keys():
-                if not same_value(now[name], before[name]):
+                pair = now[name], before[name]
+                if (id(module), name) in self._assigned:
+                    same = isinstance(pair[0], Tensor) is isinstance(pair[1], Tensor)
+                else:
+                    same = same_value(*pair)
+                if not same:
                     yield f"{type(module).__name__}.{name}"
         for t, array, requires_grad, hooks in self._tensors:
             what = f"a tensor of shape {t.shape}"

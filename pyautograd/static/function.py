@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyautograd import modes
-from pyautograd.func.pytree import is_leaf
+from pyautograd.func.pytree import children_of, is_leaf
 from pyautograd.modes import is_grad_enabled, state
 from pyautograd.nn.module import Module
 from pyautograd.op import graph_of
@@ -225,8 +225,9 @@ def _describe(x: Any, key: list[Any], inputs: list[Tensor]) -> None:
         key += (x.shape, x.dtype)
         inputs.append(x)
     elif not is_leaf(x):
-        key.append((kind, len(x), tuple(x) if isinstance(x, dict) else None))
-        for child in x.values() if isinstance(x, dict) else x:
+        children = children_of(x)
+        key.append((kind, len(children), tuple(x) if isinstance(x, dict) else None))
+        for child in children:
             _describe(child, key, inputs)
     elif isinstance(x, np.ndarray):
         raise TypeError("compile: an argument is a NumPy array; pass ag.from_numpy(array)")

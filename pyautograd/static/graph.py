@@ -191,6 +191,7 @@ class Graph:
         self.calls: list[Call] = []
         self.inputs: list[Value] = []
         self.results: list[Value] = []
+        self.draws: list[Value] = []  # in the order in which each run makes them, used or not
         self.sizes: Any = None  # unknown ones: see static/unify.py
         self.tree: Any = None  # the containers in which results are returned
 

@@ -37,6 +37,8 @@ class _Lowering:
         self._results: dict[Value, int] = {}  # slots
 
     def plan(self) -> Plan:
+        for x in self.graph.draws:
+            self.home(x)  # slots in their order
         for call in self.graph.calls:
             self._lower(call)
             self._note(call)

@@ -11,7 +11,7 @@ import numpy as np
 from pyautograd import _C, modes
 from pyautograd.func.pytree import leaves, rebuild, tree_map
 from pyautograd.graph import GraphError
-from pyautograd.modes import is_grad_enabled, state
+from pyautograd.modes import enable_grad, is_grad_enabled, state
 from pyautograd.static.found import Found
 from pyautograd.static.graph import Graph, Value
 from pyautograd.static.joint import Joint, PlannedFunction, leads_back
@@ -38,6 +38,8 @@ class Planned:
     name = "plan"  # for the profiler
     joint: Joint | None = None
     on_tape: tuple[int, ...] | list[int] = ()
+    # Attributes of modules that a run sets, and to which of the plan's results.
+    assigned: list[tuple[Any, str, int]] = []  # noqa: RUF012
 
     def _leave(self, leaves: list[Leaf], graph: Graph) -> None:
         """Notes the gradients that a run leaves, and the other arrays that it changes."""
@@ -123,11 +125,15 @@ class Program(Planned):
                     for y in leaves(result)
                     if isinstance(y, Tensor) and isinstance(y._array, Value)
                 ]
+                self.assigned = [
+                    (module, name, len(outputs) + i)
+                    for i, (module, name, _) in enumerate(tracer.assigned)
+                ]
                 taped = [y for y in outputs if leads_back(y)]
                 self.joint = Joint(tracer, taped) if taped else None
         finally:
             tracer.restore()
-        tracer.graph.results = [y._array for y in outputs]
+        tracer.graph.results = [y._array for y in [*outputs, *[t for _, _, t in tracer.assigned]]]
         on_tape = {id(y) for y in taped}
         self.on_tape = [i for i, y in enumerate(outputs) if id(y) in on_tape]
         self._return(result, outputs)
@@ -139,7 +145,7 @@ class Program(Planned):
             id(c.attrs[0]): c.attrs[0] for c in tracer.graph.calls if c.name == "optimizer"
         }
         self._found = Found(outside, list(tracer.modules.values()), since)
-        self._found.watch(self.leaves, list(optimizers.values()))
+        self._found.watch(self.leaves, list(optimizers.values()), tracer.assigned)
         self.fits = self._found.still  # whether it would be traced the same now
         self._leave(self.leaves, self.graphs[0])
         self.seconds = time.perf_counter() - start
@@ -213,10 +219,13 @@ class Variant:
         for tensor, grad, _ in program.left:
             tensor.grad = grad
         try:
-            if self.joint is not None:
+            if self.joint is None:
+                tensors = [wrap(y) for y in self.plan.run(arrays)]
+            elif self.grad_enabled:
                 tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves)
             else:
-                tensors = [wrap(y) for y in self.plan.run(arrays)]
+                with enable_grad():  # as the function has done inside
+                    tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves)
         except BaseException:
             for (tensor, _, _), grad in zip(program.left, before, strict=True):
                 tensor.grad = grad
@@ -225,6 +234,10 @@ class Variant:
             tensor.grad = grad
         if program.written is not None:
             program.written.mark()
+        for module, name, i in program.assigned:
+            module.__dict__[name] = tensors[i].detach()
+            if name in module._buffers:
+                module._buffers[name] = module.__dict__[name]
         return program.results(tensors)
 
     def explain(self, verbose: bool) -> str:

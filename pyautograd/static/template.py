@@ -63,6 +63,7 @@ def concrete(graph: Graph, sizes: Values | None) -> Graph:
         if sizes:
             _check(copy.graph.calls[-1])
     copy.graph.results = list(map(copy, graph.results))
+    copy.graph.draws = list(map(copy, graph.draws))
     return copy.graph
 
 
@@ -124,4 +125,5 @@ def part_of(
     for call in reversed(kept):
         copy.call(call)
     copy.graph.results = list(map(copy, results))
+    copy.graph.draws = [copy(x) for x in graph.draws if x in live]
     return copy.graph

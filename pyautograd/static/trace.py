@@ -52,8 +52,11 @@ class Tracer:
         self.sizes = sizes
         self.leaves: dict[int, Leaf] = {}
         self.modules: dict[int, tuple[Any, dict[str, Any]]] = {}  # and what they had
+        # Attributes of modules that each run sets anew, to a tensor of the program.
+        self.assigned: list[tuple[Any, str, Tensor]] = []
         self._known = {id(t): (t, t.grad) for t in known}
-        self._read: dict[int, Value] = {}  # captured arrays, by id
+        self._read: dict[int, Value] = {}  # captured arrays, by id, as they are now
+        self._captured: set[int] = set()  # ids of all that were ever read
         self._made: dict[int, Any] = {}  # arrays that the program has made, by id
         self._regions: dict[int, Region] = {}  # of values that are parts of others, by id
         self._owners: dict[int, list[int]] = {}  # ids of captured arrays that share memory
@@ -90,7 +93,9 @@ class Tracer:
         sample = np.asarray(draw(example))  # for its layout; each run draws its own
         source.set_state(before)
         layout = shape if is_open else sample.shape
-        return wrap(Value(layout, sample.dtype, source=Draw(draw, shape)))
+        value = Value(layout, sample.dtype, source=Draw(draw, shape))
+        self.graph.draws.append(value)
+        return wrap(value)
 
     def made(self, array: Any) -> None:
         """Called when the program makes an array: a constant of each run, unless it changes it."""
@@ -105,6 +110,7 @@ class Tracer:
         if found is None:
             found = Value(array.shape, array.dtype, source=array)
             self._read[key] = found
+            self._captured.add(key)
             self._owners.setdefault(id(modes.owner(array)), []).append(key)
         return found
 
@@ -114,6 +120,11 @@ class Tracer:
         if isinstance(x, np.generic):
             x = np.asarray(x)
         return self.value(x)
+
+    def refuse_to_read(self, array: Any) -> None:
+        """GraphError where Python asks for elements that each run reads anew."""
+        if not isinstance(array, Value) and id(array) not in self._made:
+            self.value(array).item()
 
     # ---- ops -------------------------------------------------------------------------------------
 
@@ -183,6 +194,18 @@ class Tracer:
             whole_value = self.call(OPS["assign"], [self.value(array), value], (where,))
             target, value = array, whole_value
         self.write(target, value)
+
+    def replace(self, x: Tensor, array: Any) -> None:
+        """x.data = a tensor of this array: its values go into the memory that x has."""
+        if _same_layout(array, x):
+            self.store(x, (...,), array)
+        elif isinstance(x._array, Value):
+            x._array = self.value(array)
+        else:
+            raise GraphError(
+                f"data: a tensor of {x.dtype} and shape {x.shape} cannot become one of "
+                f"{array.dtype} and shape {array.shape} in a static graph, at {users_line()}"
+            )
 
     def region(self, x: Tensor, base: Tensor) -> Any:
         """Where x lies in the memory of its base; None where it has a copy.
@@ -280,19 +303,17 @@ class Tracer:
                 self.flush(tensor)
                 leaf.ends_without = tensor.grad is None
         for module, name, before in self._set_attributes():
-            value = getattr(module, name)
-            what = f"{type(module).__name__}.{name}"
-            if name not in module._buffers or not isinstance(before, Tensor):
-                raise GraphError(
-                    f"compile: a tensor that is computed in the function becomes {what}, which "
-                    "would not be done again at each run; return the tensor, or make it a buffer"
-                )
-            if (value.shape, value.dtype) != (before.shape, before.dtype):
-                raise GraphError(
-                    f"compile: the buffer {what} of {before.dtype} and shape {before.shape} becomes "
-                    f"one of {value.dtype} and shape {value.shape}; the plan's memory has one layout"
-                )
-            self.write(before._array, value._array)
+            value = vars(module)[name]
+            if self._is_state(module, name, before) and _same_layout(value, before):
+                self.write(before._array, value._array)
+            else:
+                self.assigned.append((module, name, wrap(value._array)))
+
+    def _is_state(self, module: Any, name: str, before: Any) -> bool:
+        """Whether the program has read the values that the attribute had before."""
+        return isinstance(before, Tensor) and (
+            name in module._buffers or id(before._array) in self._captured
+        )
 
     def _set_attributes(self) -> Iterator[tuple[Any, str, Any]]:
         """The modules' attributes that have become tensors of the program, and what they were."""
@@ -355,6 +376,10 @@ class _Places(RecordWatcher):
 
 
 _MISSING = object()
+
+
+def _same_layout(x: Any, y: Any) -> bool:
+    return (x.shape, x.dtype) == (y.shape, y.dtype)
 
 
 def _untouched(array: Any) -> Any:
