@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pyautograd.modes import state
+from pyautograd.modes import state, version
 from pyautograd.nn.module import Module
 from pyautograd.static.outside import Outside, same_value
 from pyautograd.tensor import Tensor
@@ -29,12 +29,21 @@ class Found:
         self._grads: list[tuple[Any, Tensor | None]] = []  # references to tensors
         self._groups: list[tuple[Any, list[list[Tensor]]]] = []
         self._assigned: set[tuple[int, str]] = set()
+        self._read: list[tuple[Any, int]] = []
 
-    def watch(self, leaves: list[Any], optimizers: list[Any], assigned: list[Any]) -> None:
+    def watch(
+        self,
+        leaves: list[Any],
+        optimizers: list[Any],
+        assigned: list[Any],
+        read: list[tuple[Any, int]],
+    ) -> None:
         """After the trace: takes in what it was about.
 
-        assigned: attributes that each run sets, of which it only counts whether they are tensors.
+        assigned: attributes that each run sets, of which only the layouts count.
+        read: arrays whose elements Python has read, and the version of each.
         """
+        self._read = read
         self._assigned = {(id(module), name) for module, name, _ in assigned}
         tensors = {id(t): t for t in self._outside.tensors}
         for module, _ in self._modules:
@@ -60,6 +69,9 @@ class Found:
         for tensor, before in self._grads:
             t = tensor()
             if t is not None and t.grad is not before:
+                return False
+        for array, seen in self._read:
+            if version(array) != seen:
                 return False
         try:
             for cell, value in self._outside.cells:
@@ -98,7 +110,7 @@ class Found:
             for name in now.keys() & before.keys():
                 pair = now[name], before[name]
                 if (id(module), name) in self._assigned:
-                    same = isinstance(pair[0], Tensor) is isinstance(pair[1], Tensor)
+                    same = _layout(pair[0]) == _layout(pair[1])
                 else:
                     same = same_value(*pair)
                 if not same:
@@ -113,6 +125,10 @@ class Found:
             now_groups = [group["params"] for group in optimizer.param_groups]
             if [list(map(id, g)) for g in now_groups] != [list(map(id, g)) for g in groups]:
                 yield f"a group of {type(optimizer).__name__}"
+
+
+def _layout(x: Any) -> Any:
+    return (x.shape, x.dtype) if isinstance(x, Tensor) else None
 
 
 def attributes_of(module: Module) -> dict[str, Any]:

@@ -10,11 +10,17 @@ from typing import Any
 import numpy as np
 
 from pyautograd import modes
-from pyautograd.func.pytree import children_of, is_leaf
+from pyautograd.func.pytree import children_of, is_leaf, leaves
 from pyautograd.modes import is_grad_enabled, state
 from pyautograd.nn.module import Module
-from pyautograd.op import graph_of
-from pyautograd.static.program import Program, Variant, is_input
+from pyautograd.op import Stand, graph_of
+from pyautograd.static.program import (
+    InputGradError,
+    Program,
+    Variant,
+    is_input,
+    is_taped,
+)
 from pyautograd.tensor import Tensor
 
 LARGEST_CACHE = 32  # plans of one function
@@ -68,6 +74,7 @@ class Compiled:
         self._traced = 0
         self._last: Variant | None = None  # of the last call
         self._latest: Variant | None = None  # the one made last
+        self._takes_taped = True  # whether arguments with gradients are inputs of plans
         self._reason = ""  # why the latest program does not serve every batch
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -84,15 +91,21 @@ class Compiled:
         key: list[Any] = [is_grad_enabled()]
         inputs: list[Tensor] = []
         for x in flat:
-            _describe(x, key, inputs)
+            self._describe(x, key, inputs)
         batch = _batch(inputs) if self.dynamic_batch else None
         if batch is not None:
             key = [_any_batch(x, batch) for x in key]
         for program in self._programs.get(tuple(key), ()):
             if program.fits() and (variant := self._variant(program, batch)) is not None:
                 self._remember(variant, args, kwargs)
-                return variant.run([_plain(x) for x in inputs])
-        return self._trace(args, kwargs, tuple(key), inputs, batch)
+                return variant.run([_plain(x) for x in inputs], inputs)
+        if any(isinstance(x, Stand) for x in leaves(flat)):
+            return self.function(*args, **kwargs)  # under vmap or jvp
+        try:
+            return self._trace(args, kwargs, tuple(key), inputs, batch)
+        except InputGradError:
+            self._takes_taped = False  # what it was computed from is part of the program, too
+        return self(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name == "function":
@@ -101,6 +114,28 @@ class Compiled:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
+
+    def _describe(self, x: Any, key: list[Any], inputs: list[Tensor]) -> None:
+        """Adds to the key what a plan depends on, and to the inputs the tensors that a run takes."""
+        kind = type(x)
+        if is_input(x) or (self._takes_taped and is_taped(x)):
+            key += (x.shape, x.dtype, x._node is None)
+            inputs.append(x)
+        elif not is_leaf(x):
+            children = children_of(x)
+            key.append((kind, len(children), tuple(x) if isinstance(x, dict) else None))
+            for child in children:
+                self._describe(child, key, inputs)
+        elif isinstance(x, np.ndarray):
+            raise TypeError("compile: an argument is a NumPy array; pass ag.from_numpy(array)")
+        elif isinstance(x, (Tensor, Module)):
+            key.append(_Same(x))  # a place on the tape belongs to one tensor
+        else:
+            try:
+                hash(x)
+                key.append((kind, repr(x) if isinstance(x, (float, np.floating)) else x))  # -0.0, nan
+            except TypeError:
+                key.append(_Same(x))
 
     def _remember(self, variant: Variant, args: Any, kwargs: Any) -> None:
         """Makes the plan the first to be tried, where its arguments are tensors alone."""
@@ -139,7 +174,7 @@ class Compiled:
         program = self._program(args, kwargs, inputs, known, before, batch)
         variant = program.variants.get(batch) or program.variant(batch)
         assert variant is not None
-        result = variant.run([_plain(x) for x in inputs])
+        result = variant.run([_plain(x) for x in inputs], inputs)
         before.insert(0, program)
         self._latest = variant
         self._traced += 1
@@ -216,29 +251,6 @@ def _plain(x: Tensor) -> Any:
     """The array of a tensor, as a plan takes it."""
     array = x._array
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
-
-
-def _describe(x: Any, key: list[Any], inputs: list[Tensor]) -> None:
-    """Adds to the key what a plan depends on, and to the inputs the tensors that a run takes."""
-    kind = type(x)
-    if is_input(x):
-        key += (x.shape, x.dtype)
-        inputs.append(x)
-    elif not is_leaf(x):
-        children = children_of(x)
-        key.append((kind, len(children), tuple(x) if isinstance(x, dict) else None))
-        for child in children:
-            _describe(child, key, inputs)
-    elif isinstance(x, np.ndarray):
-        raise TypeError("compile: an argument is a NumPy array; pass ag.from_numpy(array)")
-    elif isinstance(x, (Tensor, Module)):
-        key.append(_Same(x))  # a place on the tape belongs to one tensor
-    else:
-        try:
-            hash(x)
-            key.append((kind, repr(x) if isinstance(x, (float, np.floating)) else x))  # -0.0, nan
-        except TypeError:
-            key.append(_Same(x))
 
 
 class _Same:

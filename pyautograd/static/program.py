@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,15 @@ BATCH = "N"
 def is_input(x: Any) -> bool:
     """Whether a run is handed the values of x; other arguments are part of the program."""
     return type(x) is Tensor and x._node is None
+
+
+def is_taped(x: Any) -> bool:
+    """Whether x was computed from tensors that require a gradient: a run hands it gradients."""
+    return type(x) is Tensor and x._node is not None and bool(x._node.edges)
+
+
+class InputGradError(GraphError):
+    """The function itself goes back through what its arguments were computed from."""
 
 
 class Planned:
@@ -87,13 +96,15 @@ class Program(Planned):
         known: tuple[Tensor, ...],
         batch: int | None = None,
     ) -> None:
+        """inputs: the arguments of which a run takes the values, as they stand in these."""
         start = time.perf_counter()
         self.name = getattr(function, "__name__", type(function).__name__)
         self.variants: dict[int | None, Variant] = {}  # by batch
         self.one_batch: int | None = None  # that it serves, though others were hoped for
         self.sizes: Sizes | None = None
-        rest_of_arguments = [x for x in leaves((args, kwargs)) if not is_input(x)]
-        outside, since = Outside(function, rest_of_arguments), state.layouts
+        numbers = {id(x) for x in inputs}
+        others = [x for x in leaves((args, kwargs)) if id(x) not in numbers]
+        outside, since = Outside(function, others), state.layouts
         shapes: list[Any] = [x.shape for x in inputs]
         if batch is not None:
             self.sizes = Sizes(least=2)
@@ -107,8 +118,9 @@ class Program(Planned):
             for i, (x, shape) in enumerate(zip(inputs, shapes, strict=True))
         ]
         handed = [x._array for x in made]
+        taped = [x.requires_grad_() for x, given in zip(made, inputs, strict=True) if is_taped(given)]
         rest = iter(made)
-        args, kwargs = tree_map(lambda x: next(rest) if is_input(x) else x, (args, kwargs))
+        args, kwargs = tree_map(lambda x: next(rest) if id(x) in numbers else x, (args, kwargs))
         try:
             with tracer:
                 result = function(*args, **kwargs)
@@ -118,6 +130,8 @@ class Program(Planned):
                             f"compile: the function changes its argument {i} (tensors counted from "
                             "0) in place; return the new value instead"
                         )
+                if any(id(x) in tracer.leaves for x in taped):
+                    raise InputGradError
                 outside.refuse_symbols()
                 tracer.finish()
                 outputs = [
@@ -129,12 +143,12 @@ class Program(Planned):
                     (module, name, len(outputs) + i)
                     for i, (module, name, _) in enumerate(tracer.assigned)
                 ]
-                taped = [y for y in outputs if leads_back(y)]
-                self.joint = Joint(tracer, taped) if taped else None
+                back = [y for y in outputs if leads_back(y)]
+                self.joint = Joint(tracer, back, made) if back else None
         finally:
             tracer.restore()
         tracer.graph.results = [y._array for y in [*outputs, *[t for _, _, t in tracer.assigned]]]
-        on_tape = {id(y) for y in taped}
+        on_tape = {id(y) for y in back}
         self.on_tape = [i for i, y in enumerate(outputs) if id(y) in on_tape]
         self._return(result, outputs)
         self.graphs = [tracer.graph]
@@ -145,7 +159,9 @@ class Program(Planned):
             id(c.attrs[0]): c.attrs[0] for c in tracer.graph.calls if c.name == "optimizer"
         }
         self._found = Found(outside, list(tracer.modules.values()), since)
-        self._found.watch(self.leaves, list(optimizers.values()), tracer.assigned)
+        self._found.watch(
+            self.leaves, list(optimizers.values()), tracer.assigned, tracer.read_by_python
+        )
         self.fits = self._found.still  # whether it would be traced the same now
         self._leave(self.leaves, self.graphs[0])
         self.seconds = time.perf_counter() - start
@@ -212,8 +228,11 @@ class Variant:
             return None
         return _C.matching_arrays(args, self.like, Tensor)
 
-    def run(self, arrays: list[Any]) -> Any:
-        """Runs the plan on the arrays of the inputs, C-contiguous."""
+    def run(self, arrays: list[Any], inputs: Sequence[Tensor] = ()) -> Any:
+        """Runs the plan on the arrays of the inputs, C-contiguous.
+
+        inputs: the arguments themselves, where some have gradients.
+        """
         program = self.program
         before = [tensor.grad for tensor, _, _ in program.left]
         for tensor, grad, _ in program.left:
@@ -222,10 +241,10 @@ class Variant:
             if self.joint is None:
                 tensors = [wrap(y) for y in self.plan.run(arrays)]
             elif self.grad_enabled:
-                tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves)
+                tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves(inputs))
             else:
                 with enable_grad():  # as the function has done inside
-                    tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves)
+                    tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves(inputs))
         except BaseException:
             for (tensor, _, _), grad in zip(program.left, before, strict=True):
                 tensor.grad = grad

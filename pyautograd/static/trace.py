@@ -56,6 +56,7 @@ class Tracer:
         self.assigned: list[tuple[Any, str, Tensor]] = []
         self._known = {id(t): (t, t.grad) for t in known}
         self._read: dict[int, Value] = {}  # captured arrays, by id, as they are now
+        self.read_by_python: list[tuple[Any, int]] = []  # arrays, and the version of each
         self._captured: set[int] = set()  # ids of all that were ever read
         self._made: dict[int, Any] = {}  # arrays that the program has made, by id
         self._regions: dict[int, Region] = {}  # of values that are parts of others, by id
@@ -125,6 +126,11 @@ class Tracer:
         """GraphError where Python asks for elements that each run reads anew."""
         if not isinstance(array, Value) and id(array) not in self._made:
             self.value(array).item()
+
+    def read_for_key(self, array: Any) -> None:
+        """Called when elements become part of an index: if they change, that is another program."""
+        if id(array) not in self._made:
+            self.read_by_python.append((array, modes.version(array)))
 
     # ---- ops -------------------------------------------------------------------------------------
 
@@ -310,10 +316,19 @@ class Tracer:
                 self.assigned.append((module, name, wrap(value._array)))
 
     def _is_state(self, module: Any, name: str, before: Any) -> bool:
-        """Whether the program has read the values that the attribute had before."""
-        return isinstance(before, Tensor) and (
-            name in module._buffers or id(before._array) in self._captured
-        )
+        """Whether the program has read, by this attribute alone, the values that it had before."""
+        if not isinstance(before, Tensor):
+            return False
+        if name in module._buffers:
+            return True
+        registered = {
+            id(modes.owner(t._array))
+            for m, _ in self.modules.values()
+            for t in (*m._parameters.values(), *m._buffers.values())
+            if t is not None and not is_symbol(t)
+        }
+        array = before._array
+        return id(array) in self._captured and id(modes.owner(array)) not in registered
 
     def _set_attributes(self) -> Iterator[tuple[Any, str, Any]]:
         """The modules' attributes that have become tensors of the program, and what they were."""
