@@ -62,7 +62,7 @@ class Found:
             groups = [list(group["params"]) for group in optimizer.param_groups]
             self._groups.append((optimizer, groups))
             untouched = [p for group in groups for p in group if id(p) not in changed]
-            self._grads += [((lambda p=p: p), p.grad) for p in untouched]  # type: ignore[misc]
+            self._grads += [((lambda p=p: p), p.grad) for p in untouched]
 
     def still(self) -> bool:
         """Whether all is as it was: asked at each call, so short."""

@@ -116,7 +116,7 @@ class Compiled:
         return self if instance is None else functools.partial(self, instance)
 
     def _describe(self, x: Any, key: list[Any], inputs: list[Tensor]) -> None:
-        """Adds to the key what a plan depends on, and to the inputs the tensors that a run takes."""
+        """Adds to the key what a plan depends on, to the inputs the tensors that a run takes."""
         kind = type(x)
         if is_input(x) or (self._takes_taped and is_taped(x)):
             key += (x.shape, x.dtype, x._node is None)
@@ -133,7 +133,9 @@ class Compiled:
         else:
             try:
                 hash(x)
-                key.append((kind, repr(x) if isinstance(x, (float, np.floating)) else x))  # -0.0, nan
+                key.append(
+                    (kind, repr(x) if isinstance(x, (float, np.floating)) else x)
+                )  # -0.0, nan
             except TypeError:
                 key.append(_Same(x))
 

@@ -267,7 +267,7 @@ class _Lowering:
 
 
 def _is_native_update(call: Call, graph: Graph) -> bool:
-    """Whether the executor makes the optimiser's step: state is bound before a run, for one step."""
+    """Whether the executor makes an optimiser's step: what is bound before a run serves one."""
     optimizer = call.attrs[0]
     steps = [c for c in graph.calls if c.name == "optimizer" and c.attrs[0] is optimizer]
     return optimizer.has_kernel and len(steps) == 1

@@ -110,7 +110,8 @@ class Program(Planned):
             self.sizes = Sizes(least=2)
             n = self.sizes.unknown(BATCH, batch, (2, 3, 7))
             shapes = [(n, *s[1:]) if s and s[0] == batch else s for s in shapes]
-        tracer = Tracer(known, self.sizes)
+        found = [p for module in outside.modules for p in module.parameters()]
+        tracer = Tracer((*known, *outside.tensors, *found), self.sizes)
         for module in outside.modules:
             tracer.entered(module)
         made = [
@@ -118,7 +119,9 @@ class Program(Planned):
             for i, (x, shape) in enumerate(zip(inputs, shapes, strict=True))
         ]
         handed = [x._array for x in made]
-        taped = [x.requires_grad_() for x, given in zip(made, inputs, strict=True) if is_taped(given)]
+        taped = [
+            x.requires_grad_() for x, given in zip(made, inputs, strict=True) if is_taped(given)
+        ]
         rest = iter(made)
         args, kwargs = tree_map(lambda x: next(rest) if id(x) in numbers else x, (args, kwargs))
         try:

@@ -43,7 +43,7 @@ class Leaf:
 class Tracer:
     """A context manager: notes what this thread does in `graph`.
 
-    known: leaves whose grad the program is known to change, from an earlier trace.
+    known: tensors whose grad the program may change, from an earlier trace or by its modules.
     sizes: what answers questions about sizes that are unknown, where there are any.
     """
 
@@ -272,12 +272,21 @@ class Tracer:
         leaf = self.leaves[id(tensor)] = Leaf(tensor, before)
         leaf.cleared = cleared
 
+    def _leaf(self, tensor: Tensor) -> Leaf | None:
+        """The account of its grad; None where the program has not changed that."""
+        leaf = self.leaves.get(id(tensor))
+        if leaf is None:
+            before = self._known[id(tensor)][1] if id(tensor) in self._known else None
+            if tensor.grad is not before and (id(tensor) in self._known or is_symbol(tensor.grad)):
+                leaf = self.leaves[id(tensor)] = Leaf(tensor, before)  # set by hand
+                leaf.cleared = tensor.grad is None
+        return leaf
+
     def flush(self, tensor: Tensor) -> None:
         """Brings the gradient so far into the memory of the tensor that the plan leaves as grad."""
-        grad = tensor.grad
-        if grad is None or not isinstance(grad._array, Value):
+        grad, leaf = tensor.grad, self._leaf(tensor)
+        if grad is None or leaf is None or (grad is leaf.before and not is_symbol(grad)):
             return
-        leaf = self.leaves[id(tensor)]
         if leaf.flushed is grad._array:
             return
         leaf.flushed = grad._array
@@ -285,7 +294,7 @@ class Tracer:
             keep = leaf.before is not None and not leaf.cleared
             leaf.after = leaf.before if keep else wrap(np.empty(grad.shape, grad.dtype))
         assert leaf.after is not None
-        self.write(leaf.after._array, grad._array)
+        self.write(leaf.after._array, self.value(grad._array))
 
     def step(self, optimizer: Any, chosen: list[list[Tensor]]) -> None:
         """An optimiser's step over the parameters that it chose in each group."""
@@ -302,7 +311,9 @@ class Tracer:
                     self.forget(entry._array)
 
     def finish(self) -> None:
-        """After the program: what it leaves in gradients."""
+        """After the program: what it leaves in gradients, and in attributes of modules."""
+        for tensor, _ in self._known.values():
+            self._leaf(tensor)
         for leaf in self.leaves.values():
             tensor = leaf.tensor()
             if tensor is not None and not isinstance(tensor._array, Value):
