@@ -101,7 +101,10 @@ def layers_in_a_list(compile: Any) -> Any:
     model = Stack()
     f = compile(model)
     call = lambda: f(ag.ones(1, 4)).detach()  # noqa: E731
-    changes = {1: lambda: model.layers.append(nn.Linear(4, 4)), 2: lambda: model.layers.__delitem__(0)}
+    changes = {
+        1: lambda: model.layers.append(nn.Linear(4, 4)),
+        2: lambda: model.layers.__delitem__(0),
+    }
     return between(call, 4, changes), []
 
 

@@ -318,7 +318,7 @@ def test_symbols_do_not_get_away(where: str) -> None:
             last = y
         return y
 
-    with pytest.raises(GraphError, match="puts a tensor that it computes into .* return the"):
+    with pytest.raises(GraphError, match=r"puts a tensor that it computes into .* return the"):
         ag.compile(f)(ag.ones(2))
     assert (log, kept, thing.y, last) == ([], {}, None, None)
 
