@@ -1,8 +1,9 @@
-"""What `ag.compile` refuses and how it says so; threads; and what `explain` tells."""
+"""What `ag.compile` refuses and how it says so; modules, copies, threads; what `explain` tells."""
 
 from __future__ import annotations
 
 import copy
+import pickle
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import OPTIMIZERS, assert_same, batch, network, training_step
+from networks import OPTIMIZERS, assert_same, batch, network, traces, training_step
 
 import pyautograd as ag
 from pyautograd import nn
@@ -97,6 +98,63 @@ def test_what_python_would_do_once_is_refused(act: str) -> None:
     act_in_graph = scheduler.step if act == "schedule" else lambda: ag.manual_seed(0)
     with pytest.raises(GraphError, match="outside of the function"):
         ag.compile(lambda x: (act_in_graph(), x * 2.0)[1])(ag.ones(1))
+
+
+@pytest.mark.parametrize("kind", ["generator", "coroutine"])
+def test_functions_that_go_on_later_are_refused(kind: str) -> None:
+    def generator(x: Any) -> Any:
+        yield x
+
+    async def coroutine(x: Any) -> Any:
+        return x
+
+    with pytest.raises(TypeError, match="got one that yields or awaits"):
+        ag.compile(generator if kind == "generator" else coroutine)
+
+
+def test_a_symbol_that_got_away_says_so() -> None:
+    kept: list[list[Any]] = [[]]
+    ag.compile(lambda x: (kept[0].append(x * 2), x)[1])(ag.ones(2))
+    with pytest.raises(GraphError, match="was made while a function was traced and has no values"):
+        kept[0][0].numpy()
+
+
+# ---- modules, and copies -------------------------------------------------------------------------
+
+
+@ag.compile
+def doubled(x: ag.Tensor) -> ag.Tensor:
+    return x * 2
+
+
+def test_copies_make_their_own_plans() -> None:
+    assert pickle.loads(pickle.dumps(doubled)) is doubled
+    assert copy.deepcopy(doubled)(ag.ones(1)).item() == 2.0
+    model = ag.compile(nn.Sequential(nn.Linear(3, 2)))
+    x = ag.ones(1, 3)
+    before = model(x)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        with ag.no_grad():
+            other[0].weight.zero_()
+        assert_same(other(x)[0], other[0].bias)
+        assert "linear" in other.explain()
+    assert_same(model(x), before)
+
+
+def test_a_compiled_module_is_a_module() -> None:
+    inner = nn.Linear(3, 2)
+    part = ag.compile(inner)
+    assert isinstance(part, nn.Linear)
+    model = nn.Sequential(part, nn.Tanh())
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias"]
+    model.eval()
+    assert not inner.training
+    part.bias = None
+    assert inner.bias is None
+    model(ag.ones(1, 3)).sum().backward()
+    assert_same(inner.weight.grad, part.weight.grad)
+    assert len(ag.compile(model)) == 2
+    assert traces(part) == 1
 
 
 # ---- threads and the machine ---------------------------------------------------------------------

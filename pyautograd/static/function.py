@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ from pyautograd.static.program import (
 from pyautograd.tensor import Tensor
 
 LARGEST_CACHE = 32  # plans of one function
+_STEPWISE = 0x20 | 0x80 | 0x200  # of inspect: generators, coroutines, asynchronous generators
 OFTEN = 8  # traces after which a function is told to be traced often
 
 
@@ -46,6 +48,8 @@ def compile(function: Callable[..., Any] | None = None, *, dynamic_batch: bool =
         and a size for which it is not met is traced anew. Batches of 0 and 1 are traced by
         themselves.
 
+    Of a module, what is returned is a module of the same class that shares all the other has.
+
     `@compile` and `@compile(dynamic_batch=True)` both work. Raises GraphError where Python asks for
     the values of a tensor (`item()`, `if tensor:`).
 
@@ -58,6 +62,8 @@ def compile(function: Callable[..., Any] | None = None, *, dynamic_batch: bool =
     """
     if function is None:
         return functools.partial(compile, dynamic_batch=dynamic_batch)
+    if isinstance(function, Module):
+        return compiled_module(function, dynamic_batch)
     return Compiled(function, dynamic_batch)
 
 
@@ -67,6 +73,10 @@ class Compiled:
     def __init__(self, function: Callable[..., Any], dynamic_batch: bool = False) -> None:
         if not callable(function):
             raise TypeError(f"compile: expected a function, got {type(function).__name__}")
+        if getattr(getattr(function, "__code__", None), "co_flags", 0) & _STEPWISE:
+            raise TypeError(
+                "compile: expected a function that returns, got one that yields or awaits"
+            )
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.dynamic_batch = dynamic_batch
@@ -111,6 +121,12 @@ class Compiled:
         if name == "function":
             raise AttributeError(name)
         return getattr(self.function, name)
+
+    def __reduce__(self) -> Any:
+        """As the function: a copy makes its own plans."""
+        if _global_called(self.__module__, self.__qualname__) is self:
+            return self.__qualname__
+        return Compiled, (self.function, self.dynamic_batch)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -230,6 +246,42 @@ class Compiled:
                 self._programs[key].remove(program)
                 if not self._programs[key]:
                     del self._programs[key]
+
+
+class CompiledModule:
+    """What the class of a compiled module has before that of the module."""
+
+    __slots__ = ()
+    _plans: Compiled
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._plans(*args, **kwargs)
+
+    def explain(self, verbose: bool = False) -> str:
+        """What the module became: see `Compiled.explain`."""
+        return self._plans.explain(verbose)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return compiled_module, (self._plans.function, self._plans.dynamic_batch)
+
+
+def compiled_module(module: Module, dynamic_batch: bool) -> Any:
+    """A module of the same class and state whose calls run plans."""
+    kind = type(module)
+    names = {"__slots__": ("_plans",), "__module__": kind.__module__}
+    made: Any = object.__new__(type(kind.__name__, (CompiledModule, kind), names))
+    object.__setattr__(made, "__dict__", vars(module))  # one state
+    object.__setattr__(made, "_plans", Compiled(module, dynamic_batch))
+    return made
+
+
+def compiled_of(function: Any) -> Any:
+    """What has the plans of a compiled function or module; other things as they are."""
+    return function._plans if isinstance(function, CompiledModule) else function
+
+
+def _global_called(module: str, name: str) -> Any:
+    return getattr(sys.modules.get(module), name, None)
 
 
 def _batch(inputs: list[Tensor]) -> int | None:

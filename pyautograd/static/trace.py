@@ -312,8 +312,8 @@ class Tracer:
 
     def finish(self) -> None:
         """After the program: what it leaves in gradients, and in attributes of modules."""
-        for tensor, _ in self._known.values():
-            self._leaf(tensor)
+        for known, _ in self._known.values():
+            self._leaf(known)
         for leaf in self.leaves.values():
             tensor = leaf.tensor()
             if tensor is not None and not isinstance(tensor._array, Value):
