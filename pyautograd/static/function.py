@@ -38,8 +38,11 @@ def compile(function: Callable[..., Any] | None = None, *, dynamic_batch: bool =
     run the plan, and no Python of the function.
 
     What the plan takes from outside is read anew in each run: parameters, buffers, an optimiser's
-    state and settings. Python values other than the arguments, and the function's own globals and
-    closure, are read once, and so are things that happen beside (printing).
+    state and settings. Where something else has changed that the function would notice, it is
+    traced again: globals and variables of its closure, the attributes and keys of plain objects and
+    dicts that its code names, modules (layers, attributes, hooks), groups of parameters. Other
+    Python values are read once, and what happens beside (printing) happens once. Results are new
+    tensors: none shares memory with another, or with an argument.
 
     dynamic_batch: the size of dimension 0 of the first tensor, and of every other tensor whose
         dimension 0 has that size, may change between calls without a new trace: the graph is made
