@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import is_
 from typing import Any
 
 from pyautograd.modes import state, version
@@ -104,6 +105,10 @@ class Found:
 
     def _changed(self) -> Iterator[str]:
         for module, before in self._modules:
+            now = vars(module)
+            same = now.keys() == before.keys() and all(map(is_, now.values(), before.values()))
+            if same and module._hooks is None:  # the ordinary case, in little time
+                continue
             now = attributes_of(module)
             if now.keys() != before.keys():
                 yield f"what a {type(module).__name__} has"

@@ -203,7 +203,8 @@ class Compiled:
             warnings.warn(
                 f"compile: {getattr(self.function, '__name__', 'the function')} was traced "
                 f"{OFTEN} times, the last time for {_described(inputs)}: each new shape, dtype or "
-                f"Python value of an argument makes a plan{self._reason}",
+                f"Python value of an argument makes a plan (of a tensor, only its layout does)"
+                f"{self._reason}",
                 UserWarning,
                 stacklevel=3,
             )

@@ -22,12 +22,13 @@ class Outside:
     arguments) the attributes and the keys that the code names: `self.scale`, `settings["scale"]`.
     Functions of the same file that it names are part of it.
 
-    tensors, modules: those that were found on the way.
+    tensors, modules, optimizers: those that were found on the way.
     """
 
     def __init__(self, function: Callable[..., Any], arguments: list[Any]) -> None:
         self.tensors: list[Tensor] = []
         self.modules: list[Module] = []
+        self.optimizers: list[Any] = []
         self.cells: list[tuple[Any, Any]] = []  # and what was in each
         self.named: list[tuple[dict[str, Any], str, Any]] = []  # and what was there at the key
         self._texts: list[str] = []  # how the code says cells and names, for messages
@@ -89,6 +90,8 @@ class Outside:
             self.tensors.append(x)
         elif isinstance(x, Module):
             self.modules.append(x)
+        elif hasattr(x, "param_groups"):
+            self.optimizers.append(x)
         elif isinstance(x, types.FunctionType):
             if within is None or x.__globals__ is within:
                 self._visit_function(x)

@@ -18,6 +18,7 @@ from pyautograd.static.joint import Joint, PlannedFunction, leads_back
 from pyautograd.static.lower import lower
 from pyautograd.static.outside import Outside
 from pyautograd.static.passes import PASSES
+from pyautograd.static.settings import watch_settings
 from pyautograd.static.sizes import Guard, Sizes
 from pyautograd.static.symbolic import Values
 from pyautograd.static.template import concrete
@@ -49,6 +50,8 @@ class Planned:
     on_tape: tuple[int, ...] | list[int] = ()
     # Attributes of modules that a run sets, and to which of the plan's results.
     assigned: list[tuple[Any, str, int]] = []  # noqa: RUF012
+    # Settings of groups that the function sets: optimiser, number, name and value.
+    settings: list[tuple[Any, int, str, Any]] = []  # noqa: RUF012
 
     def _leave(self, leaves: list[Leaf], graph: Graph) -> None:
         """Notes the gradients that a run leaves, and the other arrays that it changes."""
@@ -114,6 +117,7 @@ class Program(Planned):
         tracer = Tracer((*known, *outside.tensors, *found), self.sizes)
         for module in outside.modules:
             tracer.entered(module)
+        settings = watch_settings(outside.optimizers)
         made = [
             wrap(tracer.input(shape, x.dtype, f"input{i}"))
             for i, (x, shape) in enumerate(zip(inputs, shapes, strict=True))
@@ -125,7 +129,7 @@ class Program(Planned):
         rest = iter(made)
         args, kwargs = tree_map(lambda x: next(rest) if id(x) in numbers else x, (args, kwargs))
         try:
-            with tracer:
+            with tracer, settings:
                 result = function(*args, **kwargs)
                 for i, (x, value) in enumerate(zip(made, handed, strict=True)):
                     if x._array is not value:
@@ -158,6 +162,7 @@ class Program(Planned):
         if self.joint is not None:
             self.graphs.append(self.joint.split(tracer.graph))
         self.leaves = list(tracer.leaves.values())
+        self.settings = settings.found
         optimizers = {
             id(c.attrs[0]): c.attrs[0] for c in tracer.graph.calls if c.name == "optimizer"
         }
@@ -237,6 +242,8 @@ class Variant:
         inputs: the arguments themselves, where some have gradients.
         """
         program = self.program
+        for optimizer, i, name, value in program.settings:
+            optimizer.param_groups[i][name] = value
         before = [tensor.grad for tensor, _, _ in program.left]
         for tensor, grad, _ in program.left:
             tensor.grad = grad
