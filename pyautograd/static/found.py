@@ -48,9 +48,7 @@ class Found:
         self._assigned = {(id(module), name) for module, name, _ in assigned}
         tensors = {id(t): t for t in self._outside.tensors}
         for module, _ in self._modules:
-            for t in (*module._parameters.values(), *module._buffers.values()):
-                if t is not None:
-                    tensors[id(t)] = t
+            tensors.update((id(t), t) for t in own_tensors(module))
         changed = {}
         for leaf in leaves:
             t = leaf.tensor()
@@ -134,6 +132,12 @@ class Found:
 
 def _layout(x: Any) -> Any:
     return (x.shape, x.dtype) if isinstance(x, Tensor) else None
+
+
+def own_tensors(module: Module) -> list[Tensor]:
+    """The parameters and buffers of a module, without those of its submodules."""
+    found = (*module._parameters.values(), *module._buffers.values())
+    return [t for t in found if t is not None]
 
 
 def attributes_of(module: Module) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from pyautograd.graph import GraphError
 from pyautograd.op import NoArrayError, Op, Stand
 from pyautograd.origin import users_line, users_line_of
 from pyautograd.static.feed import GraphFunction
+from pyautograd.static.found import own_tensors
 from pyautograd.static.graph import Value
 from pyautograd.static.program import Place
 from pyautograd.static.template import part_of
@@ -304,10 +305,5 @@ def compile(inputs: Any, outputs: Any) -> GraphFunction:
     graph.tree = rebuild(outputs, iter([Place(i) for i in range(len(found))]))
     changed = {id(c.operands[0].source) for c in graph.calls if c.name == "write"}
     kept = [leaf for leaf in grads if leaf.after is None or id(leaf.after._array) in changed]
-    read = [
-        t
-        for module, _ in build.tracer.modules.values()
-        for t in (*module._parameters.values(), *module._buffers.values())
-        if t is not None
-    ]
+    read = [t for module, _ in build.tracer.modules.values() for t in own_tensors(module)]
     return GraphFunction(graph, build.sizes, kept, read)

@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 
 from pyautograd import _C, modes
-from pyautograd.graph import GraphError, RecordWatcher, SymbolicNumber
-from pyautograd.nn.watch import watch_modules
+from pyautograd.graph import GraphError, SymbolicNumber
 from pyautograd.op import OPS, Op
 from pyautograd.ops.inplace import Region, region
 from pyautograd.ops.random import Generator
 from pyautograd.origin import users_line
 from pyautograd.static.fit import layouts
-from pyautograd.static.found import attributes_of
+from pyautograd.static.found import attributes_of, own_tensors
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value
 from pyautograd.static.outside import is_symbol
+from pyautograd.static.places import Places
+from pyautograd.static.shapes import layouts_of
 from pyautograd.static.sizes import Sizes
 from pyautograd.static.symbolic import evaluate, sizes_in
-from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor, wrap
-from pyautograd.watch import node_in_backward, watch_ops
+from pyautograd.watch import watch_ops
 
 
 class Leaf:
@@ -63,7 +63,7 @@ class Tracer:
         self._owners: dict[int, list[int]] = {}  # ids of captured arrays that share memory
         self._ops = watch_ops(self._call)
         self._mode = modes.tracing(self)
-        self._places = _Places()
+        self._places = Places()
 
     def __enter__(self) -> Tracer:
         self._places.__enter__()
@@ -161,8 +161,8 @@ class Tracer:
         if self.sizes is not None:
             shapes = [getattr(x, "shape", x) for x in operands]
             if any(True for _ in sizes_in([*shapes, *attrs])):
-                return layouts(self.sizes, op, operands, attrs, _layouts)
-        return _layouts(op, operands, attrs)
+                return layouts(self.sizes, op, operands, attrs, layouts_of)
+        return layouts_of(op, operands, attrs)
 
     # ---- changes in place ------------------------------------------------------------------------
 
@@ -335,8 +335,8 @@ class Tracer:
         registered = {
             id(modes.owner(t._array))
             for m, _ in self.modules.values()
-            for t in (*m._parameters.values(), *m._buffers.values())
-            if t is not None and not is_symbol(t)
+            for t in own_tensors(m)
+            if not is_symbol(t)
         }
         array = before._array
         return id(array) in self._captured and id(modes.owner(array)) not in registered
@@ -367,40 +367,6 @@ class Tracer:
                 self.modules.setdefault(id(part), (part, attributes_of(part)))
 
 
-class _Places(RecordWatcher):
-    """Knows the modules under way, and which were when a node was recorded."""
-
-    def __init__(self) -> None:
-        self._stack: list[Any] = []
-        self._of: dict[Any, tuple[Any, ...]] = {}
-        self._watch = watch_modules(self._call)
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        self._watch.__enter__()
-
-    def __exit__(self, *exc: object) -> None:
-        self._watch.__exit__(*exc)
-        super().__exit__(*exc)
-        self._of.clear()
-
-    def saw(self, node: Any) -> None:
-        self._of[node] = tuple(self._stack)
-
-    def modules(self, backward: bool) -> tuple[Any, ...]:
-        """Those under way; of a gradient rule's calls, those of the call that it is the rule of."""
-        if backward:
-            return self._of.get(node_in_backward(), ())
-        return tuple(self._stack)
-
-    def _call(self, module: Any, run: Callable[[], Any]) -> Any:
-        self._stack.append(module)
-        try:
-            return run()
-        finally:
-            self._stack.pop()
-
-
 _MISSING = object()
 
 
@@ -419,61 +385,3 @@ def _holds_value(attribute: Any) -> bool:
     if isinstance(attribute, (tuple, list)):
         return any(map(_holds_value, attribute))
     return isinstance(attribute, Value)
-
-
-# ---- shapes and dtypes ---------------------------------------------------------------------------
-
-
-def zeros_of(x: Any) -> Any:
-    return np.zeros(x.shape, x.dtype) if isinstance(x, Value) else x
-
-
-def _layouts(op: Op, operands: list[Any], attrs: tuple[Any, ...]) -> list[tuple[Any, Any]]:
-    """The shape and dtype of each output; raises what the op would raise.
-
-    The op's own rule tells the first. Where there are more outputs, or no native step that has
-    checked the shapes, the kernel is asked with zeros.
-    """
-    if op.name in _C.elementwise or op.view or op.name == "detach":
-        return (
-            [op.infer(*operands, *attrs)]
-            if op.name in _C.elementwise
-            else _viewed(op, operands, attrs)
-        )
-    if op.kind == "factorisation":  # zeros have none
-        return [op.infer(*operands)]
-    zeros = [zeros_of(x) for x in operands]
-    key = None
-    try:
-        key = (op.name, tuple([_layout(x) for x in operands]), attrs)
-        known = _seen.get(key)
-        if known is not None:
-            return known
-    except TypeError:  # attributes that cannot be looked up
-        key = None
-    if min(op.saves, default=0) >= OUT and _is_safe(op):
-        first = op.infer([*operands], *attrs) if op.inputs < 0 else op.infer(*operands, *attrs)
-        found = [(tuple(first[0]), np.dtype(first[1]))]
-    else:
-        result = op.forward(zeros, *attrs) if op.inputs < 0 else op.forward(*zeros, *attrs)
-        found = [(y.shape, y.dtype) for y in (result if type(result) is tuple else (result,))]
-    if key is not None and len(_seen) < 4096:
-        _seen[key] = found
-    return found
-
-
-_seen: dict[Any, list[tuple[Any, Any]]] = {}
-
-
-def _layout(x: Any) -> Any:
-    return (x.shape, x.dtype.str) if isinstance(x, Value) else (type(x), x)
-
-
-def _is_safe(op: Op) -> bool:
-    """Whether the shape rule itself raises whatever the forward would."""
-    return op.name in ("matmul", "sum_to", "put", "part")
-
-
-def _viewed(op: Op, operands: list[Any], attrs: tuple[Any, ...]) -> list[tuple[Any, Any]]:
-    view = op.forward(np.empty(operands[0].shape, operands[0].dtype), *attrs)
-    return [(view.shape, view.dtype)]
