@@ -1,6 +1,11 @@
 """Whole training steps and inference: compiled and eager, against PyTorch's eager mode.
 
 python benchmarks/compiled.py --threads 2 --only ResNet
+
+The fully connected networks are also run by torch.compile and jax.jit, where these are installed.
+torch.compile builds for a minute before the first number. JAX may be in an environment of its own:
+
+python benchmarks/compiled.py --threads 2 --only -1 --python jax=/path/to/jax/bin/python
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ class Side:
     """A library's way to build and run networks: names are the same in both."""
 
     def __init__(self, name: str) -> None:
-        if name == "torch":
+        if name.startswith("torch"):
             import torch
 
             self.lib: Any = torch
@@ -23,7 +28,8 @@ class Side:
             import pyautograd
 
             self.lib = pyautograd
-        self.compile = self.lib.compile if name == "compiled" else lambda function: function
+        compiles = name in ("compiled", "torch.compile")
+        self.compile = self.lib.compile if compiles else lambda function: function
 
 
 def small(nn: Any) -> Any:
@@ -102,6 +108,10 @@ NETWORKS = {  # network, shape of a batch, optimiser
 
 
 def rows_of(name: str) -> Mapping[str, turns.Row]:
+    if name == "jax":
+        import jax_networks
+
+        return jax_networks.rows(NETWORKS)
     side = Side(name)
     lib, nn = side.lib, side.lib.nn
 
@@ -135,6 +145,8 @@ def rows_of(name: str) -> Mapping[str, turns.Row]:
 
     rows: dict[str, turns.Row] = {}
     for what, (make, shape, optimizer) in NETWORKS.items():
+        if name == "torch.compile" and make not in (small, mlp):  # minutes to build
+            continue
         rows[f"train {what}"] = lambda m=make, s=shape, o=optimizer: training(m, s, o)
         rows[f"infer {what.rsplit(', ', 1)[0]}"] = lambda m=make, s=shape: inference(m, s)
     return rows
@@ -145,12 +157,15 @@ def report(best: dict[str, dict[str, float]], threads: int) -> str:
     lines = []
     for row, seconds in best.items():
         ours, *others = seconds.values()
-        lines.append(
-            [row, f"{ours * 1e6:.1f}", *[f"{s * 1e6:.1f} ({s / ours:.1f}x)" for s in others]]
-        )
+        lines.append([row, f"{ours * 1e6:.1f}", *[_beside(s, ours) for s in others]])
     return f"threads: {threads}\n" + turns.table(["us", *next(iter(best.values()))], lines)
 
 
+def _beside(seconds: float, ours: float) -> str:
+    return "-" if seconds == float("inf") else f"{seconds * 1e6:.1f} ({seconds / ours:.1f}x)"
+
+
 if __name__ == "__main__":
-    peers = ["torch"] if turns.installed("torch") else []
+    peers = ["torch", "torch.compile"] if turns.installed("torch") else []
+    peers += ["jax"] if turns.installed("jax") else []
     turns.main(__doc__ or "", rows_of, ["compiled", "eager", *peers], report)

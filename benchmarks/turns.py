@@ -74,14 +74,14 @@ def _start(row: Row) -> Work:
 
 
 class _Worker:
-    def __init__(self, side: str, threads: int) -> None:
+    def __init__(self, side: str, threads: int, python: str) -> None:
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         env = {**os.environ, **dict.fromkeys(names, str(threads))}
         # Some machines pin OpenBLAS to an old kernel, which would flatter us.
         for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
             env.pop(name, None)
         self.process = subprocess.Popen(
-            [sys.executable, sys.argv[0], "--side", side, "--threads", str(threads)],
+            [python, sys.argv[0], "--side", side, "--threads", str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env,
         )  # fmt: skip
 
@@ -98,10 +98,15 @@ class _Worker:
 
 
 def measure(
-    sides: list[str], rows: list[str], threads: int, rounds: int
+    sides: list[str],
+    rows: list[str],
+    threads: int,
+    rounds: int,
+    pythons: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Best seconds by row and side."""
-    workers = {side: _Worker(side, threads) for side in sides}
+    """Best seconds by row and side; `pythons` has the interpreters of sides with their own."""
+    found = pythons or {}
+    workers = {side: _Worker(side, threads, found.get(side, sys.executable)) for side in sides}
     best: dict[str, dict[str, float]] = {}
     for row in rows:
         best[row] = dict.fromkeys(sides, float("inf"))
@@ -142,13 +147,17 @@ def parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="rows whose name contains this")
+    parser.add_argument(
+        "--python", action="append", default=[], metavar="SIDE=PATH",
+        help="the interpreter of a side whose library is installed elsewhere",
+    )  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="also write the numbers there")
     return parser
 
 
 def serve(side: str, threads: int, rows: Mapping[str, Row]) -> None:
     """What a worker does: times the rows that the parent names."""
-    if side == "torch":
+    if side.startswith("torch"):
         import torch
 
         torch.set_num_threads(threads)
@@ -167,7 +176,9 @@ def main(
         serve(args.side, args.threads, rows_of(args.side))
         return
     names = [name for name in rows_of(sides[0]) if args.only in name]
-    best = measure(sides, names, args.threads, args.rounds)
+    pythons = dict(given.split("=", 1) for given in args.python)
+    sides = [*sides, *[side for side in pythons if side not in sides]]
+    best = measure(sides, names, args.threads, args.rounds, pythons)
     if args.json:
         with open(args.json, "w") as file:
             json.dump(best, file, indent=1)

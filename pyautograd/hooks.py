@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from pyautograd.modes import GradMode
+from pyautograd.modes import GradMode, state
 
 _ids = itertools.count()
 
@@ -28,10 +28,12 @@ class RemovableHandle:
             hooks.clear()
         hooks[self.id] = hook
         hooks.update(later)
+        state.layouts += 1
 
     def remove(self) -> None:
         """Takes the hook off; nothing happens where it is off already."""
         self._hooks.pop(self.id, None)
+        state.layouts += 1
 
     def __enter__(self) -> RemovableHandle:
         return self

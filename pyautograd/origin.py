@@ -6,11 +6,20 @@ import linecache
 import os
 import sys
 from types import FrameType
+from typing import Any
 
 import numpy as np
 
 # NumPy is no code of the user's either: it may ask a symbol for what it does not know.
 _LIBRARIES = tuple([os.path.dirname(module) + os.sep for module in (__file__, np.__file__)])
+
+
+def is_library(kind: Any) -> bool:
+    """Whether a function, or a class, is of this package, NumPy or Python's own."""
+    code = getattr(kind, "__code__", None)
+    if code is not None:
+        return code.co_filename.startswith(_LIBRARIES)
+    return kind.__module__.partition(".")[0] in ("builtins", "numpy", "pyautograd")
 
 
 def users_frame() -> FrameType:

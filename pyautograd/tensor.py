@@ -112,11 +112,17 @@ class Tensor:
         """The value of a tensor with one element, as a Python number."""
         if self._array.size != 1:
             raise ValueError(f"item: a tensor of shape {self.shape} has not exactly one element")
-        return self._array.item()
+        return self._for_python().item()
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
-        return self._array.tolist()
+        return self._for_python().tolist()
+
+    def _for_python(self) -> Any:
+        """The array, for Python to look at what is in it now."""
+        if state.tracing and (trace := tracer()) is not None:
+            trace.refuse_to_read(self._array)
+        return self._array
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
         """The array itself, not a copy.
@@ -183,7 +189,7 @@ class Tensor:
                 f"the truth value of a tensor of shape {self.shape} is ambiguous: "
                 "use any() or all()"
             )
-        return bool(self._array.item())
+        return bool(self._for_python().item())
 
     def __float__(self) -> float:
         return float(self.item())
@@ -194,7 +200,7 @@ class Tensor:
     def __index__(self) -> int:
         if self._array.dtype.kind not in "iub" or self._array.size != 1:
             raise TypeError(f"only an integer tensor of one element is an index, got {self!r}")
-        return int(self._array.item())
+        return int(self._for_python().item())
 
     def __contains__(self, value: Any) -> bool:
         return (
@@ -324,6 +330,9 @@ class Tensor:
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        if state.tracing and (trace := tracer()) is not None:
+            trace.replace(self, value._array)
+            return
         state.layouts += 1
         self._array = value._array
 

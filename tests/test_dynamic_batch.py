@@ -20,17 +20,17 @@ from static_networks import (
 
 import pyautograd as ag
 from pyautograd import nn
-from pyautograd.static import Compiled
+from pyautograd.static.function import compiled_of
 
 F = nn.functional
 SIZES = (7, 5, 7, 64, 2, 33, 5, 64, 3)
 
 
-def programs(function: Compiled) -> list[Any]:
-    return [p for found in function._programs.values() for p in found]
+def programs(function: Any) -> list[Any]:
+    return [p for found in compiled_of(function)._programs.values() for p in found]
 
 
-def plans(function: Compiled) -> int:
+def plans(function: Any) -> int:
     return sum(len(p.variants) for p in programs(function))
 
 

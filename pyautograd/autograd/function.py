@@ -351,6 +351,6 @@ class _Once:
     @staticmethod
     def rule(K: Any, g: Any, saved: Any, needs: Any) -> Any:
         raise RuntimeError(
-            "backward: a gradient made by a backward marked once_differentiable cannot be "
-            "differentiated again"
+            "backward: a gradient made by a backward marked once_differentiable, or by the plan of "
+            "a compiled function, cannot be differentiated again"
         )

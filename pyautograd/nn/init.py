@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from pyautograd.modes import no_grad
 from pyautograd.ops.inplace import assign
-from pyautograd.ops.random import Generator, default_generator
+from pyautograd.ops.random import Generator, default_generator, sampled
 from pyautograd.tensor import Tensor
 
 
@@ -47,10 +48,23 @@ def _fill(name: str, tensor: Tensor, values: Any) -> Tensor:
         return assign(tensor, name, (...,), values)
 
 
-def _draw(tensor: Tensor, name: str, generator: Generator | None) -> Any:
-    if tensor.dtype.kind != "f":
-        raise TypeError(f"init: random values are float32 or float64, the tensor is {tensor.dtype}")
-    return (generator or default_generator).draw(name, size=tensor.shape, dtype=tensor.dtype)
+def _fill_drawn(
+    name: str,
+    tensor: Tensor,
+    generator: Generator | None,
+    method: str,
+    finish: Callable[[Any, Generator], Any],
+) -> Tensor:
+    """Filled with numbers drawn by a method of np.random.Generator, after `finish` of them."""
+    dtype = tensor.dtype
+    if dtype.kind != "f":
+        raise TypeError(f"init: random values are float32 or float64, the tensor is {dtype}")
+    source = generator or default_generator
+
+    def draw(shape: tuple[int, ...]) -> Any:
+        return finish(source.draw(method, size=shape, dtype=dtype), source)
+
+    return _fill(name, tensor, sampled(draw, tensor.shape, source))
 
 
 def uniform_(
@@ -59,8 +73,8 @@ def uniform_(
     """Uniform in [a, b)."""
     if not a <= b:
         raise ValueError(f"uniform_: expected a <= b, got {a} and {b}")
-    values = _draw(tensor, "random", generator)
-    return _fill("uniform_", tensor, values * tensor.dtype.type(b - a) + tensor.dtype.type(a))
+    scale, shift = tensor.dtype.type(b - a), tensor.dtype.type(a)
+    return _fill_drawn("uniform_", tensor, generator, "random", lambda x, _: x * scale + shift)
 
 
 def normal_(
@@ -69,8 +83,10 @@ def normal_(
     """Normal with a mean and a standard deviation."""
     if not std >= 0:
         raise ValueError(f"normal_: expected std >= 0, got {std}")
-    values = _draw(tensor, "standard_normal", generator)
-    return _fill("normal_", tensor, values * tensor.dtype.type(std) + tensor.dtype.type(mean))
+    scale, shift = tensor.dtype.type(std), tensor.dtype.type(mean)
+    return _fill_drawn(
+        "normal_", tensor, generator, "standard_normal", lambda x, _: x * scale + shift
+    )
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -112,12 +128,15 @@ def trunc_normal_(
             f"[{a}, {b}]"
         )
     kind = tensor.dtype.type
-    values = _draw(tensor, "standard_normal", generator) * kind(std) + kind(mean)
-    source = generator or default_generator
-    while (outside := (values < a) | (values > b)).any():
-        again = source.draw("standard_normal", size=int(outside.sum()), dtype=tensor.dtype)
-        values[outside] = again * kind(std) + kind(mean)
-    return _fill("trunc_normal_", tensor, values)
+
+    def finish(x: Any, source: Generator) -> Any:
+        values = x * kind(std) + kind(mean)
+        while (outside := (values < a) | (values > b)).any():
+            again = source.draw("standard_normal", size=int(outside.sum()), dtype=x.dtype)
+            values[outside] = again * kind(std) + kind(mean)
+        return values
+
+    return _fill_drawn("trunc_normal_", tensor, generator, "standard_normal", finish)
 
 
 def eye_(tensor: Tensor) -> Tensor:
@@ -162,13 +181,15 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
         raise ValueError(f"orthogonal_: expected at least 2 dimensions, got shape {tensor.shape}")
     if not tensor.numel():
         return tensor
-    rows = tensor.shape[0]
-    normal = _draw(tensor, "standard_normal", generator).reshape(rows, -1)
-    wide = rows < normal.shape[1]
-    q, r = np.linalg.qr(normal.T if wide else normal)
-    q = q * np.where(np.diag(r) < 0, -1.0, 1.0)  # else qr's own choice of signs would show
-    values = np.asarray((q.T if wide else q) * gain, tensor.dtype)
-    return _fill("orthogonal_", tensor, values.reshape(tensor.shape))
+
+    def finish(x: Any, source: Generator) -> Any:
+        normal = x.reshape(x.shape[0], -1)
+        wide = normal.shape[0] < normal.shape[1]
+        q, r = np.linalg.qr(normal.T if wide else normal)
+        q = q * np.where(np.diag(r) < 0, -1.0, 1.0)  # else qr's own choice of signs would show
+        return np.asarray((q.T if wide else q) * gain, x.dtype).reshape(x.shape)
+
+    return _fill_drawn("orthogonal_", tensor, generator, "standard_normal", finish)
 
 
 def sparse_(
@@ -179,13 +200,15 @@ def sparse_(
         raise ValueError(f"sparse_: expected a matrix, got shape {tensor.shape}")
     if not 0.0 <= sparsity <= 1.0:
         raise ValueError(f"sparse_: expected a sparsity in [0, 1], got {sparsity}")
-    values = _draw(tensor, "standard_normal", generator) * tensor.dtype.type(std)
-    rows, columns = tensor.shape
-    zeros = math.ceil(sparsity * rows)
-    source = generator or default_generator
-    for column in range(columns):
-        values[source.draw("permutation", rows)[:zeros], column] = 0
-    return _fill("sparse_", tensor, values)
+    zeros = math.ceil(sparsity * tensor.shape[0])
+
+    def finish(x: Any, source: Generator) -> Any:
+        values = x * x.dtype.type(std)
+        for column in range(x.shape[1]):
+            values[source.draw("permutation", x.shape[0])[:zeros], column] = 0
+        return values
+
+    return _fill_drawn("sparse_", tensor, generator, "standard_normal", finish)
 
 
 def xavier_uniform_(

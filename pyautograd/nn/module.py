@@ -249,6 +249,7 @@ class Module:
         def __getattr__(self, name: str) -> Any: ...
 
     def __setattr__(self, name: str, value: Any) -> None:
+        state.layouts += 1
         registry = self._registry(value, name)
         if registry is None:
             object.__setattr__(self, name, value)
@@ -263,10 +264,12 @@ class Module:
             self._non_persistent.discard(name)
         elif isinstance(value, Buffer):
             (self._non_persistent.discard if value.persistent else self._non_persistent.add)(name)
+        state.layouts += 1
         registry[name] = value
         self.__dict__[name] = value
 
     def __delattr__(self, name: str) -> None:
+        state.layouts += 1
         object.__delattr__(self, name)
         for registry in (self._parameters, self._buffers, self._modules):
             registry.pop(name, None)
@@ -489,7 +492,6 @@ class Module:
             raise ValueError(f"train: expected a bool, got {mode!r}")
         for module in self.modules():
             module.training = mode
-        state.layouts += 1
         return self
 
     def eval(self: M) -> M:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautograd.dtypes import as_dtype, float32, int64
+from pyautograd.dtypes import as_dtype, float32, float64, int64
 from pyautograd.nn import init
 from pyautograd.nn.linear import new_parameter
 from pyautograd.nn.module import Module, Parameter
@@ -95,9 +95,9 @@ class _BatchNorm(_ByChannel):
             return batch_norm(
                 input, mean, var, self.weight, self.bias, use_batch, self.momentum or 0.0, self.eps
             )
-        momentum = self.momentum
+        momentum: Any = self.momentum
         if momentum is None:  # the plain average over all batches
-            momentum = 1.0 / (batches.item() + 1.0)
+            momentum = 1.0 / (batches.to(float64) + 1.0)
         out = batch_norm(input, mean, var, self.weight, self.bias, True, momentum, self.eps)
         batches.add_(1)
         return out

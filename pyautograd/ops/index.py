@@ -10,6 +10,7 @@ import numpy as np
 
 from pyautograd import _C
 from pyautograd.cost import per_element
+from pyautograd.modes import state, tracer
 from pyautograd.op import has_values, method, primitive
 from pyautograd.ops.shape import index_of_dim, slice_view, sliced_shape, stack, unsqueeze
 from pyautograd.tape import SHAPE
@@ -133,6 +134,8 @@ def _plain_key(op: str, x: Tensor, key: Any) -> tuple[tuple[Any, ...], list[Any]
             continue
         if isinstance(k, Tensor):
             k = k._array
+            if state.tracing and (trace := tracer()) is not None:
+                trace.read_for_key(k)
         elif isinstance(k, (list, range)):
             k = np.asarray(k, None if len(k) else np.int64)
         if isinstance(k, np.generic) and k.dtype.kind in "iu":

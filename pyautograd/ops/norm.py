@@ -196,11 +196,14 @@ def _check_channels(op: str, input: Tensor, **values: Tensor | None) -> int:
     return channels
 
 
-def _move(op: str, running: Tensor | None, value: Tensor, momentum: float) -> None:
-    """A running statistic towards the value of this batch."""
+def _move(op: str, running: Tensor | None, value: Tensor, momentum: Any) -> None:
+    """A running statistic towards the value of this batch. momentum: a number or a tensor."""
     if running is not None:
         with no_grad():
-            moved = ew.add(ew.mul(running, 1 - momentum), ew.mul(value, momentum))
+            keep = 1 - momentum
+            if isinstance(momentum, Tensor):
+                keep, momentum = keep.to(running.dtype), momentum.to(running.dtype)
+            moved = ew.add(ew.mul(running, keep), ew.mul(value, momentum))
             assign(running, op, (...,), moved)
 
 

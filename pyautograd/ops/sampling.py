@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautograd.op import method
+from pyautograd.op import has_values, method
 from pyautograd.ops import elementwise as ew
 from pyautograd.ops.elementwise import where
 from pyautograd.ops.functions import log1p
@@ -31,7 +31,7 @@ def bernoulli(
 ) -> Tensor:
     """1 with the probability that stands in `input` (or with p), else 0, in its dtype."""
     if p is None:
-        if not bool(((input >= 0) & (input <= 1)).all()):
+        if has_values(input) and not ((input._array >= 0) & (input._array <= 1)).all():
             raise ValueError("bernoulli: expected probabilities within [0, 1]")
         threshold: Any = input.detach()
     else:

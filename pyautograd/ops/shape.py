@@ -402,7 +402,7 @@ def split(
     """Pieces along `dim`: of one size (the last may be smaller), or of the sizes given. Views."""
     d = _cut("split", tensor, dim)
     n = tensor.shape[d]
-    if isinstance(split_size_or_sections, int):
+    if isinstance(split_size_or_sections, (int, SymbolicNumber)):
         size = split_size_or_sections
         if size <= 0:
             raise ValueError(f"split: expected a positive size, got {size}")

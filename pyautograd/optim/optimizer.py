@@ -12,7 +12,14 @@ import numpy as np
 
 from pyautograd import _C
 from pyautograd.cost import Cost
-from pyautograd.modes import Changes, changed_together, enable_grad, state, tracer
+from pyautograd.modes import (
+    Changes,
+    changed_together,
+    enable_grad,
+    refuse_in_graph,
+    state,
+    tracer,
+)
 from pyautograd.nn.module import zero_grads
 from pyautograd.op import graph_of
 from pyautograd.tensor import Tensor, wrap
@@ -34,6 +41,7 @@ class Optimizer:
                 f"{type(self).__name__}: expected an iterable of tensors or dicts, got a "
                 f"{type(params).__name__}"
             )
+        refuse_in_graph("making an optimiser")
         self.defaults = defaults
         self._where = f"{type(self).__name__}.step"
         self.stepped_by: Any = None  # the plan that made the last step, None for this class
@@ -96,6 +104,7 @@ class Optimizer:
             known.add(id(p))
         self._check_group(group)
         self.param_groups.append(group)
+        state.layouts += 1
 
     def _check_parameter(self, i: int, p: Any) -> None:
         name = type(self).__name__

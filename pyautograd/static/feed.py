@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from pyautograd import _C
 from pyautograd.graph import GraphError
+from pyautograd.modes import state
 from pyautograd.op import Stand
 from pyautograd.static.graph import Graph
 from pyautograd.static.program import Place, Planned, Variant
@@ -31,8 +33,13 @@ class GraphFunction(Planned):
     graph: the graph as it was built; it has `print()` and `save(path)`.
     """
 
-    def __init__(self, graph: Graph, sizes: OpenSizes, leaves: list[Leaf]) -> None:
+    def __init__(
+        self, graph: Graph, sizes: OpenSizes, leaves: list[Leaf], read: Iterable[Tensor] = ()
+    ) -> None:
+        """read: parameters and buffers whose memory the graph may read."""
         self.graph = graph
+        self._memory = [(t, t._array) for t in read]
+        self._layouts = state.layouts
         self._sizes = sizes
         self._names = [x.source.name for x in graph.inputs]
         self._variants: dict[tuple[int, ...], Variant] = {}
@@ -45,6 +52,8 @@ class GraphFunction(Planned):
         self._leave(leaves, graph)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._layouts != state.layouts:
+            self._check_memory()
         last = self._last
         if last is not None and not kwargs:  # tensors of the shapes fed last
             arrays = _C.matching_arrays(args, last.like, Tensor)
@@ -54,6 +63,17 @@ class GraphFunction(Planned):
         for name in feed.keys() & kwargs.keys():
             raise TypeError(f"feed: {name} was given twice")
         return self._run({**feed, **kwargs})
+
+    def _check_memory(self) -> None:
+        layouts = state.layouts
+        for t, array in self._memory:
+            if t._array is not array:
+                raise GraphError(
+                    f"feed: a tensor of {array.dtype} and shape {array.shape} that the graph reads "
+                    "has got other memory since it was built (by data = ..., or a cast); build the "
+                    "graph again, or copy_() the values into the tensor"
+                )
+        self._layouts = layouts
 
     def _named(self, args: tuple[Any, ...]) -> Any:
         if len(args) > len(self._names):
@@ -66,6 +86,9 @@ class GraphFunction(Planned):
         )
 
     def _run(self, feed: dict[str, Any]) -> Any:
+        for name in feed:
+            if not isinstance(name, str):
+                raise TypeError(f"feed: expected names of placeholders, got {type(name).__name__}")
         missing = [name for name in self._names if name not in feed]
         extra = [name for name in feed if name not in self._names]
         for what, names in (("no value for", missing), ("no placeholder is called", extra)):

@@ -15,9 +15,9 @@ from pyautograd.serialization import array_of
 from pyautograd.static.feed import GraphFunction
 from pyautograd.static.graph import Call, Graph, Input, Value
 from pyautograd.static.program import Place
+from pyautograd.static.shapes import zeros_of
 from pyautograd.static.sizes import Guard
 from pyautograd.static.symbolic import COMPARE, Ratio, Size, evaluate, frozen
-from pyautograd.static.trace import zeros_of
 from pyautograd.static.unify import OpenSizes
 
 _LARGEST_NUMBER = 2**63

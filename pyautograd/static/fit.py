@@ -31,7 +31,7 @@ def layouts(
                 return _found(sizes, op, operands, attrs, rule)
             except _REFUSALS:
                 pass
-        raise sizes.explained(error, operands) from None
+        raise sizes.explained(error, operands, attrs) from None
 
 
 _REFUSALS = (ValueError, TypeError, IndexError, GraphError)

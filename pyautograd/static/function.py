@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -10,14 +11,21 @@ from typing import Any
 import numpy as np
 
 from pyautograd import modes
-from pyautograd.func.pytree import is_leaf
+from pyautograd.func.pytree import children_of, is_leaf, leaves
 from pyautograd.modes import is_grad_enabled, state
 from pyautograd.nn.module import Module
-from pyautograd.op import graph_of
-from pyautograd.static.program import Program, Variant, is_input
+from pyautograd.op import Stand, graph_of
+from pyautograd.static.program import (
+    InputGradError,
+    Program,
+    Variant,
+    is_input,
+    is_taped,
+)
 from pyautograd.tensor import Tensor
 
 LARGEST_CACHE = 32  # plans of one function
+_STEPWISE = 0x20 | 0x80 | 0x200  # of inspect: generators, coroutines, asynchronous generators
 OFTEN = 8  # traces after which a function is told to be traced often
 
 
@@ -31,9 +39,11 @@ def compile(function: Callable[..., Any] | None = None, *, dynamic_batch: bool =
 
     What the plan takes from outside is read anew in each run: parameters, buffers, an optimiser's
     state and settings. (What follows from parameters alone is computed when one has changed; if its
-    memory was handed out, by `numpy()` say, in each run.) Python values other than the arguments,
-    and the function's own globals and closure, are read once, and so are things that happen beside
-    (printing).
+    memory was handed out, by `numpy()` say, in each run.) Where something else has changed that the
+    function would notice, it is traced again: globals and variables of its closure, the attributes
+    and keys of plain objects and dicts that its code names, modules (layers, attributes, hooks),
+    groups of parameters. Other Python values are read once, and what happens beside (printing)
+    happens once. Results are new tensors: none shares memory with another, or with an argument.
 
     dynamic_batch: the size of dimension 0 of the first tensor, and of every other tensor whose
         dimension 0 has that size, may change between calls without a new trace: the graph is made
@@ -41,6 +51,8 @@ def compile(function: Callable[..., Any] | None = None, *, dynamic_batch: bool =
         Python needs to know the size (`if x.shape[0] > 64`), what it was told becomes a condition,
         and a size for which it is not met is traced anew. Batches of 0 and 1 are traced by
         themselves.
+
+    Of a module, what is returned is a module of the same class that shares all the other has.
 
     `@compile` and `@compile(dynamic_batch=True)` both work. Raises GraphError where Python asks for
     the values of a tensor (`item()`, `if tensor:`).
@@ -54,6 +66,8 @@ def compile(function: Callable[..., Any] | None = None, *, dynamic_batch: bool =
     """
     if function is None:
         return functools.partial(compile, dynamic_batch=dynamic_batch)
+    if isinstance(function, Module):
+        return compiled_module(function, dynamic_batch)
     return Compiled(function, dynamic_batch)
 
 
@@ -63,14 +77,18 @@ class Compiled:
     def __init__(self, function: Callable[..., Any], dynamic_batch: bool = False) -> None:
         if not callable(function):
             raise TypeError(f"compile: expected a function, got {type(function).__name__}")
+        if getattr(getattr(function, "__code__", None), "co_flags", 0) & _STEPWISE:
+            raise TypeError(
+                "compile: expected a function that returns, got one that yields or awaits"
+            )
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.dynamic_batch = dynamic_batch
         self._programs: dict[Any, list[Program]] = {}
-        self._outside = _outside(function)
         self._traced = 0
         self._last: Variant | None = None  # of the last call
         self._latest: Variant | None = None  # the one made last
+        self._takes_taped = True  # whether arguments with gradients are inputs of plans
         self._reason = ""  # why the latest program does not serve every batch
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -87,29 +105,63 @@ class Compiled:
         key: list[Any] = [is_grad_enabled()]
         inputs: list[Tensor] = []
         for x in flat:
-            _describe(x, key, inputs)
+            self._describe(x, key, inputs)
         batch = _batch(inputs) if self.dynamic_batch else None
         if batch is not None:
             key = [_any_batch(x, batch) for x in key]
-        for read in self._outside:
-            key.append(read())
         for program in self._programs.get(tuple(key), ()):
             if program.fits() and (variant := self._variant(program, batch)) is not None:
                 self._remember(variant, args, kwargs)
-                return variant.run([_plain(x) for x in inputs])
-        return self._trace(args, kwargs, tuple(key), inputs, batch)
+                return variant.run([_plain(x) for x in inputs], inputs)
+        if any(isinstance(x, Stand) for x in leaves(flat)):
+            return self.function(*args, **kwargs)  # under vmap or jvp
+        try:
+            return self._trace(args, kwargs, tuple(key), inputs, batch)
+        except InputGradError:
+            self._takes_taped = False  # what it was computed from is part of the program, too
+        return self(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name == "function":
             raise AttributeError(name)
         return getattr(self.function, name)
 
+    def __reduce__(self) -> Any:
+        """As the function: a copy makes its own plans."""
+        if _global_called(self.__module__, self.__qualname__) is self:
+            return self.__qualname__
+        return Compiled, (self.function, self.dynamic_batch)
+
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
+    def _describe(self, x: Any, key: list[Any], inputs: list[Tensor]) -> None:
+        """Adds to the key what a plan depends on, to the inputs the tensors that a run takes."""
+        kind = type(x)
+        if is_input(x) or (self._takes_taped and is_taped(x)):
+            key += (x.shape, x.dtype, x._node is None)
+            inputs.append(x)
+        elif not is_leaf(x):
+            children = children_of(x)
+            key.append((kind, len(children), tuple(x) if isinstance(x, dict) else None))
+            for child in children:
+                self._describe(child, key, inputs)
+        elif isinstance(x, np.ndarray):
+            raise TypeError("compile: an argument is a NumPy array; pass ag.from_numpy(array)")
+        elif isinstance(x, (Tensor, Module)):
+            key.append(_Same(x))  # a place on the tape belongs to one tensor
+        else:
+            try:
+                hash(x)
+                key.append(
+                    (kind, repr(x) if isinstance(x, (float, np.floating)) else x)
+                )  # -0.0, nan
+            except TypeError:
+                key.append(_Same(x))
+
     def _remember(self, variant: Variant, args: Any, kwargs: Any) -> None:
         """Makes the plan the first to be tried, where its arguments are tensors alone."""
-        simple = not kwargs and not self._outside and all(map(is_input, args))
+        simple = not kwargs and all(map(is_input, args))
         self._last = variant if simple else None
 
     def _variant(self, program: Program, batch: int | None) -> Variant | None:
@@ -140,10 +192,11 @@ class Compiled:
                 id(t): t for p in before for leaf in p.leaves if (t := leaf.tensor()) is not None
             }.values()
         )
+        self._reason = next((f"; {why}" for p in before if (why := p.reason())), self._reason)
         program = self._program(args, kwargs, inputs, known, before, batch)
         variant = program.variants.get(batch) or program.variant(batch)
         assert variant is not None
-        result = variant.run([_plain(x) for x in inputs])
+        result = variant.run([_plain(x) for x in inputs], inputs)
         before.insert(0, program)
         self._latest = variant
         self._traced += 1
@@ -151,7 +204,8 @@ class Compiled:
             warnings.warn(
                 f"compile: {getattr(self.function, '__name__', 'the function')} was traced "
                 f"{OFTEN} times, the last time for {_described(inputs)}: each new shape, dtype or "
-                f"Python value of an argument makes a plan{self._reason}",
+                f"Python value of an argument makes a plan (of a tensor, only its layout does)"
+                f"{self._reason}",
                 UserWarning,
                 stacklevel=3,
             )
@@ -199,6 +253,42 @@ class Compiled:
                     del self._programs[key]
 
 
+class CompiledModule:
+    """What the class of a compiled module has before that of the module."""
+
+    __slots__ = ()
+    _plans: Compiled
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._plans(*args, **kwargs)
+
+    def explain(self, verbose: bool = False) -> str:
+        """What the module became: see `Compiled.explain`."""
+        return self._plans.explain(verbose)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return compiled_module, (self._plans.function, self._plans.dynamic_batch)
+
+
+def compiled_module(module: Module, dynamic_batch: bool) -> Any:
+    """A module of the same class and state whose calls run plans."""
+    kind = type(module)
+    names = {"__slots__": ("_plans",), "__module__": kind.__module__}
+    made: Any = object.__new__(type(kind.__name__, (CompiledModule, kind), names))
+    object.__setattr__(made, "__dict__", vars(module))  # one state
+    object.__setattr__(made, "_plans", Compiled(module, dynamic_batch))
+    return made
+
+
+def compiled_of(function: Any) -> Any:
+    """What has the plans of a compiled function or module; other things as they are."""
+    return function._plans if isinstance(function, CompiledModule) else function
+
+
+def _global_called(module: str, name: str) -> Any:
+    return getattr(sys.modules.get(module), name, None)
+
+
 def _batch(inputs: list[Tensor]) -> int | None:
     """The size of dimension 0 of the first tensor that has one, if a plan may leave it open."""
     for x in inputs:
@@ -220,48 +310,6 @@ def _plain(x: Tensor) -> Any:
     """The array of a tensor, as a plan takes it."""
     array = x._array
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
-
-
-def _outside(function: Any) -> list[Callable[[], Any]]:
-    """How to read what a function's own code takes from its globals and closure."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return []
-    plain = (int, float, str, bool, type(None))
-    readers: list[Callable[[], Any]] = []
-    for cell in function.__closure__ or ():
-        try:
-            if isinstance(cell.cell_contents, plain):
-                readers.append(functools.partial(getattr, cell, "cell_contents", None))
-        except ValueError:
-            pass  # not set yet
-    names = function.__globals__
-    for name in code.co_names:
-        if isinstance(names.get(name), plain) and name in names:
-            readers.append(functools.partial(names.get, name))
-    return readers
-
-
-def _describe(x: Any, key: list[Any], inputs: list[Tensor]) -> None:
-    """Adds to the key what a plan depends on, and to the inputs the tensors that a run takes."""
-    kind = type(x)
-    if is_input(x):
-        key += (x.shape, x.dtype)
-        inputs.append(x)
-    elif not is_leaf(x):
-        key.append((kind, len(x), tuple(x) if isinstance(x, dict) else None))
-        for child in x.values() if isinstance(x, dict) else x:
-            _describe(child, key, inputs)
-    elif isinstance(x, np.ndarray):
-        raise TypeError("compile: an argument is a NumPy array; pass ag.from_numpy(array)")
-    elif isinstance(x, (Tensor, Module)):
-        key.append(_Same(x))  # a place on the tape belongs to one tensor
-    else:
-        try:
-            hash(x)
-            key.append((kind, x))
-        except TypeError:
-            key.append(_Same(x))
 
 
 class _Same:

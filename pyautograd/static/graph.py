@@ -69,6 +69,11 @@ class Value(Symbol):
         return self  # nothing changes it
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        if not modes.in_graph():
+            raise GraphError(
+                f"a tensor of shape {self.shape} was made while a function was traced and has no "
+                f"values, but {users_line()} asks for them; have the compiled function return it"
+            )
         raise GraphError(
             f"a graph is being built, and the values of a tensor of shape {self.shape} are not "
             f"known yet, but Python asks for them at {users_line()}; use ops instead (where(), "
@@ -198,6 +203,7 @@ class Graph:
         self.calls: list[Call] = []
         self.inputs: list[Value] = []
         self.results: list[Value] = []
+        self.draws: list[Value] = []  # in the order in which each run makes them, used or not
         self.sizes: Any = None  # unknown ones: see static/unify.py
         self.tree: Any = None  # the containers in which results are returned
         # Arrays of which every change is noted in modes.py, or that they may change: see ready.py.

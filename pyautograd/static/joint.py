@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,30 @@ from pyautograd.tensor import Tensor, wrap
 class Joint:
     """The two graphs of a function and of its gradients, and what passes between them."""
 
-    def __init__(self, tracer: Any, outputs: list[Tensor]) -> None:
-        """Traces the gradients: called with the outputs, while the tracer is at work."""
+    def __init__(self, tracer: Any, outputs: list[Tensor], inputs: list[Tensor]) -> None:
+        """Traces the gradients: called with the outputs, while the tracer is at work.
+
+        inputs: the symbols of the arguments, some of which may have gradients.
+        """
         graph: Graph = tracer.graph
         self._mark = len(graph.calls)
         self._given = len(graph.inputs)
         roots: list[Any] = [y._node for y in outputs]
         nodes = _leaves(roots)
-        self.leaves: list[Tensor] = [node.kept() for node in nodes]
+        tensors = [node.kept() for node in nodes]
+        # What has gradients: tensors that the function finds, and arguments by their numbers.
+        numbers = {id(x): i for i, x in enumerate(inputs)}
+        self._leaves: list[Any] = [numbers.get(id(t), t) for t in tensors]
+        self.found = [t for t in self._leaves if isinstance(t, Tensor)]
         seeds = [tracer.input(y.shape, y.dtype, f"gradient{i}") for i, y in enumerate(outputs)]
         grads = tape.run_backward(roots, seeds, False, False, nodes)
         self.grads = [_value(tracer, grads[node]) for node in nodes]
+
+    def leaves(self, arguments: Sequence[Tensor]) -> list[Tensor]:
+        """What has gradients, in a call with these arguments."""
+        if len(self.found) == len(self._leaves):
+            return self.found
+        return [arguments[t] if type(t) is int else t for t in self._leaves]
 
     def split(self, graph: Graph) -> Graph:
         """Leaves the function in `graph`, with what its gradients need as further results."""
@@ -95,7 +109,8 @@ class PlannedFunction(Function):
         """The results of the program."""
         joint = program.joint
         results = program.plan.run(inputs)
-        ctx.save_for_backward(*leaves)  # so that a change of one before backward is noticed
+        # So that a change before backward is noticed; of arguments it has copies.
+        ctx.save_for_backward(*joint.found)
         ctx.program, ctx.kept = program, results[joint.saved_from :]
         outputs = [wrap(y) for y in results[: joint.saved_from]]
         ctx.mark_non_differentiable(*[y for i, y in enumerate(outputs) if i not in program.on_tape])

@@ -41,6 +41,8 @@ class _Lowering:
         self.ready = Ready(graph, self._placed)
 
     def plan(self) -> Plan:
+        for x in self.graph.draws:
+            self.home(x)  # slots in their order
         for call in self.ready.calls:
             self._lower(call)
             self._note(call)
@@ -88,7 +90,7 @@ class _Lowering:
             if step.call is not None and step.name != "optimizer":
                 parts.append(PythonStep(step.call, step.inputs, step.outputs))
                 continue
-            if step.call is not None and not step.call.attrs[0].has_kernel:
+            if step.call is not None and not _is_native_update(step.call, self.graph):
                 parts.append(PythonUpdate(step.call))
                 continue
             if step.call is not None:
@@ -284,7 +286,7 @@ class _Lowering:
             self.steps.append(Step(call.name, [source, at], [self._out(y)], ints, []))
             return True
         part = slices.locate(np.empty(y.shape, y.dtype))
-        to = self._out(y) if slices.whole else self._new(part.shape, y.dtype)
+        to = self._out(y) if slices.whole else self.new(part.shape, y.dtype)
         self.steps.append(Step(call.name, [self._contiguous(self.home(x)), at], [to], ints, []))
         if not slices.whole:
             out = self._out(y)
@@ -367,6 +369,13 @@ class _Lowering:
         for step in self.ready.steps:  # from one run to the next
             for y in step.written():
                 y.buffer.first, y.buffer.last = 0, len(steps)
+
+
+def _is_native_update(call: Call, graph: Graph) -> bool:
+    """Whether the executor makes an optimiser's step: what is bound before a run serves one."""
+    optimizer = call.attrs[0]
+    steps = [c for c in graph.calls if c.name == "optimizer" and c.attrs[0] is optimizer]
+    return optimizer.has_kernel and len(steps) == 1
 
 
 def _like(x: Home) -> Home:

@@ -22,7 +22,8 @@ from pyautograd.graph import GraphError
 from pyautograd.op import NoArrayError, Op, Stand
 from pyautograd.origin import users_line, users_line_of
 from pyautograd.static.feed import GraphFunction
-from pyautograd.static.graph import Input, Value
+from pyautograd.static.found import own_tensors
+from pyautograd.static.graph import Value
 from pyautograd.static.program import Place
 from pyautograd.static.template import part_of
 from pyautograd.static.trace import Tracer
@@ -38,13 +39,14 @@ class NoValuesError(NoArrayError, GraphError):
 class Symbolic(Stand):
     """A tensor that stands for a value of a graph under construction."""
 
-    __slots__ = ("graph", "inner")
+    __slots__ = ("fed", "graph", "inner")
     graph: Build
     inner: Tensor
 
-    def __init__(self, inner: Tensor, graph: Build) -> None:
+    def __init__(self, inner: Tensor, graph: Build, fed: Value | None = None) -> None:
         self.inner = inner
         self.graph = graph
+        self.fed = fed  # of a placeholder, the value that is fed, also after changes in place
         self._node = inner._node
 
     @property
@@ -236,7 +238,8 @@ def placeholder(
         raise TypeError(f"placeholder: expected a name, got {name!r}")
     shape = (shape,) if isinstance(shape, (int, str)) or shape is None else tuple(shape)
     sizes = tuple([build.size(n, name, d) for d, n in enumerate(shape)])
-    return Symbolic(wrap(build.tracer.input(sizes, as_dtype(dtype), name)), build)
+    value = build.tracer.input(sizes, as_dtype(dtype), name)
+    return Symbolic(wrap(value), build, value)
 
 
 def compile(inputs: Any, outputs: Any) -> GraphFunction:
@@ -275,7 +278,7 @@ def compile(inputs: Any, outputs: Any) -> GraphFunction:
         )
     given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     for i, x in enumerate(given):
-        if not isinstance(x, Symbolic) or not isinstance(x.inner._array.source, Input):
+        if not isinstance(x, Symbolic) or x.fed is None:
             raise TypeError(f"compile: input {i} is no placeholder, but {x!r}")
     found = leaves(outputs)
     for i, y in enumerate(found):
@@ -284,7 +287,7 @@ def compile(inputs: Any, outputs: Any) -> GraphFunction:
     if not found and not given:
         raise ValueError("compile: expected inputs or outputs")
     build: Any = (given or found)[0].graph
-    values = [build.inside(x)._array for x in given]
+    values: list[Any] = [x.fed for x in given]
     names = [x.source.name for x in values]
     for name in names:
         if names.count(name) > 1:
@@ -302,4 +305,5 @@ def compile(inputs: Any, outputs: Any) -> GraphFunction:
     graph.tree = rebuild(outputs, iter([Place(i) for i in range(len(found))]))
     changed = {id(c.operands[0].source) for c in graph.calls if c.name == "write"}
     kept = [leaf for leaf in grads if leaf.after is None or id(leaf.after._array) in changed]
-    return GraphFunction(graph, build.sizes, kept)
+    read = [t for module, _ in build.tracer.modules.values() for t in own_tensors(module)]
+    return GraphFunction(graph, build.sizes, kept, read)

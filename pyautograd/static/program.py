@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,18 @@ import numpy as np
 from pyautograd import _C, modes
 from pyautograd.func.pytree import leaves, rebuild, tree_map
 from pyautograd.graph import GraphError
-from pyautograd.modes import is_grad_enabled, state
+from pyautograd.modes import enable_grad, is_grad_enabled, state
+from pyautograd.static.found import Found
 from pyautograd.static.graph import Graph, Value
 from pyautograd.static.joint import Joint, PlannedFunction, leads_back
 from pyautograd.static.lower import lower
+from pyautograd.static.outside import Outside
 from pyautograd.static.passes import PASSES
+from pyautograd.static.settings import watch_settings
 from pyautograd.static.sizes import Guard, Sizes
 from pyautograd.static.symbolic import Values
 from pyautograd.static.template import concrete
-from pyautograd.static.trace import Leaf, Tracer, own_tensors
+from pyautograd.static.trace import Leaf, Tracer
 from pyautograd.tensor import Tensor, wrap
 
 BATCH = "N"
@@ -30,12 +33,25 @@ def is_input(x: Any) -> bool:
     return type(x) is Tensor and x._node is None
 
 
+def is_taped(x: Any) -> bool:
+    """Whether x was computed from tensors that require a gradient: a run hands it gradients."""
+    return type(x) is Tensor and x._node is not None and bool(x._node.edges)
+
+
+class InputGradError(GraphError):
+    """The function itself goes back through what its arguments were computed from."""
+
+
 class Planned:
     """What a graph does around its plans: gradients that it leaves, and the results' structure."""
 
     name = "plan"  # for the profiler
     joint: Joint | None = None
     on_tape: tuple[int, ...] | list[int] = ()
+    # Attributes of modules that a run sets, and to which of the plan's results.
+    assigned: list[tuple[Any, str, int]] = []  # noqa: RUF012
+    # Settings of groups that the function sets: optimiser, number, name and value.
+    settings: list[tuple[Any, int, str, Any]] = []  # noqa: RUF012
 
     def _leave(self, leaves: list[Leaf], graph: Graph) -> None:
         """Notes the gradients that a run leaves, and the other arrays that it changes."""
@@ -83,26 +99,37 @@ class Program(Planned):
         known: tuple[Tensor, ...],
         batch: int | None = None,
     ) -> None:
+        """inputs: the arguments of which a run takes the values, as they stand in these."""
         start = time.perf_counter()
         self.name = getattr(function, "__name__", type(function).__name__)
         self.variants: dict[int | None, Variant] = {}  # by batch
         self.one_batch: int | None = None  # that it serves, though others were hoped for
         self.sizes: Sizes | None = None
+        numbers = {id(x) for x in inputs}
+        others = [x for x in leaves((args, kwargs)) if id(x) not in numbers]
+        outside, since = Outside(function, others), state.layouts
         shapes: list[Any] = [x.shape for x in inputs]
         if batch is not None:
             self.sizes = Sizes(least=2)
             n = self.sizes.unknown(BATCH, batch, (2, 3, 7))
             shapes = [(n, *s[1:]) if s and s[0] == batch else s for s in shapes]
-        tracer = Tracer(known, self.sizes)
+        found = [p for module in outside.modules for p in module.parameters()]
+        tracer = Tracer((*known, *outside.tensors, *found), self.sizes)
+        for module in outside.modules:
+            tracer.entered(module)
+        settings = watch_settings(outside.optimizers)
         made = [
             wrap(tracer.input(shape, x.dtype, f"input{i}"))
             for i, (x, shape) in enumerate(zip(inputs, shapes, strict=True))
         ]
         handed = [x._array for x in made]
+        taped = [
+            x.requires_grad_() for x, given in zip(made, inputs, strict=True) if is_taped(given)
+        ]
         rest = iter(made)
-        args, kwargs = tree_map(lambda x: next(rest) if is_input(x) else x, (args, kwargs))
+        args, kwargs = tree_map(lambda x: next(rest) if id(x) in numbers else x, (args, kwargs))
         try:
-            with tracer:
+            with tracer, settings:
                 result = function(*args, **kwargs)
                 for i, (x, value) in enumerate(zip(made, handed, strict=True)):
                     if x._array is not value:
@@ -110,57 +137,48 @@ class Program(Planned):
                             f"compile: the function changes its argument {i} (tensors counted from "
                             "0) in place; return the new value instead"
                         )
+                if any(id(x) in tracer.leaves for x in taped):
+                    raise InputGradError
+                outside.refuse_symbols()
                 tracer.finish()
                 outputs = [
                     y
                     for y in leaves(result)
                     if isinstance(y, Tensor) and isinstance(y._array, Value)
                 ]
-                taped = [y for y in outputs if leads_back(y)]
-                self.joint = Joint(tracer, taped) if taped else None
-                if taped:
+                self.assigned = [
+                    (module, name, len(outputs) + i)
+                    for i, (module, name, _) in enumerate(tracer.assigned)
+                ]
+                back = [y for y in outputs if leads_back(y)]
+                self.joint = Joint(tracer, back, made) if back else None
+                if back:
                     tracer.graph.watched = []  # they change from one run to the next
         finally:
             tracer.restore()
-        tracer.graph.results = [y._array for y in outputs]
-        on_tape = {id(y) for y in taped}
+        tracer.graph.results = [y._array for y in [*outputs, *[t for _, _, t in tracer.assigned]]]
+        on_tape = {id(y) for y in back}
         self.on_tape = [i for i, y in enumerate(outputs) if id(y) in on_tape]
         self._return(result, outputs)
         self.graphs = [tracer.graph]
         if self.joint is not None:
             self.graphs.append(self.joint.split(tracer.graph))
         self.leaves = list(tracer.leaves.values())
-        self._watch(tracer)
+        self.settings = settings.found
+        optimizers = {
+            id(c.attrs[0]): c.attrs[0] for c in tracer.graph.calls if c.name == "optimizer"
+        }
+        self._found = Found(outside, list(tracer.modules.values()), since)
+        self._found.watch(
+            self.leaves, list(optimizers.values()), tracer.assigned, tracer.read_by_python
+        )
+        self.fits = self._found.still  # whether it would be traced the same now
+        self._leave(self.leaves, self.graphs[0])
         self.seconds = time.perf_counter() - start
 
-    def _watch(self, tracer: Tracer) -> None:
-        self._modules = list(tracer.modules.values())
-        tensors = {id(t): t for module, _ in self._modules for t in own_tensors(module)}
-        for leaf in self.leaves:
-            t = leaf.tensor()
-            if t is not None:
-                tensors[id(t)] = t
-        self._tensors = [(t, t._array, t.requires_grad) for t in tensors.values()]
-        self._layouts = state.layouts
-        # Gradients that the program reads must be those that it read when it was traced.
-        self._grads = [(leaf.tensor, leaf.before) for leaf in self.leaves if not leaf.cleared]
-        self._leave(self.leaves, self.graphs[0])
-
-    def fits(self) -> bool:
-        """Whether the program would be traced the same now, as far as can be told."""
-        for tensor, before in self._grads:
-            t = tensor()
-            if t is not None and t.grad is not before:
-                return False
-        if self._layouts != state.layouts:
-            for module, training in self._modules:
-                if module.training is not training:
-                    return False
-            for t, array, requires_grad in self._tensors:
-                if t._array is not array or t.requires_grad is not requires_grad:
-                    return False
-            self._layouts = state.layouts
-        return True
+    def reason(self) -> str:
+        """What has changed so that it does not fit any longer."""
+        return self._found.reason()
 
     def broken(self, batch: int) -> list[Guard]:
         """What the program was told of its batch that does not hold for this one."""
@@ -220,17 +238,25 @@ class Variant:
             return None
         return _C.matching_arrays(args, self.like, Tensor)
 
-    def run(self, arrays: list[Any]) -> Any:
-        """Runs the plan on the arrays of the inputs, C-contiguous."""
+    def run(self, arrays: list[Any], inputs: Sequence[Tensor] = ()) -> Any:
+        """Runs the plan on the arrays of the inputs, C-contiguous.
+
+        inputs: the arguments themselves, where some have gradients.
+        """
         program = self.program
+        for optimizer, i, name, value in program.settings:
+            optimizer.param_groups[i][name] = value
         before = [tensor.grad for tensor, _, _ in program.left]
         for tensor, grad, _ in program.left:
             tensor.grad = grad
         try:
-            if self.joint is not None:
-                tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves)
-            else:
+            if self.joint is None:
                 tensors = [wrap(y) for y in self.plan.run(arrays)]
+            elif self.grad_enabled:
+                tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves(inputs))
+            else:
+                with enable_grad():  # as the function has done inside
+                    tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves(inputs))
         except BaseException:
             for (tensor, _, _), grad in zip(program.left, before, strict=True):
                 tensor.grad = grad
@@ -241,6 +267,10 @@ class Variant:
             tensor.grad = grad
         if program.written is not None:
             program.written.mark()
+        for module, name, i in program.assigned:
+            module.__dict__[name] = tensors[i].detach()
+            if name in module._buffers:
+                module._buffers[name] = module.__dict__[name]
         return program.results(tensors)
 
     def explain(self, verbose: bool) -> str:

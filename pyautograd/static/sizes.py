@@ -133,6 +133,6 @@ class Sizes:
         """After each step other sizes of the operands are equal; at the end all is as before."""
         return iter(())
 
-    def explained(self, error: Exception, operands: list[Any]) -> Exception:
+    def explained(self, error: Exception, operands: list[Any], attrs: Any) -> Exception:
         """An error of an op's shape rule, in sizes."""
         return error

@@ -64,6 +64,7 @@ def concrete(graph: Graph, sizes: Values | None) -> Graph:
             _check(copy.graph.calls[-1])
     copy.graph.results = list(map(copy, graph.results))
     copy.graph.watched = graph.watched
+    copy.graph.draws = list(map(copy, graph.draws))
     return copy.graph
 
 
@@ -126,4 +127,5 @@ def part_of(
         copy.call(call)
     copy.graph.results = list(map(copy, results))
     copy.graph.watched = graph.watched
+    copy.graph.draws = [copy(x) for x in graph.draws if x in live]
     return copy.graph

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from pyautograd import _C, modes
-from pyautograd.graph import GraphError, RecordWatcher, SymbolicNumber
-from pyautograd.nn.watch import watch_modules
+from pyautograd.graph import GraphError, SymbolicNumber
 from pyautograd.op import OPS, Op
 from pyautograd.ops.inplace import Region, region
 from pyautograd.ops.random import Generator
 from pyautograd.origin import users_line
 from pyautograd.static.fit import layouts
+from pyautograd.static.found import attributes_of, own_tensors
 from pyautograd.static.graph import Call, Draw, Graph, Input, Value
+from pyautograd.static.outside import is_symbol
+from pyautograd.static.places import Places
+from pyautograd.static.shapes import layouts_of
 from pyautograd.static.sizes import Sizes
 from pyautograd.static.symbolic import evaluate, sizes_in
-from pyautograd.tape import OUT
 from pyautograd.tensor import Tensor, wrap
-from pyautograd.watch import node_in_backward, watch_ops
+from pyautograd.watch import watch_ops
 
 
 class Leaf:
@@ -41,7 +43,7 @@ class Leaf:
 class Tracer:
     """A context manager: notes what this thread does in `graph`.
 
-    known: leaves whose grad the program is known to change, from an earlier trace.
+    known: tensors whose grad the program may change, from an earlier trace or by its modules.
     sizes: what answers questions about sizes that are unknown, where there are any.
     """
 
@@ -49,15 +51,19 @@ class Tracer:
         self.graph = Graph()
         self.sizes = sizes
         self.leaves: dict[int, Leaf] = {}
-        self.modules: dict[int, tuple[Any, bool]] = {}
+        self.modules: dict[int, tuple[Any, dict[str, Any]]] = {}  # and what they had
+        # Attributes of modules that each run sets anew, to a tensor of the program.
+        self.assigned: list[tuple[Any, str, Tensor]] = []
         self._known = {id(t): (t, t.grad) for t in known}
-        self._read: dict[int, Value] = {}  # captured arrays, by id
+        self._read: dict[int, Value] = {}  # captured arrays, by id, as they are now
+        self.read_by_python: list[tuple[Any, int]] = []  # arrays, and the version of each
+        self._captured: set[int] = set()  # ids of all that were ever read
         self._made: dict[int, Any] = {}  # arrays that the program has made, by id
         self._regions: dict[int, Region] = {}  # of values that are parts of others, by id
         self._owners: dict[int, list[int]] = {}  # ids of captured arrays that share memory
         self._ops = watch_ops(self._call)
         self._mode = modes.tracing(self)
-        self._places = _Places()
+        self._places = Places()
 
     def __enter__(self) -> Tracer:
         self._places.__enter__()
@@ -88,7 +94,9 @@ class Tracer:
         sample = np.asarray(draw(example))  # for its layout; each run draws its own
         source.set_state(before)
         layout = shape if is_open else sample.shape
-        return wrap(Value(layout, sample.dtype, source=Draw(draw, shape)))
+        value = Value(layout, sample.dtype, source=Draw(draw, shape))
+        self.graph.draws.append(value)
+        return wrap(value)
 
     def made(self, array: Any) -> None:
         """Called when the program makes an array: a constant of each run, unless it changes it."""
@@ -103,6 +111,7 @@ class Tracer:
         if found is None:
             found = Value(array.shape, array.dtype, source=array)
             self._read[key] = found
+            self._captured.add(key)
             self._owners.setdefault(id(modes.owner(array)), []).append(key)
         return found
 
@@ -112,6 +121,16 @@ class Tracer:
         if isinstance(x, np.generic):
             x = np.asarray(x)
         return self.value(x)
+
+    def refuse_to_read(self, array: Any) -> None:
+        """GraphError where Python asks for elements that each run reads anew."""
+        if not isinstance(array, Value) and id(array) not in self._made:
+            self.value(array).item()
+
+    def read_for_key(self, array: Any) -> None:
+        """Called when elements become part of an index: if they change, that is another program."""
+        if id(array) not in self._made:
+            self.read_by_python.append((array, modes.version(array)))
 
     # ---- ops -------------------------------------------------------------------------------------
 
@@ -142,8 +161,8 @@ class Tracer:
         if self.sizes is not None:
             shapes = [getattr(x, "shape", x) for x in operands]
             if any(True for _ in sizes_in([*shapes, *attrs])):
-                return layouts(self.sizes, op, operands, attrs, _layouts)
-        return _layouts(op, operands, attrs)
+                return layouts(self.sizes, op, operands, attrs, layouts_of)
+        return layouts_of(op, operands, attrs)
 
     # ---- changes in place ------------------------------------------------------------------------
 
@@ -181,6 +200,18 @@ class Tracer:
             whole_value = self.call(OPS["assign"], [self.value(array), value], (where,))
             target, value = array, whole_value
         self.write(target, value)
+
+    def replace(self, x: Tensor, array: Any) -> None:
+        """x.data = a tensor of this array: its values go into the memory that x has."""
+        if _same_layout(array, x):
+            self.store(x, (...,), array)
+        elif isinstance(x._array, Value):
+            x._array = self.value(array)
+        else:
+            raise GraphError(
+                f"data: a tensor of {x.dtype} and shape {x.shape} cannot become one of "
+                f"{array.dtype} and shape {array.shape} in a static graph, at {users_line()}"
+            )
 
     def region(self, x: Tensor, base: Tensor) -> Any:
         """Where x lies in the memory of its base; None where it has a copy.
@@ -241,12 +272,21 @@ class Tracer:
         leaf = self.leaves[id(tensor)] = Leaf(tensor, before)
         leaf.cleared = cleared
 
+    def _leaf(self, tensor: Tensor) -> Leaf | None:
+        """The account of its grad; None where the program has not changed that."""
+        leaf = self.leaves.get(id(tensor))
+        if leaf is None:
+            before = self._known[id(tensor)][1] if id(tensor) in self._known else None
+            if tensor.grad is not before and (id(tensor) in self._known or is_symbol(tensor.grad)):
+                leaf = self.leaves[id(tensor)] = Leaf(tensor, before)  # set by hand
+                leaf.cleared = tensor.grad is None
+        return leaf
+
     def flush(self, tensor: Tensor) -> None:
         """Brings the gradient so far into the memory of the tensor that the plan leaves as grad."""
-        grad = tensor.grad
-        if grad is None or not isinstance(grad._array, Value):
+        grad, leaf = tensor.grad, self._leaf(tensor)
+        if grad is None or leaf is None or (grad is leaf.before and not is_symbol(grad)):
             return
-        leaf = self.leaves[id(tensor)]
         if leaf.flushed is grad._array:
             return
         leaf.flushed = grad._array
@@ -254,7 +294,7 @@ class Tracer:
             keep = leaf.before is not None and not leaf.cleared
             leaf.after = leaf.before if keep else wrap(np.empty(grad.shape, grad.dtype))
         assert leaf.after is not None
-        self.write(leaf.after._array, grad._array)
+        self.write(leaf.after._array, self.value(grad._array))
 
     def step(self, optimizer: Any, chosen: list[list[Tensor]]) -> None:
         """An optimiser's step over the parameters that it chose in each group."""
@@ -271,65 +311,74 @@ class Tracer:
                     self.forget(entry._array)
 
     def finish(self) -> None:
-        """After the program: what it leaves in gradients."""
-        tensors = [t for module, _ in self.modules.values() for t in own_tensors(module)]
-        self.graph.watched = [*[t._array for t in tensors], *self._made.values()]
+        """After the program: what it leaves in gradients, and in attributes of modules."""
+        arrays = [
+            t._array
+            for module, _ in self.modules.values()
+            for t in own_tensors(module)
+            if not is_symbol(t)
+        ]
+        self.graph.watched = [*arrays, *self._made.values()]
+        for known, _ in self._known.values():
+            self._leaf(known)
         for leaf in self.leaves.values():
             tensor = leaf.tensor()
             if tensor is not None and not isinstance(tensor._array, Value):
                 self.flush(tensor)
                 leaf.ends_without = tensor.grad is None
+        for module, name, before in self._set_attributes():
+            value = vars(module)[name]
+            if self._is_state(module, name, before) and _same_layout(value, before):
+                self.write(before._array, value._array)
+            else:
+                self.assigned.append((module, name, wrap(value._array)))
+
+    def _is_state(self, module: Any, name: str, before: Any) -> bool:
+        """Whether the program has read, by this attribute alone, the values that it had before."""
+        if not isinstance(before, Tensor):
+            return False
+        if name in module._buffers:
+            return True
+        registered = {
+            id(modes.owner(t._array))
+            for m, _ in self.modules.values()
+            for t in own_tensors(m)
+            if not is_symbol(t)
+        }
+        array = before._array
+        return id(array) in self._captured and id(modes.owner(array)) not in registered
+
+    def _set_attributes(self) -> Iterator[tuple[Any, str, Any]]:
+        """The modules' attributes that have become tensors of the program, and what they were."""
+        for module, before in self.modules.values():
+            for name, value in list(vars(module).items()):
+                if is_symbol(value) and not is_symbol(before.get(name)):
+                    yield module, name, before.get(name, _MISSING)
 
     def restore(self) -> None:
-        """Puts gradients back to what they were: nothing has run yet."""
+        """Puts gradients and attributes back to what they were: nothing has run yet."""
+        for module, name, before in self._set_attributes():
+            if before is _MISSING:
+                delattr(module, name)
+            else:
+                setattr(module, name, before)
         for leaf in self.leaves.values():
             tensor = leaf.tensor()
             if tensor is not None:
                 tensor.grad = leaf.before
 
     def entered(self, module: Any) -> None:
-        """Called when a module runs: its mode is part of what was traced."""
-        self.modules[id(module)] = (module, module.training)
+        """Called when a module runs: what it has is part of what was traced."""
+        if id(module) not in self.modules:
+            for part in module.modules():
+                self.modules.setdefault(id(part), (part, attributes_of(part)))
 
 
-def own_tensors(module: Any) -> list[Tensor]:
-    """The parameters and buffers of a module, without those of its submodules."""
-    found = (*module._parameters.values(), *module._buffers.values())
-    return [t for t in found if t is not None]
+_MISSING = object()
 
 
-class _Places(RecordWatcher):
-    """Knows the modules under way, and which were when a node was recorded."""
-
-    def __init__(self) -> None:
-        self._stack: list[Any] = []
-        self._of: dict[Any, tuple[Any, ...]] = {}
-        self._watch = watch_modules(self._call)
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        self._watch.__enter__()
-
-    def __exit__(self, *exc: object) -> None:
-        self._watch.__exit__(*exc)
-        super().__exit__(*exc)
-        self._of.clear()
-
-    def saw(self, node: Any) -> None:
-        self._of[node] = tuple(self._stack)
-
-    def modules(self, backward: bool) -> tuple[Any, ...]:
-        """Those under way; of a gradient rule's calls, those of the call that it is the rule of."""
-        if backward:
-            return self._of.get(node_in_backward(), ())
-        return tuple(self._stack)
-
-    def _call(self, module: Any, run: Callable[[], Any]) -> Any:
-        self._stack.append(module)
-        try:
-            return run()
-        finally:
-            self._stack.pop()
+def _same_layout(x: Any, y: Any) -> bool:
+    return (x.shape, x.dtype) == (y.shape, y.dtype)
 
 
 def _untouched(array: Any) -> Any:
@@ -343,61 +392,3 @@ def _holds_value(attribute: Any) -> bool:
     if isinstance(attribute, (tuple, list)):
         return any(map(_holds_value, attribute))
     return isinstance(attribute, Value)
-
-
-# ---- shapes and dtypes ---------------------------------------------------------------------------
-
-
-def zeros_of(x: Any) -> Any:
-    return np.zeros(x.shape, x.dtype) if isinstance(x, Value) else x
-
-
-def _layouts(op: Op, operands: list[Any], attrs: tuple[Any, ...]) -> list[tuple[Any, Any]]:
-    """The shape and dtype of each output; raises what the op would raise.
-
-    The op's own rule tells the first. Where there are more outputs, or no native step that has
-    checked the shapes, the kernel is asked with zeros.
-    """
-    if op.name in _C.elementwise or op.view or op.name == "detach":
-        return (
-            [op.infer(*operands, *attrs)]
-            if op.name in _C.elementwise
-            else _viewed(op, operands, attrs)
-        )
-    if op.kind == "factorisation":  # zeros have none
-        return [op.infer(*operands)]
-    zeros = [zeros_of(x) for x in operands]
-    key = None
-    try:
-        key = (op.name, tuple([_layout(x) for x in operands]), attrs)
-        known = _seen.get(key)
-        if known is not None:
-            return known
-    except TypeError:  # attributes that cannot be looked up
-        key = None
-    if min(op.saves, default=0) >= OUT and _is_safe(op):
-        first = op.infer([*operands], *attrs) if op.inputs < 0 else op.infer(*operands, *attrs)
-        found = [(tuple(first[0]), np.dtype(first[1]))]
-    else:
-        result = op.forward(zeros, *attrs) if op.inputs < 0 else op.forward(*zeros, *attrs)
-        found = [(y.shape, y.dtype) for y in (result if type(result) is tuple else (result,))]
-    if key is not None and len(_seen) < 4096:
-        _seen[key] = found
-    return found
-
-
-_seen: dict[Any, list[tuple[Any, Any]]] = {}
-
-
-def _layout(x: Any) -> Any:
-    return (x.shape, x.dtype.str) if isinstance(x, Value) else (type(x), x)
-
-
-def _is_safe(op: Op) -> bool:
-    """Whether the shape rule itself raises whatever the forward would."""
-    return op.name in ("matmul", "sum_to", "put", "part")
-
-
-def _viewed(op: Op, operands: list[Any], attrs: tuple[Any, ...]) -> list[tuple[Any, Any]]:
-    view = op.forward(np.empty(operands[0].shape, operands[0].dtype), *attrs)
-    return [(view.shape, view.dtype)]

@@ -144,8 +144,8 @@ class OpenSizes(Sizes):
                 yield
         self.bound = before
 
-    def explained(self, error: Exception, operands: list[Any]) -> Exception:
-        return type(error)(self._in_sizes(str(error), operands))
+    def explained(self, error: Exception, operands: list[Any], attrs: Any) -> Exception:
+        return type(error)(self._in_sizes(str(error), operands, attrs))
 
     def _candidates(self, operands: list[Any]) -> Iterator[tuple[tuple[Any, Any], ...]]:
         shapes = [getattr(x, "shape", ()) for x in operands]
@@ -159,13 +159,13 @@ class OpenSizes(Sizes):
         )
         return itertools.islice(chosen, MOST_TRIES)
 
-    def _in_sizes(self, message: str, operands: list[Any]) -> str:
+    def _in_sizes(self, message: str, operands: list[Any], attrs: Any) -> str:
         """The message with shapes and sizes as they are, in place of the example's."""
         shapes = [getattr(x, "shape", ()) for x in operands]
         for shape in shapes:
             if any(isinstance(n, Size) for n in shape):
                 message = message.replace(str(evaluate(shape, self.now)), str(shape))
-        known = {n for shape in shapes for n in shape if isinstance(n, int)}
+        known = set(_integers([shapes, attrs]))
         for size in [n for shape in shapes for n in shape if isinstance(n, Size)]:
             n = evaluate(size, self.now)
             if n not in known:
@@ -195,6 +195,17 @@ class OpenSizes(Sizes):
             if evaluate(size, values) != n:
                 return False
         return True
+
+
+def _integers(x: Any) -> Iterator[int]:
+    """The integers in shapes and attributes: what a message means by such a number."""
+    if isinstance(x, int):
+        yield x
+    elif isinstance(x, slice):
+        yield from _integers((x.start, x.stop, x.step))
+    elif isinstance(x, (tuple, list)):
+        for y in x:
+            yield from _integers(y)
 
 
 def _asker() -> str:

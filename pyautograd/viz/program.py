@@ -10,7 +10,7 @@ import numpy as np
 
 from pyautograd.static import graph as static
 from pyautograd.static.feed import GraphFunction
-from pyautograd.static.function import Compiled
+from pyautograd.static.function import Compiled, compiled_of
 from pyautograd.static.passes import PASSES
 from pyautograd.static.program import Variant
 from pyautograd.viz.graph import Edge, Graph, Vertex
@@ -25,6 +25,7 @@ def of_compiled(target: Any) -> Graph | None:
     Raises ValueError for a compiled function that was not called yet: it has no graph.
     """
     names: list[str] = []
+    target = compiled_of(target)
     if isinstance(target, static.Graph):
         return _Reader([target], names, {}).graph()
     if isinstance(target, (Compiled, GraphFunction)):
