@@ -148,7 +148,8 @@ for shape, size in (
                  lambda K, x, s=size: K.adaptive_max_pool2d(x, s, return_indices=True), [draw],
                  lambda x, size=size: pooled(
                      x, [adaptive(*n) for n in zip(x.shape[-2:], size, strict=True)], largest),
-                 order=0 if "inf" in kind else 2, smooth=not kind, large=None if kind else [apart(6, 10, 40, 30)])
+                 order=0 if "inf" in kind else 2, smooth=not kind,
+                 large=None if kind else [apart(6, 10, 40, 30)])
         )  # fmt: skip
 LAYERS += [
     Case(f"lp_pool{dims}d {p}",
