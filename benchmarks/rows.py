@@ -202,6 +202,39 @@ def pool() -> Iterator[Row]:
               reference=("average_pool", 7))  # fmt: skip
     yield row("adaptive 7", 7, lambda lib, x: lib.nn.functional.adaptive_avg_pool2d(x, 7))
     yield row("adaptive 5", 5, lambda lib, x: lib.nn.functional.adaptive_avg_pool2d(x, 5))
+    yield row(
+        "adaptive max 7", 7, lambda lib, x: lib.nn.functional.adaptive_max_pool2d(x, 7), mask=8
+    )
+    yield row("adaptive max 20", 20, lambda lib, x: lib.nn.functional.adaptive_max_pool2d(x, 20),
+              mask=8)  # fmt: skip
+
+
+def resample() -> Iterator[Row]:
+    shape = (4, 64, 56, 56)
+
+    def row(name: str, size: int, taps: int, **options: Any) -> Row:
+        out = shape[0] * shape[1] * size * size
+        cost = Cost(2.0 * taps * out, floats(math.prod(shape), out))
+        return Row("resample", name,
+                   lambda lib, x: lib.nn.functional.interpolate(x, size, **options),
+                   all_of(normal(*shape)), cost, cost)  # fmt: skip
+
+    yield row("nearest 56 to 112", 112, 1)
+    for size in (112, 40, 28):
+        yield row(f"bilinear 56 to {size}", size, 4, mode="bilinear")
+    yield row("bicubic 56 to 112", 112, 8, mode="bicubic")
+    for channels, size in ((64, 56), (3, 128)):
+        image = 4 * channels * size * size
+        cost = Cost(8.0 * image, floats(2 * image, 8 * size * size))
+        yield Row(
+            "resample",
+            f"grid_sample 4x{channels}x{size}x{size}",
+            lambda lib, x, grid: lib.nn.functional.grid_sample(x, grid, align_corners=False),
+            all_of(normal(4, channels, size, size),
+                   lambda rng, n=size: rng.uniform(-1, 1, (4, n, n, 2)).astype(np.float32)),
+            cost,
+            Cost(2 * cost.operations, 2 * cost.bytes),
+        )  # fmt: skip
 
 
 def norm() -> Iterator[Row]:
@@ -345,6 +378,7 @@ GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "matmul": matmul,
     "conv": conv,
     "pool": pool,
+    "resample": resample,
     "norm": norm,
     "element-wise": elementwise,
     "reduce": reduce,

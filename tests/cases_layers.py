@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import references as ref
-from case import INF, Case, apart, constant, fixed, integers, nonzero, op, positive
+from case import INF, NAN, Case, apart, constant, fixed, integers, nonzero, op, positive
 
 import pyautograd as ag
 
@@ -92,6 +92,10 @@ for dims, shape, large in ((1, SEQUENCE, (40, 8, 300)), (3, VOLUME, (4, 6, 12, 2
                  large=[large] if args == (2,) else None)
         )  # fmt: skip
 LAYERS += [
+    *[Case(f"max_pool1d even {args}",
+           lambda K, x, a=args: K.max_pool1d(x, *a, return_indices=True), [apart(3, 40)],
+           lambda x, a=args: max_pool(x, 1, *a), large=[apart(30, 9, 400)])
+      for args in ((2,), (3, 1, 1), (4, 2, 2, 2))],
     Case("max_pool3d equal", lambda K, x: K.max_pool3d(x, 2, return_indices=True),
          [fixed(np.ones((1, 2, 4, 2)))], lambda x: max_pool(x, 3, 2), smooth=False),
     Case("avg_pool3d divisor", lambda K, x: K.avg_pool3d(x, 2, 1, 1, divisor_override=5),
@@ -114,6 +118,13 @@ for dims, shape, sizes in (
                      x, s, return_indices=True),
                  [apart(*shape)], lambda x, cut=cut: pooled(x, cut(x), largest))
         )  # fmt: skip
+        if dims == 1:
+            LAYERS.append(
+                Case(f"adaptive_avg_pool1d long {size}",
+                     lambda K, x, s=size: K.adaptive_avg_pool1d(x, s), [(3, 75)],
+                     lambda x, cut=cut: pooled(x, cut(x), lambda v, p, e: (v.mean(-1),))[0],
+                     large=[(30, 9, 400)])
+            )  # fmt: skip
         if dims != 2:
             LAYERS.append(
                 Case(f"adaptive_avg_pool{dims}d {size}",
@@ -121,6 +132,25 @@ for dims, shape, sizes in (
                      [shape],
                      lambda x, cut=cut: pooled(x, cut(x), lambda v, p, e: (v.mean(-1),))[0])
             )  # fmt: skip
+# Windows of one row, of several, of few and of many columns, and of the whole plane.
+for shape, size in (
+    ((2, 2, 5, 70), (2, 3)), ((2, 2, 3, 70), (3, 2)), ((2, 9, 40), (4, 33)),
+    ((2, 2, 9, 40), (1, 1)), ((2, 2, 4, 6), (2, 3)), ((2, 40, 3), (5, 1)),
+):  # fmt: skip
+    for kind, draw in (
+        ("", apart(*shape)),
+        (" equal", fixed(np.ones(shape))),
+        (" -inf", constant(fixed(np.full(shape, -INF)))),
+        (" NaN", fixed(np.where(np.arange(np.prod(shape)) == 60, NAN, 1.0).reshape(shape))),
+    ):
+        LAYERS.append(
+            Case(f"adaptive_max_pool2d {shape} {size}{kind}",
+                 lambda K, x, s=size: K.adaptive_max_pool2d(x, s, return_indices=True), [draw],
+                 lambda x, size=size: pooled(
+                     x, [adaptive(*n) for n in zip(x.shape[-2:], size, strict=True)], largest),
+                 order=0 if "inf" in kind else 2, smooth=not kind,
+                 large=None if kind else [apart(6, 10, 40, 30)])
+        )  # fmt: skip
 LAYERS += [
     Case(f"lp_pool{dims}d {p}",
          lambda K, x, n=f"lp_pool{dims}d", p=p: getattr(K, n)(x, p, 2), [positive(*shape)],
@@ -200,6 +230,12 @@ LAYERS += [
     Case("interpolate uneven factor",
          lambda K, x: K.interpolate(x, scale_factor=1.7, mode="linear"),
          [(2, 3, 5)], lambda x: resampled(x, (8,), "linear", step=1 / 1.7)),
+    *[Case(f"interpolate {mode} {size} wide",
+           lambda K, x, m=mode, s=size: K.interpolate(x, s, mode=m), [(2, 1, 6, 50)],
+           lambda x, m=mode, s=size: resampled(x, s, m.removeprefix("bi")),
+           large=[(5, 3, 60, 50)])
+      for mode in ("nearest", "bilinear", "bicubic")
+      for size in ((7, 90), (4, 60), (5, 40), (6, 11), (3, 50), (8, 50), (6, 50))],
     Case("interpolate area", lambda K, x: K.interpolate(x, (2, 3), mode="area"), [IMAGES],
          lambda x: ref.adaptive_avg_pool2d(x, (2, 3))),
     Case("interpolate antialias",
@@ -229,18 +265,28 @@ def shuffled(x: Any, r: int) -> Any:
 # ---- grids ---------------------------------------------------------------------------------------
 
 
-def sampled(x: Any, grid: Any, padding: str, nearest: bool = False) -> Any:
-    """Bilinear, without align_corners: (N, C, H, W) at (N, P, Q, 2)."""
+def mirrored(a: float, size: int) -> float:
+    a = abs(a + 0.5) % (2 * size)
+    return min(a, 2 * size - a) - 0.5
+
+
+def tent(t: float) -> float:
+    return max(0.0, 1 - t)
+
+
+def sampled(x: Any, grid: Any, padding: str, weight: Any = tent) -> Any:
+    """By weights of distances, without align_corners: (N, C, H, W) at (N, P, Q, 2)."""
     out = np.zeros((*x.shape[:2], *grid.shape[1:3]))
     sizes = x.shape[2:]
     for n, p, q in np.ndindex(*grid.shape[:3]):
         at = [((grid[n, p, q, 1 - i] + 1) * size - 1) / 2 for i, size in enumerate(sizes)]
-        if padding == "border":
+        if padding == "reflection":
+            at = [mirrored(a, size) for a, size in zip(at, sizes, strict=True)]
+        if padding != "zeros":
             at = [min(max(a, 0), size - 1) for a, size in zip(at, sizes, strict=True)]
         for i, j in np.ndindex(*sizes):
-            apart = abs(at[0] - i), abs(at[1] - j)
-            weight = max(0, 1 - apart[0]) * max(0, 1 - apart[1])
-            out[n, :, p, q] += x[n, :, i, j] * (max(apart) < 0.5 if nearest else weight)
+            share = weight(abs(at[0] - i)) * weight(abs(at[1] - j))
+            out[n, :, p, q] += x[n, :, i, j] * share
     return out
 
 
@@ -249,10 +295,21 @@ LAYERS += [
     *[Case(f"grid_sample {padding}",
            lambda K, x, g, p=padding: K.grid_sample(x, g, padding_mode=p, align_corners=False),
            [(2, 3, 4, 5), PLACES], lambda x, g, p=padding: sampled(x, g, p))
-      for padding in ("zeros", "border")],
+      for padding in ("zeros", "border", "reflection")],
+    Case("grid_sample bicubic",
+         lambda K, x, g: K.grid_sample(x, g, "bicubic", align_corners=False),
+         [(2, 3, 4, 5), PLACES], lambda x, g: sampled(x, g, "zeros", keys)),
+    # Blocks of channels, and tiles of places.
+    Case("grid_sample channels", lambda K, x, g: K.grid_sample(x, g, align_corners=False),
+         [(2, 20, 2, 3), PLACES], lambda x, g: sampled(x, g, "zeros"),
+         large=[(2, 20, 13, 17), (2, 9, 15, 2)]),
+    Case("grid_sample tiles", lambda K, x, g: K.grid_sample(x, g, align_corners=False),
+         [(1, 1, 2, 3), fixed(np.random.default_rng(4).uniform(-1.3, 1.3, (1, 7, 10, 2)))],
+         lambda x, g: sampled(x, g, "zeros"), large=[(3, 2, 13, 17), (3, 15, 20, 2)]),
     Case("grid_sample nearest",
          lambda K, x, g: K.grid_sample(x, g, "nearest", align_corners=False),
-         [(2, 3, 4, 5), constant(PLACES)], lambda x, g: sampled(x, g, "zeros", True)),
+         [(2, 3, 4, 5), constant(PLACES)],
+         lambda x, g: sampled(x, g, "zeros", lambda t: t < 0.5)),
     Case("affine_grid", lambda K, t: K.affine_grid(t, (2, 1, 3, 4), align_corners=True),
          [(2, 2, 3)],
          lambda t: np.stack(np.broadcast_arrays(*np.meshgrid(

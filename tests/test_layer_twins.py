@@ -188,6 +188,11 @@ def test_grid_sample(padding: str, corners: bool, rng: np.random.Generator) -> N
         ("bicubic", (2, 3, 5, 4), (2, 6, 3, 2)),
         ("nearest", (2, 3, 5, 4), (2, 6, 3, 2)),
         ("bilinear", (2, 2, 3, 4, 5), (2, 2, 3, 4, 3)),
+        ("nearest", (2, 2, 3, 4, 5), (2, 2, 3, 4, 3)),
+        ("bilinear", (2, 20, 5, 4), (2, 9, 8, 2)),
+        ("bicubic", (2, 20, 5, 4), (2, 9, 8, 2)),
+        ("nearest", (2, 20, 5, 4), (2, 9, 8, 2)),
+        ("bilinear", (4, 17, 3, 4, 5), (4, 2, 3, 4, 3)),
         ("bilinear", (1, 1, 1, 3), (1, 4, 2, 2)),
     ):
         data = rng.standard_normal(shape), rng.uniform(-2.7, 2.7, places)
@@ -229,6 +234,31 @@ def test_interpolate(dtype: Any, rng: np.random.Generator) -> None:
                         want = torch.nn.functional.interpolate(torch.tensor(x), **chosen)
                         tol = 1e-5 if dtype == np.float32 else 1e-12
                         np.testing.assert_allclose(got.numpy(), want.numpy(), atol=tol)
+
+
+def test_an_input_of_weight_0_does_not_count() -> None:
+    """Nor does its NaN: each output here is an input, which its neighbour has no part in."""
+    x = ag.tensor([[[[1.0, float("nan"), 3.0, 4.0, 5.0]]]])
+    for mode in ("bilinear", "bicubic"):
+        y = nn.functional.interpolate(x, (1, 9), mode=mode, align_corners=True)
+        assert y[0, 0, 0, 2].isnan()
+        assert y[0, 0, 0, [0, 4, 6, 8]].tolist() == [1, 3, 4, 5]
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 40), (2, 3, 9, 40), (2, 3, 4, 70)])
+def test_adaptive_max_pool_takes_the_last_nan(shape: Any, rng: np.random.Generator) -> None:
+    torch = pytest.importorskip("torch")
+    for share in (0.03, 0.5, 1.0):
+        x = rng.integers(0, 3, shape).astype(np.float32)
+        x[rng.random(shape) < share] = np.nan
+        for size in (1, 3, 4, 17, 33):
+            name = f"adaptive_max_pool{len(shape) - 2}d"
+            pools = [
+                getattr(library.nn.functional, name)(library.tensor(x), size, return_indices=True)
+                for library in (ag, torch)
+            ]
+            for got, want in zip(*pools, strict=True):
+                np.testing.assert_array_equal(got.numpy(), want.numpy())
 
 
 def test_random_activations() -> None:

@@ -141,29 +141,67 @@ void grid_weights(const T* grid, const pag::GridGeometry& s, const PlaceTaps<T>&
 // ---- one channel --------------------------------------------------------------------------------
 
 // x[index[i]], 0 for an index of -1.
+#if PAG_VEC_BYTES == 64
+PAG_INLINE VecF gathered(const float* x, const int32_t* index) {
+  const __m512i i = (__m512i)vload(index);
+  const __mmask16 inside = _mm512_cmpge_epi32_mask(i, _mm512_setzero_si512());
+  return (VecF)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), inside, i, x, 4);
+}
+PAG_INLINE VecD gathered(const double* x, const int64_t* index) {
+  const __m512i i = (__m512i)vload(index);
+  const __mmask8 inside = _mm512_cmpge_epi64_mask(i, _mm512_setzero_si512());
+  return (VecD)_mm512_mask_i64gather_pd(_mm512_setzero_pd(), inside, i, x, 8);
+}
+#elif PAG_VEC_BYTES == 32
+PAG_INLINE VecF gathered(const float* x, const int32_t* index) {
+  const VecI i = vload(index);
+  return (VecF)_mm256_mask_i32gather_ps(_mm256_setzero_ps(), x, (__m256i)i, (__m256)(i >= 0), 4);
+}
+PAG_INLINE VecD gathered(const double* x, const int64_t* index) {
+  const VecL i = vload(index);
+  return (VecD)_mm256_mask_i64gather_pd(_mm256_setzero_pd(), x, (__m256i)i, (__m256d)(i >= 0), 8);
+}
+#else
 template <class T>
 PAG_INLINE Vec<T> gathered(const T* x, const Lane<T>* index) {
-  constexpr int L = kLanes<T>;
-  Vec<T> v;
-  if (vany(vload(index) < 0))
-    for (int i = 0; i < L; ++i) v[i] = index[i] < 0 ? T{0} : x[index[i]];
-  else
-    for (int i = 0; i < L; ++i) v[i] = x[index[i]];
-  return v;
+  T values[kLanes<T>];
+  for (int i = 0; i < kLanes<T>; ++i) values[i] = index[i] < 0 ? T{0} : x[index[i]];
+  return vload(values);
 }
+#endif
 
 template <class T>
 void grid_read_line(T* out, const T* x, const PlaceTaps<T>& taps) {
   each_vector<T>(taps.count, [=](int64_t p, int lanes) __attribute__((always_inline)) {
     Vec<T> total{};
     for (int64_t at = p; at < taps.taps * pag::kGridTile; at += pag::kGridTile) {
-      const auto inside = vload(taps.index + at) >= 0;
-      const Vec<T> term = vload(taps.weights + at) * gathered(x, taps.index + at);
-      total += vselect(inside, term, Vec<T>{});
+      total += vload(taps.weights + at) * gathered(x, taps.index + at);
     }
     vstore_lanes(out + p, total, lanes);
   });
 }
+
+template <class T>
+void grid_add_line(T* out, const T* g, const PlaceTaps<T>& taps) {
+  // By taps: neighbouring places seldom share the same one, and need not wait for each other.
+  for (int64_t at = 0; at < taps.taps * pag::kGridTile; at += pag::kGridTile)
+    for (int64_t p = 0; p < taps.count; ++p) {
+      const Lane<T> index = taps.index[at + p];
+      if (index >= 0) out[index] += taps.weights[at + p] * g[p];
+    }
+}
+
+template <class T>
+void grid_dot_line(T* dots, const T* g, const T* x, const PlaceTaps<T>& taps) {
+  each_vector<T>(taps.count, [=](int64_t p, int lanes) __attribute__((always_inline)) {
+    const Vec<T> v = vload_lanes(g + p, lanes);
+    for (int64_t at = p; at < taps.taps * pag::kGridTile; at += pag::kGridTile) {
+      vstore(dots + at, vload(dots + at) + v * gathered(x, taps.index + at));
+    }
+  });
+}
+
+// ---- channels side by side ----------------------------------------------------------------------
 
 // visit(tap, place, index) for what lies inside, place by place.
 template <class T, class Visit>
@@ -174,26 +212,6 @@ PAG_INLINE void each_tap(const PlaceTaps<T>& taps, Visit visit) {
       if (index >= 0) visit(k * pag::kGridTile + p, p, static_cast<int64_t>(index));
     }
 }
-
-template <class T>
-void grid_add_line(T* out, const T* g, const PlaceTaps<T>& taps) {
-  each_tap(taps, [=](int64_t tap, int64_t p, int64_t index)
-                     __attribute__((always_inline)) { out[index] += taps.weights[tap] * g[p]; });
-}
-
-template <class T>
-void grid_dot_line(T* dots, const T* g, const T* x, const PlaceTaps<T>& taps) {
-  each_vector<T>(taps.count, [=](int64_t p, int lanes) __attribute__((always_inline)) {
-    const Vec<T> v = vload_lanes(g + p, lanes);
-    for (int64_t at = p; at < taps.taps * pag::kGridTile; at += pag::kGridTile) {
-      const auto inside = vload(taps.index + at) >= 0;
-      const Vec<T> term = vselect(inside, v * gathered(x, taps.index + at), Vec<T>{});
-      vstore(dots + at, vload(dots + at) + term);
-    }
-  });
-}
-
-// ---- channels side by side ----------------------------------------------------------------------
 
 template <class T>
 struct Channels {

@@ -56,10 +56,11 @@ void spread_regular(T* spread, int64_t n, const T* g, const T* factors, T* scale
 template <class T>
 void average_whole(T* out, const T* x, int64_t planes, int64_t n, double scale) {
   for (int64_t p = 0; p < planes; ++p, x += n)
-    out[p] = static_cast<T>(
-        scale * blocked_sum<T>(n, [=](int64_t j, int lanes) __attribute__((always_inline)) {
-          return vload_lanes(x + j, lanes);
-        }));
+    out[p] =
+        static_cast<T>(scale * blocked_sum<T, 64 * kLanes<T>>(
+                                   n, [=](int64_t j, int lanes) __attribute__((always_inline)) {
+                                     return vload_lanes(x + j, lanes);
+                                   }));
 }
 
 // Its adjoint.

@@ -57,6 +57,17 @@ struct Constant {
 
 PAG_INLINE int64_t ceil_div(int64_t a, int64_t b) { return a <= 0 ? 0 : (a + b - 1) / b; }
 
+// For the windows j, j+1, ...: the first column of taps that is inside the row.
+template <class T>
+PAG_INLINE Vec<Lane<T>> first_inside(const pag::PoolShape& s, int64_t j) {
+  constexpr int L = kLanes<T>;
+  if (j * s.stride[1] >= s.padding[1]) return Vec<Lane<T>>{};
+  Lane<T> first[L];
+  for (int i = 0; i < L; ++i)
+    first[i] = static_cast<Lane<T>>(ceil_div(s.padding[1] - (j + i) * s.stride[1], s.dilation[1]));
+  return vload(first);
+}
+
 // to[i] = row[i * stride + first] for i < n; -inf where that is not in the row. `readable` elements
 // lie from the row's first on. Returns whether there may be a NaN.
 template <class T>
@@ -124,10 +135,7 @@ void max_pool_plane(T* out, M* mask, const T* x, const pag::PoolShape& s, const 
     const auto vectors = [&](auto may_be_nan) __attribute__((always_inline)) {
       for (int64_t j = 0; j < s.out_width; j += L) {
         Vec<T> best = none;
-        Vec<Lane<T>> winner = Vec<Lane<T>>{} + static_cast<Lane<T>>(r0 * s.kernel[1]);
-        for (int64_t k = j; k < j + L && k * s.stride[1] < s.padding[1]; ++k)  // first tap inside
-          winner[k - j] +=
-              static_cast<Lane<T>>(ceil_div(s.padding[1] - k * s.stride[1], s.dilation[1]));
+        Vec<Lane<T>> winner = first_inside<T>(s, j) + static_cast<Lane<T>>(r0 * s.kernel[1]);
         for (int64_t r = r0, slot = first; r < r1; ++r) {
           const T* row = packed + slot * p.streams * p.length + j;
           const Lane<T> tap = static_cast<Lane<T>>(r * s.kernel[1]);
@@ -163,9 +171,7 @@ void max_pool_lines(T* out, uint8_t* mask, const T* x, const pag::PoolShape& s, 
     });
     each_vector<T>(s.out_width, [=](int64_t j, int lanes) __attribute__((always_inline)) {
       Vec<T> best = none;
-      Vec<Lane<T>> winner{};
-      for (int64_t k = j; k < j + L && k * stride < padding; ++k)  // first tap inside
-        winner[k - j] = static_cast<Lane<T>>(ceil_div(padding - k * stride, dilation));
+      Vec<Lane<T>> winner = first_inside<T>(s, j);
       for (int64_t c = 0; c < s.kernel[1]; ++c) {
         const T* at = row + j * stride + c * dilation;
         const Vec<T> v = stride == 1 ? vload(at) : veven(vload(at), vload(at + L));
@@ -246,66 +252,109 @@ void max_pool_2x2_scatter(T* out, const T* g, const uint8_t* mask, const pag::Po
 
 // ---- windows of any size ------------------------------------------------------------------------
 
-// Values and their places in the plane, which decide among equal ones.
+// Values and their places in the plane. Of equal values the first in the plane wins, of NaNs the
+// last. Whether there are any is told by the sum, which keeps them: then everything is done again,
+// with their test.
 template <class T>
 struct Winners {
   Vec<T> value;
   Vec<Lane<T>> place;
 };
 
+template <class T>
+constexpr Lane<T> kNowhere =
+    sizeof(T) == 4 ? static_cast<Lane<T>>(INT32_MAX) : static_cast<Lane<T>>(INT64_MAX);
+
+template <class T>
+PAG_INLINE bool has_nan(Vec<T> sum) {
+  return vany(sum != sum);
+}
+
 template <class T, bool MayBeNan>
-PAG_INLINE void challenge(const Winners<T>& v, Vec<Lane<T>> takes_part, Winners<T>* best) {
-  const auto first = v.place < best->place;
-  auto wins = (v.value > best->value) | ((v.value == best->value) & first);
-  if constexpr (MayBeNan) wins |= (v.value != v.value) & ((best->value == best->value) | ~first);
-  wins &= takes_part;
-  best->value = vselect(wins, v.value, best->value);
-  best->place = vselect(wins, v.place, best->place);
+PAG_INLINE void challenge(const Winners<T>& v, Winners<T>* best) {
+  const Vec<Lane<T>> earlier = vselect(v.place < best->place, v.place, best->place);
+  Vec<Lane<T>> place = vselect(v.value == best->value, earlier, best->place);
+  place = vselect(v.value > best->value, v.place, place);
+  Vec<T> value = vselect(v.value > best->value, v.value, best->value);
+  if constexpr (MayBeNan) {
+    const auto first = best->value == best->value, later = v.place > best->place;
+    const auto wins = (v.value != v.value) & (first | later);
+    place = vselect(wins, v.place, vselect(first, place, best->place));
+    value = vselect(wins, v.value, value);
+  }
+  *best = {value, place};
 }
 
 // Places of the columns of one row of windows: of one row of the plane, or each its own.
 template <class T>
 struct RowPlaces {
   Lane<T> first;
-  PAG_INLINE Vec<Lane<T>> at(int64_t c) const {
-    return vcount(Lane<T>{}) + (first + static_cast<Lane<T>>(c));
-  }
+  PAG_INLINE Lane<T> one(int64_t c) const { return first + static_cast<Lane<T>>(c); }
+  PAG_INLINE Vec<Lane<T>> several(int64_t c) const { return vcount(Lane<T>{}) + one(c); }
 };
 template <class T>
 struct OwnPlaces {
   const Lane<T>* places;
-  PAG_INLINE Vec<Lane<T>> at(int64_t c) const { return vload(places + c); }
+  PAG_INLINE Lane<T> one(int64_t c) const { return places[c]; }
+  PAG_INLINE Vec<Lane<T>> several(int64_t c) const { return vload(places + c); }
 };
 
-// The largest of the values [c, end): vectors of them, and then halves of one.
-template <class T, bool MayBeNan, class Places>
-PAG_INLINE void largest(T* out, int64_t* index, const T* values, Places places, int64_t c,
-                        int64_t end) {
-  constexpr int L = kLanes<T>;
-  const auto lanes_from = [=](int64_t at) __attribute__((always_inline)) {
-    return end - at < L ? static_cast<int>(end - at) : L;
-  };
-  const int lanes = lanes_from(c);
-  Winners<T> best = {vload_lanes(values + c, lanes), places.at(c)};
-  if (lanes < L) {
-    const Vec<Lane<T>> filled = vfirst<T>(lanes);
-    best.value = vselect(filled, best.value, vset(values[c]));
-    best.place = vselect(filled, best.place, Vec<Lane<T>>{} + best.place[0]);
-  }
-  for (c += L; c < end; c += L)
-    challenge<T, MayBeNan>({vload_lanes(values + c, lanes_from(c)), places.at(c)},
-                           vfirst<T>(lanes_from(c)), &best);
-  for (int half = L / 2; half > 0; half /= 2) {
-    const Vec<Lane<T>> turned = (vcount(Lane<T>{}) + static_cast<Lane<T>>(half)) & (L - 1);
-    challenge<T, MayBeNan>(
-        {vpick(best.value, turned), (Vec<Lane<T>>)vpick((Vec<T>)best.place, turned)},
-        ~Vec<Lane<T>>{}, &best);
-  }
-  *out = best.value[0];
-  *index = best.place[0];
+// Every lane the same: the result of all, by pairs at a distance of half a vector, a quarter, ...
+template <class T, class Combine>
+PAG_INLINE Vec<T> folded(Vec<T> v, Combine combine) {
+  for (int half = kLanes<T> / 2; half > 0; half /= 2)
+    v = combine(v, vpick(v, (vcount(Lane<T>{}) + static_cast<Lane<T>>(half)) & (kLanes<T> - 1)));
+  return v;
 }
 
-// A vector of windows, tap by tap: they begin within two vectors from `first` on.
+// The largest of the values [begin, end), and then the first place where it is.
+template <class T, class Places>
+PAG_INLINE void largest(T* out, int64_t* index, const T* values, Places places, int64_t begin,
+                        int64_t end) {
+  constexpr int L = kLanes<T>;
+  const int lanes = end - begin < L ? static_cast<int>(end - begin) : L;
+  // From the second vector on; the last one ends where the window does.
+  const auto each = [=](auto visit) __attribute__((always_inline)) {
+    for (int64_t c = begin + L; c < end; c += L) visit(c + L <= end ? c : end - L);
+  };
+  const auto larger = [](Vec<T> a, Vec<T> b)
+                          __attribute__((always_inline)) { return vselect(b > a, b, a); };
+  const Vec<T> first =
+      vkeep_lanes<T>(vload_lanes(values + begin, lanes), lanes, vset(values[begin]));
+  Vec<T> top = first, sum = first;
+  each([&](int64_t c) __attribute__((always_inline)) {
+    const Vec<T> v = vload(values + c);
+    top = larger(top, v);
+    sum += v;
+  });
+  if (has_nan<T>(sum)) {
+    Lane<T> last = -1;
+    for (int64_t c = begin; c < end; ++c)
+      if (values[c] != values[c] && places.one(c) > last) last = places.one(c);
+    if (last >= 0) {
+      *out = static_cast<T>(__builtin_nanf(""));
+      *index = last;
+      return;
+    }
+  }
+  top = folded<T>(top, larger);
+  const Vec<Lane<T>> nowhere = Vec<Lane<T>>{} + kNowhere<T>;
+  Vec<Lane<T>> place = vselect(first == top, places.several(begin), nowhere);
+  if (lanes < L) place = vselect(vfirst<T>(lanes), place, nowhere);
+  each([&](int64_t c) __attribute__((always_inline)) {
+    const Vec<Lane<T>> p = vselect(vload(values + c) == top, places.several(c), nowhere);
+    place = vselect(p < place, p, place);
+  });
+  place =
+      (Vec<Lane<T>>)folded<T>((Vec<T>)place, [](Vec<T> a, Vec<T> b) __attribute__((always_inline)) {
+        const Vec<Lane<T>> p = (Vec<Lane<T>>)a, q = (Vec<Lane<T>>)b;
+        return (Vec<T>)vselect(q < p, q, p);
+      });
+  *out = top[0];
+  *index = place[0];
+}
+
+// A vector of windows, tap by tap: they begin within two vectors.
 template <class T, bool MayBeNan>
 PAG_INLINE Winners<T> largest_side_by_side(const T* values, const Lane<T>* places,
                                            const pag::PoolColumns<T>& columns, int64_t j) {
@@ -318,9 +367,36 @@ PAG_INLINE Winners<T> largest_side_by_side(const T* values, const Lane<T>* place
                       (Vec<Lane<T>>)vpick(vload(p), vload(p + L), from)};
   };
   Winners<T> best = tap(0);
-  for (int64_t t = 1; t < columns.longest; ++t)
-    challenge<T, MayBeNan>(tap(t), static_cast<Lane<T>>(t) < length, &best);
+  for (int64_t t = 1; t < columns.longest; ++t) {
+    Winners<T> v = tap(t);
+    const auto inside = Vec<Lane<T>>{} + static_cast<Lane<T>>(t) < length;
+    v.value = vselect(inside, v.value, vset(static_cast<T>(-__builtin_inff())));
+    v.place = vselect(inside, v.place, Vec<Lane<T>>{} + kNowhere<T>);
+    challenge<T, MayBeNan>(v, &best);
+  }
   return best;
+}
+
+// The largest of each column of a row of windows and its place; returns whether there may be NaNs.
+template <class T, bool MayBeNan>
+PAG_INLINE bool largest_of_columns(T* best, Lane<T>* places, const T* x, int64_t width,
+                                   int64_t begin, int64_t end) {
+  Vec<T> sum{};
+  each_vector<T>(width, [&](int64_t j, int lanes) __attribute__((always_inline)) {
+    Vec<Lane<T>> place = vcount(Lane<T>{}) + static_cast<Lane<T>>(begin * width + j);
+    Vec<Lane<T>> winner = place;
+    Vec<T> top = vload_lanes(x + begin * width + j, lanes);
+    sum += top;
+    for (int64_t r = begin + 1; r < end; ++r) {
+      place += static_cast<Lane<T>>(width);
+      const Vec<T> v = vload_lanes(x + r * width + j, lanes);
+      sum += v;
+      challenge<T, MayBeNan>(v, place, &top, &winner);
+    }
+    vstore(best + j, top);
+    vstore(places + j, winner);
+  });
+  return has_nan<T>(sum);
 }
 
 // First the largest of each column of a row of windows, with its place, and then the largest of
@@ -335,41 +411,24 @@ void max_pool_windows(T* out, int64_t* index, const T* x, int64_t width,
     if (end - begin == 1 && columns.longest >= L) {  // where it lies
       const RowPlaces<T> row = {static_cast<Lane<T>>(begin * width)};
       for (int64_t j = 0; j < columns.count; ++j)
-        largest<T, true>(out + j, index + j, x + begin * width, row, columns.begin[j],
-                         columns.begin[j] + columns.length[j]);
+        largest(out + j, index + j, x + begin * width, row, columns.begin[j],
+                columns.begin[j] + columns.length[j]);
       continue;
     }
-    Vec<Lane<T>> nan{};
-    each_vector<T>(width, [&](int64_t j, int lanes) __attribute__((always_inline)) {
-      Vec<Lane<T>> place = vcount(Lane<T>{}) + static_cast<Lane<T>>(begin * width + j);
-      Vec<Lane<T>> winner = place;
-      Vec<T> top = vload_lanes(x + begin * width + j, lanes);
-      for (int64_t r = begin + 1; r < end; ++r) {
-        place += static_cast<Lane<T>>(width);
-        challenge<T>(vload_lanes(x + r * width + j, lanes), place, &top, &winner);
+    const bool nan = largest_of_columns<T, false>(best, places, x, width, begin, end) &&
+                     largest_of_columns<T, true>(best, places, x, width, begin, end);
+    each_vector<T>(columns.count, [&](int64_t j, int lanes) __attribute__((always_inline)) {
+      if (columns.begin[j + L - 1] - columns.begin[j] >= 2 * L) {
+        for (int64_t k = j; k < j + lanes; ++k)
+          largest(out + k, index + k, best, OwnPlaces<T>{places}, columns.begin[k],
+                  columns.begin[k] + columns.length[k]);
+        return;
       }
-      nan |= top != top;
-      vstore(best + j, top);
-      vstore(places + j, winner);
+      const Winners<T> w = nan ? largest_side_by_side<T, true>(best, places, columns, j)
+                               : largest_side_by_side<T, false>(best, places, columns, j);
+      vstore_lanes(out + j, w.value, lanes);
+      for (int k = 0; k < lanes; ++k) index[j + k] = w.place[k];
     });
-    const auto across = [&](auto may_be_nan) __attribute__((always_inline)) {
-      constexpr bool kNan = decltype(may_be_nan)::value;
-      each_vector<T>(columns.count, [&](int64_t j, int lanes) __attribute__((always_inline)) {
-        if (columns.begin[j + L - 1] - columns.begin[j] >= 2 * L) {
-          for (int64_t k = j; k < j + lanes; ++k)
-            largest<T, kNan>(out + k, index + k, best, OwnPlaces<T>{places}, columns.begin[k],
-                             columns.begin[k] + columns.length[k]);
-          return;
-        }
-        const Winners<T> w = largest_side_by_side<T, kNan>(best, places, columns, j);
-        vstore_lanes(out + j, w.value, lanes);
-        for (int k = 0; k < lanes; ++k) index[j + k] = w.place[k];
-      });
-    };
-    if (vany(nan))
-      across(Constant<true>());
-    else
-      across(Constant<false>());
   }
 }
 

@@ -77,10 +77,9 @@ PAG_INLINE void each_vector(int64_t n, F f) {
 }
 
 // The sum of f(i, lanes), whose dead lanes are zero: in T over short blocks, in double across them.
-template <class T, class F>
+template <class T, int64_t kBlock = pag::kSumBlock, class F>
 PAG_INLINE double blocked_sum(int64_t n, F f) {
   constexpr int L = kLanes<T>;
-  constexpr int64_t kBlock = pag::kSumBlock;
   double total = 0;
   for (int64_t start = 0; start < n; start += kBlock) {
     const int64_t end = start + kBlock < n ? start + kBlock : n;

@@ -41,10 +41,16 @@ class Tile {
     taps_.weights = dots + kTapsOfTile;
     taps_.index = reinterpret_cast<Index*>(taps_.weights + kTapsOfTile);
     block = taps_.weights + 2 * kTapsOfTile;
-    std::fill(values, values + kGridTile * kGridChannels, T{0});  // of channels that are not there
-    std::fill(block, block + elements * kGridChannels, T{0});
+    elements_ = elements;
+    forget();
   }
   explicit operator bool() const { return static_cast<bool>(scratch_); }
+
+  // Zeros for the channels that a block may lack.
+  void forget() {
+    std::fill(values, values + kGridTile * kGridChannels, T{0});
+    std::fill(block, block + elements_ * kGridChannels, T{0});
+  }
 
   // The taps of the places from `first` on, as the geometry has them.
   const GridTaps<T>& taps(int64_t image, int64_t first, const GridGeometry& geometry) {
@@ -53,15 +59,22 @@ class Tile {
     return taps_;
   }
 
-  // out (places, dims) = the sum over taps of dots * the weights' slopes along each dimension.
+  // The same, with the weights' slopes along dimension d.
+  const GridTaps<T>& slopes(int64_t image, int64_t first, int d) {
+    GridGeometry geometry = shape_.geometry;
+    ++geometry.orders[d];
+    return taps(image, first, geometry);
+  }
+
+  // out (places, dims) = the sum over taps of dots * slopes; the taps now have those along x.
   void put_slopes(int64_t image, int64_t first, T* out) {
     for (int d = 0; d < shape_.geometry.dims; ++d) {
-      const GridTaps<T>& slopes = taps(image, first, steeper(d));
+      if (d > 0) slopes(image, first, d);
       T total[kGridTile] = {};
-      for (int64_t k = 0; k < slopes.taps; ++k)
+      for (int64_t k = 0; k < taps_.taps; ++k)
         for (int64_t p = 0; p < kGridTile; ++p)
-          total[p] += slopes.weights[k * kGridTile + p] * dots[k * kGridTile + p];
-      for (int64_t p = 0; p < slopes.count; ++p) out[p * shape_.geometry.dims + d] = total[p];
+          total[p] += taps_.weights[k * kGridTile + p] * dots[k * kGridTile + p];
+      for (int64_t p = 0; p < taps_.count; ++p) out[p * shape_.geometry.dims + d] = total[p];
     }
   }
 
@@ -71,16 +84,10 @@ class Tile {
   T* block = nullptr;   // (elements, kGridChannels)
 
  private:
-  // The next derivative along dimension d.
-  GridGeometry steeper(int d) const {
-    GridGeometry geometry = shape_.geometry;
-    ++geometry.orders[d];
-    return geometry;
-  }
-
   Scratch scratch_;
   GridShape shape_;
   const T* grid_;
+  int64_t elements_ = 0;
   GridTaps<T> taps_ = {};
 };
 
@@ -196,9 +203,13 @@ void grid_sample_grid_grad(const T* g, const T* x, const T* grid, const GridShap
   const FlushDenormals scope;
   const int64_t elements = s.geometry.elements(), dims = s.geometry.dims;
   const int64_t size = s.images * s.places * dims;
+  if (s.geometry.mode == kNearest) {  // flat
+    std::fill(out, out + size, T{0});
+    return;
+  }
   if (!in_blocks(s)) {
     each_tile<T>(s, grid, [&](Tile<T>& tile, int64_t image, int64_t first) {
-      const auto& taps = tile.taps(image, first, s.geometry);
+      const auto& taps = tile.slopes(image, first, 0);
       std::fill(tile.dots, tile.dots + kTapsOfTile, T{0});
       for (int64_t plane = image * s.channels; plane < (image + 1) * s.channels; ++plane)
         tile.loops.dot_line(tile.dots, g + plane * s.places + first, x + plane * elements, taps);
@@ -210,10 +221,11 @@ void grid_sample_grid_grad(const T* g, const T* x, const T* grid, const GridShap
   const std::unique_ptr<T[]> more(new T[static_cast<size_t>((blocks - 1) * size)]);
   each_block<T>(s, grid, [&](Tile<T>& tile, Block b) {
     const int64_t plane = b.image * s.channels + b.first;
+    if (b.count < kGridChannels) tile.forget();
     transpose(tile.block, kGridChannels, x + plane * elements, elements, elements, b.count);
     T* const to = (b.number ? more.get() + (b.number - 1) * size : out);
     for (int64_t first = 0; first < s.places; first += kGridTile) {
-      const auto& taps = tile.taps(b.image, first, s.geometry);
+      const auto& taps = tile.slopes(b.image, first, 0);
       transpose(tile.values, kGridChannels, g + plane * s.places + first, s.places, taps.count,
                 b.count);
       std::fill(tile.dots, tile.dots + kTapsOfTile, T{0});

@@ -147,7 +147,9 @@ void max_pool2d(const T* x, int64_t planes, const PoolShape& s, T* out, Mask* ma
       const int64_t read = s.out_width * s.stride[1] + (s.kernel[1] - 1) * s.dilation[1];
       const int64_t room = std::max(read, s.padding[1] + s.width) + 3 * kMostLanes;
       each_plane_with_scratch<T>(planes, work, room, [&](int64_t p, T* row) {
-        std::fill(row, row + room, -std::numeric_limits<T>::infinity());
+        constexpr T kNone = -std::numeric_limits<T>::infinity();
+        std::fill(row, row + s.padding[1], kNone);
+        std::fill(row + s.padding[1] + s.width, row + room, kNone);
         loops.max_lines(out + p * outputs(s), mask + p * outputs(s), x + p * plane_size(s), s, row);
       });
       return;

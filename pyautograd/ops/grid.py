@@ -54,8 +54,7 @@ def _slopes(how: tuple[Any, ...]) -> list[How]:
     """The next derivatives, along each dimension."""
     *rest, orders = how
     return [
-        (*rest, tuple([n + (i == d) for i, n in enumerate(orders)]))  # type: ignore[misc]
-        for d in range(len(orders))
+        (*rest, tuple([n + (i == d) for i, n in enumerate(orders)])) for d in range(len(orders))
     ]
 
 

@@ -182,9 +182,10 @@ def max_pool2d(
     x = _images("max_pool2d", input)
     geometry = pool_geometry("max_pool2d", 2, kernel_size, stride, padding)
     spread = pair("max_pool2d", "dilation", dilation)
-    out, where = max_planes(x, *geometry, spread, bool(ceil_mode), return_indices)
-    if input.ndim == 3:
-        out, where = [y if y is None else reshape(y, y.shape[1:]) for y in (out, where)]
+    kernel, steps, border = geometry
+    results = max_planes(x, kernel, steps, border, spread, bool(ceil_mode), return_indices)
+    shape = results[0].shape[4 - input.ndim :]
+    out, where = [y if y is None or input.ndim == 4 else reshape(y, shape) for y in results]
     return (out, where) if return_indices else out
 
 

@@ -271,8 +271,9 @@ def _lp_pool(
     if not p:
         raise ValueError(f"{op}: norm_type must not be 0")
     pool = {1: avg_pool1d, 2: avg_pool2d, 3: avg_pool3d}[dims]
-    total = ew.mul(pool(ew.pow(input, p), kernel, stride, 0, ceil), float(taps))
-    return ew.pow(total, 1.0 / p)
+    powers = ew.square(input) if p == 2 else ew.pow(input, p)
+    total = ew.mul(pool(powers, kernel, stride, 0, ceil), float(taps))
+    return ew.sqrt(total) if p == 2 else ew.pow(total, 1.0 / p)
 
 
 def lp_pool1d(

@@ -16,10 +16,12 @@
 #include "kernels/denormals.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
+#include "kernels/grid.h"
 #include "kernels/memory.h"
 #include "kernels/parallel.h"
 #include "kernels/pool.h"
 #include "kernels/reduce.h"
+#include "kernels/resample.h"
 
 namespace pag {
 namespace {
@@ -449,6 +451,97 @@ void test_pooling() {
             "avg_pool2d", planes * 12,
             [&](T* out) { avg_pool2d(x.data(), planes, height, width, rows, columns, out); }),
         want, 50);
+  std::vector<double> tops;
+  for (int64_t p = 0; p < planes; ++p)
+    for (int i = 0; i < 3; ++i)
+      for (int j = 0; j < 4; ++j) {
+        double top = -2;
+        for (int64_t r = row_begin[i]; r < row_end[i]; ++r)
+          for (int64_t c = column_begin[j]; c < column_end[j]; ++c)
+            top = std::max(
+                top, static_cast<double>(x[static_cast<size_t>((p * height + r) * width + c)]));
+        tops.push_back(top);
+      }
+  std::vector<int64_t> places(tops.size());
+  check("max_pool2d_windows",
+        with_threads<T>("max_pool2d_windows", planes * 12,
+                        [&](T* out) {
+                          max_pool2d_windows(x.data(), planes, height, width, rows, columns, out,
+                                             places.data());
+                        }),
+        tops, 0);
+}
+
+// ---- resampling ---------------------------------------------------------------------------------
+
+template <class T>
+void test_resample() {
+  const int64_t planes = 3, height = 5, width = 40;
+  const auto x = random_values<T>(planes * height * width);
+  // Rows in pairs, columns in threes that lie close to each other and far apart.
+  for (const int64_t count : {37, 12}) {
+    std::vector<int64_t> begin;
+    std::vector<double> weight;
+    for (int64_t j = 0; j < count; ++j) {
+      begin.push_back(j * 37 / (count - 1));
+      for (int k = 0; k < 3; ++k) weight.push_back(0.25 * static_cast<double>(k + j % 3 + 1));
+    }
+    for (const int64_t rows_count : {4, 8}) {
+      std::vector<int64_t> rows_begin;
+      std::vector<double> rows_weight;
+      for (int64_t i = 0; i < rows_count; ++i) {
+        rows_begin.push_back(i * 3 / (rows_count - 1));
+        rows_weight.insert(rows_weight.end(), {0.5, 2});
+      }
+      const ResampleTable rows = {rows_count, 2, rows_begin.data(), rows_weight.data()};
+      const ResampleTable columns = {count, 3, begin.data(), weight.data()};
+      std::vector<double> want;
+      for (int64_t p = 0; p < planes; ++p)
+        for (int64_t i = 0; i < rows_count; ++i)
+          for (int64_t j = 0; j < count; ++j) {
+            double total = 0;
+            for (int64_t r = 0; r < 2; ++r)
+              for (int64_t c = 0; c < 3; ++c) {
+                const int64_t row = rows_begin[static_cast<size_t>(i)] + r;
+                const int64_t column = begin[static_cast<size_t>(j)] + c;
+                total += rows_weight[static_cast<size_t>(2 * i + r)] *
+                         weight[static_cast<size_t>(3 * j + c)] *
+                         static_cast<double>(
+                             x[static_cast<size_t>((p * height + row) * width + column)]);
+              }
+            want.push_back(total);
+          }
+      check("resample2d",
+            with_threads<T>(
+                "resample2d", static_cast<int64_t>(want.size()),
+                [&](T* out) { resample2d(x.data(), planes, height, width, &rows, &columns, out); }),
+            want, 60);
+    }
+  }
+}
+
+// Of few channels and of many: places at elements give these, and the way back is the adjoint.
+template <class T>
+void test_grid(int64_t channels) {
+  const int64_t height = 7, width = 11, places = height * width;
+  GridShape s = {2, channels, places, {2, {width, height, 1}, kBilinear, kZeros, true, {0, 0, 0}}};
+  std::vector<T> grid;
+  for (int64_t n = 0; n < s.images; ++n)
+    for (int64_t i = 0; i < places; ++i)
+      for (const double at : {static_cast<double>(i % width) / (width - 1),
+                              static_cast<double>(i / width) / (height - 1)})
+        grid.push_back(static_cast<T>(2 * at - 1));
+  const int64_t size = s.images * channels * places;
+  const auto x = random_values<T>(size);
+  const std::vector<double> want(x.begin(), x.end());
+  check("grid_sample",
+        with_threads<T>("grid_sample", size,
+                        [&](T* out) { grid_sample(x.data(), grid.data(), s, out); }),
+        want, 60);
+  check("grid_sample_input_grad",
+        with_threads<T>("grid_sample_input_grad", size,
+                        [&](T* out) { grid_sample_input_grad(x.data(), grid.data(), s, out); }),
+        want, 60);
 }
 
 // ---- the rest -----------------------------------------------------------------------------------
@@ -535,6 +628,9 @@ void test_all() {
   test_mixed_dtypes<T>();
   test_reductions<T>();
   test_pooling<T>();
+  test_resample<T>();
+  test_grid<T>(3);
+  test_grid<T>(36);
 }
 
 }  // namespace
