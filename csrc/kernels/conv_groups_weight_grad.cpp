@@ -52,18 +52,17 @@ GroupsWeightGrad<T>::GroupsWeightGrad(const Conv2d& g, const T* dy, const T* x)
               std::max<int64_t>(0, (g.ow - 1) * g.stride[1] + (g.kw - 1) * g.dilation[1] + 1 -
                                        g.padding[1] - g.w)),
       gradients_(lanes_, g.o * g.oh * g.ow, g.o, g.oh * g.ow, g.ow) {
-  operations_ = 2.0 * static_cast<double>(g.n * g.groups * weights_) *
-                static_cast<double>(g.oh * g.ow);
+  operations_ =
+      2.0 * static_cast<double>(g.n * g.groups * weights_) * static_cast<double>(g.oh * g.ow);
   const int64_t row_bytes = images_.row() * g.c * static_cast<int64_t>(sizeof(T));
-  strip_rows_ = balanced(
-      g.oh, std::max<int64_t>(1, kCopyBytes / row_bytes / g.stride[0]), 1);
+  strip_rows_ = balanced(g.oh, std::max<int64_t>(1, kCopyBytes / row_bytes / g.stride[0]), 1);
   strips_ = divide_up(g.oh, strip_rows_);
   images_.set_rows((strip_rows_ - 1) * g.stride[0] + (g.kh - 1) * g.dilation[0] + 1);
   gradients_.set_rows(strip_rows_);
   for (int64_t y = 0; y < strip_rows_; ++y)
     for (int64_t i = 0; i < g.ow; ++i)
-      pixels_.push_back({y * g.stride[0] * images_.row() + i * g.stride[1] * lanes_,
-                         (y * g.ow + i) * lanes_});
+      pixels_.push_back(
+          {y * g.stride[0] * images_.row() + i * g.stride[1] * lanes_, (y * g.ow + i) * lanes_});
 }
 
 template <class T>
@@ -104,8 +103,7 @@ void GroupsWeightGrad<T>::add_strip(int64_t first_group, int64_t image, int64_t 
 }
 
 template <class T>
-bool GroupsWeightGrad<T>::run_task(int64_t first_group, int64_t begin, int64_t end,
-                                   T* sums) const {
+bool GroupsWeightGrad<T>::run_task(int64_t first_group, int64_t begin, int64_t end, T* sums) const {
   const Scratch scratch((images_.elements() + gradients_.elements()) *
                         static_cast<int64_t>(sizeof(T)));
   T* const copy = scratch.as<T>();

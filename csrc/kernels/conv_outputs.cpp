@@ -141,10 +141,10 @@ std::vector<typename Outputs<T>::Part> Outputs<T>::parts_of(const Task& t) const
       for (int64_t i = 0; i < t.images; ++i)
         for (const int64_t y : r.places)
           for (const int64_t x : c.places)
-            part.pixels.push_back(
-                {i * pass_channels_ * copy_plane_ + y / rows_.step * rows_.source_step * copy_row_ +
-                     x / cols_.step * cols_.source_step,
-                 (i * t.rows + y) * cols_.out + x});
+            part.pixels.push_back({i * pass_channels_ * copy_plane_ +
+                                       y / rows_.step * rows_.source_step * copy_row_ +
+                                       x / cols_.step * cols_.source_step,
+                                   (i * t.rows + y) * cols_.out + x});
       const std::vector<TapAt>& down = rows_.phases[r.met.phase].taps;
       const std::vector<TapAt>& across = cols_.phases[c.met.phase].taps;
       for (int64_t k = 0; k < pass_channels_; ++k)
@@ -286,7 +286,8 @@ double outputs_cost(const ConvPass<T>& p) {
   const double channels = count(p.channels()), outputs = count(p.outputs());
   const double met = channels * rows.mean_taps() * cols.mean_taps();
   const double weights = channels * outputs * count(g.kh) * count(g.kw);
-  const double pixels = std::min(count(g.n) * count(rows.out) * count(cols.out), count(kTaskPixels));
+  const double pixels =
+      std::min(count(g.n) * count(rows.out) * count(cols.out), count(kTaskPixels));
   const int64_t vectors = divide_up(p.outputs(), isa().gemm.of<T>().lanes);
   return met * (vectors == 1 ? 1.15 : count(vectors)) + 0.5 * outputs + 0.5 * weights / pixels;
 }
