@@ -1,5 +1,13 @@
 // A task is some rows of images, for the groups of one vector; its sums, a vector for each weight,
 // are added to those of the other tasks of the groups in order.
+//
+// What bounds it: 2 operations for each weight and output pixel, and 4 bytes (float32) for each
+// input and gradient. Measured in a core whose limit is 117 GFLOP/s, depthwise: on maps of 28x28,
+// 62 GFLOP/s at 5x5 and 41 at 3x3; on maps of 7x7, 50 and 30. Each multiplication loads a vector,
+// and transposing takes as long as some ten of them.
+//
+// Working memory: in each thread the copies of 64 KB of inputs, or one row's, and of their
+// gradients; a vector for each weight and task, of which there are at most 16 a vector of groups.
 #include <algorithm>
 #include <atomic>
 #include <new>

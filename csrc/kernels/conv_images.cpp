@@ -1,6 +1,13 @@
 // Batches of small images: each weight is broadcast to as many images as a vector has lanes. Rows
 // need not fill vectors, few output channels are no waste, and taps that lie outside of the image
 // are left out, which is half of them where a gradient of 10x10 pixels spreads to 14x14 by 5x5.
+//
+// What bounds it: 2 operations for each weight, output pixel and channel within the image, and
+// transposing each input and output, which takes 0.7 cycles a value. Measured in a core whose limit
+// is 117 GFLOP/s: 5x5 gradients of batches of 64 and more, 96 from 16 channels to 6 and 107 from 32
+// to 20.
+//
+// Working memory of each thread: the copy, 256 KB or a few rows, and the results of the task.
 #include "kernels/conv_images.h"
 
 #include <algorithm>

@@ -1,12 +1,13 @@
 // Each weight of a vector of outputs meets a pixel that is broadcast: no vector ends with a row of
-// the image, whatever its size and stride. Weights are packed, a few channels at a time, so that
-// outputs are neighbours; results gather as (pixels, outputs) and are transposed at the end.
+// the image, whatever its size and stride, and taps outside of the image are left out. Weights are
+// packed, a few channels at a time, so that outputs are neighbours; results gather as (pixels,
+// outputs) and are transposed at the end.
 //
 // What bounds it: 2 operations for each weight, output pixel and channel; packing reads each weight
-// once for every 512 pixels. Measured in a core whose limit is 114 GFLOP/s: 101 to 105 with stride
-// 2 at 64 to 512 channels, 105 with 5x5 weights and 16 outputs; input gradients of stride 2, 93 to
-// 96 (sums of four phases of 1 to 4 taps). At 49 pixels in all, packing takes a fifth of the time:
-// 87.
+// once for every 512 pixels. Measured in a core whose limit is 117 GFLOP/s, taps outside counted:
+// 101 to 112 with stride 2 at 64 to 512 channels, input gradients of it 90 to 93 (sums of four
+// phases of 1 to 4 taps). At 49 pixels in all, packing takes a fifth of the time: 98 to 106, a
+// fifth of which are taps outside.
 //
 // Working memory of each thread: 256 KB or one channel of copied images, 74 KB of packed weights
 // (one channel's, if that is more), 0.5 MB of sums.
