@@ -242,7 +242,9 @@ def mean(ratios: list[float]) -> float:
     return math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
 
 
-def report(kind_of: Mapping[str, str], best: Mapping[str, Mapping[str, float]], below: float) -> str:
+def report(
+    kind_of: Mapping[str, str], best: Mapping[str, Mapping[str, float]], below: float
+) -> str:
     ratio = {name: t["torch"] / t["pyautograd"] for name, t in best.items()}
     lines = []
     for name in sorted(ratio, key=ratio.__getitem__):

@@ -49,6 +49,11 @@ def test_linear(dtype: Any, rows: int, columns: int) -> None:
         ((9, 3, 7, 7), (5, 3, 3, 3), {"stride": 2, "padding": 1}),  # images taken together
         ((2, 8, 14, 15), (12, 8, 1, 1), {}),  # pointwise
         ((2, 6, 20, 20), (6, 1, 3, 3), {"groups": 6, "padding": 1}),  # by planes
+        ((2, 40, 9, 7), (40, 1, 3, 3), {"groups": 40, "padding": 1}),  # along groups
+        ((2, 32, 40, 30), (32, 2, 3, 3), {"groups": 16, "stride": 2, "padding": 1}),
+        ((40, 6, 14, 14), (16, 6, 5, 5), {}),  # along images
+        ((33, 3, 11, 6), (5, 3, 3, 4), {"padding": 2}),
+        ((3, 12, 9, 8), (7, 12, 1, 1), {"stride": 2}),  # samples
         ((2, 6, 9, 9), (4, 3, 3, 3), {"groups": 2, "dilation": 2, "padding": 6}),
     ],
 )

@@ -44,15 +44,17 @@ void group_tile(const GroupProducts<T>& g, const T* x, T* out) {
 constexpr int kGroupRun = 8, kGroupTile = 10;
 constexpr int kGroupRuns = 3;
 template <int P, int Q>
-constexpr int kRunsThatFit = P * Q <= kGroupTile ? P : kGroupTile / Q > 1 ? kGroupTile / Q : 1;
+constexpr int kRunsThatFit = P * Q <= kGroupTile  ? P
+                             : kGroupTile / Q > 1 ? kGroupTile / Q
+                                                  : 1;
 
 template <class T>
 using GroupFn = void (*)(const GroupProducts<T>&, const T*, T*);
 
-#define PAG_GROUP_TILES(P, S)                                                                     \
-  {group_tile<T, kRunsThatFit<P, 1>, 1, S>, group_tile<T, kRunsThatFit<P, 2>, 2, S>,              \
-   group_tile<T, kRunsThatFit<P, 3>, 3, S>, group_tile<T, kRunsThatFit<P, 4>, 4, S>,              \
-   group_tile<T, kRunsThatFit<P, 5>, 5, S>, group_tile<T, kRunsThatFit<P, 6>, 6, S>,              \
+#define PAG_GROUP_TILES(P, S)                                                        \
+  {group_tile<T, kRunsThatFit<P, 1>, 1, S>, group_tile<T, kRunsThatFit<P, 2>, 2, S>, \
+   group_tile<T, kRunsThatFit<P, 3>, 3, S>, group_tile<T, kRunsThatFit<P, 4>, 4, S>, \
+   group_tile<T, kRunsThatFit<P, 5>, 5, S>, group_tile<T, kRunsThatFit<P, 6>, 6, S>, \
    group_tile<T, kRunsThatFit<P, 7>, 7, S>, group_tile<T, kRunsThatFit<P, 8>, 8, S>}
 #define PAG_GROUP_RUNS(S) {PAG_GROUP_TILES(1, S), PAG_GROUP_TILES(2, S), PAG_GROUP_TILES(3, S)}
 template <class T>
@@ -141,7 +143,7 @@ void image_products(const ImageProducts<T>& g) {
 
 template <class T>
 void conv_to_lanes(int64_t n, int lanes, const T* x, int64_t x_lane, const int64_t* places,
-                    T* out) {
+                   T* out) {
   constexpr int64_t L = kLanes<T>;
   for (int64_t i = 0; i < n;) {
     const int64_t left = n - i;

@@ -197,9 +197,9 @@ bool try_winograd_input_grad(const Conv2d& g, const float* dy, const float* weig
 }
 bool try_winograd_input_grad(const Conv2d&, const double*, const double*, double*) { return false; }
 
-// The time that `correlate` takes, in cycles an output pixel of a core that multiplies one vector at
-// a time. Measured: its packing of a vector of pixels is worth ten rows of weights, and turning the
-// gradient's weights around takes two cycles each.
+// The time that `correlate` takes, in cycles an output pixel of a core that multiplies one vector
+// at a time. Measured: its packing of a vector of pixels is worth ten rows of weights, and turning
+// the gradient's weights around takes two cycles each.
 template <class T>
 double correlate_cost(const ConvPass<T>& p) {
   const Conv2d& g = p.g;
@@ -208,7 +208,7 @@ double correlate_cost(const ConvPass<T>& p) {
   const int64_t rows = p.gradient ? g.h : g.oh, columns = p.gradient ? g.w : g.ow;
   const double pixels = count(rows) * count(columns);
   const double weights = count(g.c) * count(g.o) * count(g.kh) * count(g.kw);
-  const double reach = p.gradient ? 1 / count(g.stride[0] * g.stride[1]) : 1;  // of a tap
+  const double reach = p.gradient ? 1 / count(g.stride[0] * g.stride[1]) : 1;     // of a tap
   const int64_t across = p.gradient ? divide_up(columns, g.stride[1]) : columns;  // of a phase
   const double in_rows = count(round_up(across, lanes)) / count(across);
   const double packed = 1 + 10 / count(std::min<int64_t>(p.outputs(), 96));

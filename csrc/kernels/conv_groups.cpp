@@ -1,6 +1,15 @@
 // Groups' images are transposed to pixels of a vector each, as many groups at a time as a vector
 // has lanes; so are the results, back again. Rows of a kernel that lie outside of the image are
 // left out, columns are zero there.
+//
+// What bounds it: 2 operations for each weight and output pixel, and 4 bytes (float32) for each
+// input and each output. Measured in a core whose limit is 117 GFLOP/s, depthwise: on maps of 7x7,
+// 49 GFLOP/s at 5x5 and 26 at 3x3; 5x5 with stride 2 from 28x28, 39, and 27 back. A vector of
+// results takes 23 cycles beside its 9 or 25 multiplications: both transpositions, and the way
+// through the L2 cache.
+//
+// Working memory of each thread: the copy of 96 KB or one row, what is computed of it (stride
+// squared times as much in the gradient), and a vector for each weight.
 #include "kernels/conv_groups.h"
 
 #include <algorithm>
@@ -16,7 +25,7 @@
 namespace pag {
 namespace {
 
-constexpr int64_t kCopyBytes = 96 << 10;  // of a task's copied rows
+constexpr int64_t kCopyBytes = 96 << 10;     // of a task's copied rows
 constexpr int64_t kMaxRowBytes = 256 << 10;  // of what a row reads and writes
 constexpr double kChunkOperations = 1e6;
 constexpr double kMaxTasks = 16;  // rows are divided to have as many
@@ -67,8 +76,8 @@ Groups<T>::Groups(const ConvPass<T>& p)
       images_(lanes_, channels_ * rows_.in * cols_.in, channels_, rows_.in * cols_.in, cols_.in,
               std::max<int64_t>(0, -cols_.low),
               std::max<int64_t>(0, cols_.low + cols_.extent(cols_.out) - cols_.in)) {
-  operations_ = 2.0 * static_cast<double>(g_.n * g_.groups * weights_) *
-                static_cast<double>(g_.oh * g_.ow);
+  operations_ =
+      2.0 * static_cast<double>(g_.n * g_.groups * weights_) * static_cast<double>(g_.oh * g_.ow);
   const double wanted = std::clamp(operations_ / kChunkOperations, 1.0, kMaxTasks);
   const int64_t others = g_.n * divide_up(g_.groups, lanes_);
   const int64_t row_bytes = images_.row() * channels_ * static_cast<int64_t>(sizeof(T));
@@ -89,8 +98,8 @@ void Groups<T>::add_rows() {
   const int64_t taps = g_.kh * g_.kw;
   for (int64_t y = 0; y < rows_.out; ++y) {
     const TapRange met = rows_.met(y);
-    const auto found = std::find_if(kinds_.begin(), kinds_.end(),
-                                    [&](const RowKind& k) { return k.met == met; });
+    const auto found =
+        std::find_if(kinds_.begin(), kinds_.end(), [&](const RowKind& k) { return k.met == met; });
     kind_of_.push_back(static_cast<size_t>(found - kinds_.begin()));
     if (found != kinds_.end()) continue;
     RowKind kind{met, {}};
@@ -100,9 +109,9 @@ void Groups<T>::add_rows() {
       for (int64_t k = 0; k < channels_; ++k)
         for (size_t v = met.first; v < met.last; ++v)
           for (const TapAt& h : columns.taps)
-            terms.push_back({k * images_.channel() + at[v].from * images_.row() + h.from * lanes_,
-                             (k * (p_.gradient ? g_.c : 1) * taps + at[v].tap * g_.kw + h.tap) *
-                                 lanes_});
+            terms.push_back(
+                {k * images_.channel() + at[v].from * images_.row() + h.from * lanes_,
+                 (k * (p_.gradient ? g_.c : 1) * taps + at[v].tap * g_.kw + h.tap) * lanes_});
     }
     kinds_.push_back(std::move(kind));
   }

@@ -1,12 +1,13 @@
 // Each weight of a vector of outputs meets a pixel that is broadcast: no vector ends with a row of
-// the image, whatever its size and stride. Weights are packed, a few channels at a time, so that
-// outputs are neighbours; results gather as (pixels, outputs) and are transposed at the end.
+// the image, whatever its size and stride, and taps outside of the image are left out. Weights are
+// packed, a few channels at a time, so that outputs are neighbours; results gather as (pixels,
+// outputs) and are transposed at the end.
 //
 // What bounds it: 2 operations for each weight, output pixel and channel; packing reads each weight
-// once for every 512 pixels. Measured in a core whose limit is 114 GFLOP/s: 101 to 105 with stride
-// 2 at 64 to 512 channels, 105 with 5x5 weights and 16 outputs; input gradients of stride 2, 93 to
-// 96 (sums of four phases of 1 to 4 taps). At 49 pixels in all, packing takes a fifth of the time:
-// 87.
+// once for every 512 pixels. Measured in a core whose limit is 117 GFLOP/s, taps outside counted:
+// 101 to 112 with stride 2 at 64 to 512 channels, input gradients of it 90 to 93 (sums of four
+// phases of 1 to 4 taps). At 49 pixels in all, packing takes a fifth of the time: 98 to 106, a
+// fifth of which are taps outside.
 //
 // Working memory of each thread: 256 KB or one channel of copied images, 74 KB of packed weights
 // (one channel's, if that is more), 0.5 MB of sums.
@@ -147,10 +148,10 @@ std::vector<typename Outputs<T>::Part> Outputs<T>::parts_of(const Task& t) const
       for (int64_t i = 0; i < t.images; ++i)
         for (const int64_t y : r.places)
           for (const int64_t x : c.places)
-            part.pixels.push_back(
-                {i * pass_channels_ * copy_plane_ + y / rows_.step * rows_.source_step * copy_row_ +
-                     x / cols_.step * cols_.source_step,
-                 (i * t.rows + y) * cols_.out + x});
+            part.pixels.push_back({i * pass_channels_ * copy_plane_ +
+                                       y / rows_.step * rows_.source_step * copy_row_ +
+                                       x / cols_.step * cols_.source_step,
+                                   (i * t.rows + y) * cols_.out + x});
       const std::vector<TapAt>& down = rows_.phases[r.met.phase].taps;
       const std::vector<TapAt>& across = cols_.phases[c.met.phase].taps;
       for (int64_t k = 0; k < pass_channels_; ++k)
@@ -307,7 +308,8 @@ double outputs_cost(const ConvPass<T>& p) {
   const double channels = count(p.channels()), outputs = count(p.outputs());
   const double met = channels * rows.mean_taps() * cols.mean_taps();
   const double weights = channels * outputs * count(g.kh) * count(g.kw);
-  const double pixels = std::min(count(g.n) * count(rows.out) * count(cols.out), count(kTaskPixels));
+  const double pixels =
+      std::min(count(g.n) * count(rows.out) * count(cols.out), count(kTaskPixels));
   const int64_t vectors = divide_up(p.outputs(), isa().gemm.of<T>().lanes);
   return met * (vectors == 1 ? 1.15 : count(vectors)) + 0.5 * outputs + 0.5 * weights / pixels;
 }

@@ -75,14 +75,24 @@ struct Dimension {
   template <class T>
   static Dimension rows(const ConvPass<T>& p) {
     const Conv2d& g = p.g;
-    return {p.gradient, p.gradient ? g.oh : g.h, p.gradient ? g.h : g.oh, g.kh, g.stride[0],
-            g.dilation[0], g.padding[0]};
+    return {p.gradient,
+            p.gradient ? g.oh : g.h,
+            p.gradient ? g.h : g.oh,
+            g.kh,
+            g.stride[0],
+            g.dilation[0],
+            g.padding[0]};
   }
   template <class T>
   static Dimension cols(const ConvPass<T>& p) {
     const Conv2d& g = p.g;
-    return {p.gradient, p.gradient ? g.ow : g.w, p.gradient ? g.w : g.ow, g.kw, g.stride[1],
-            g.dilation[1], g.padding[1]};
+    return {p.gradient,
+            p.gradient ? g.ow : g.w,
+            p.gradient ? g.w : g.ow,
+            g.kw,
+            g.stride[1],
+            g.dilation[1],
+            g.padding[1]};
   }
 
   // The taps that an output meets within the source.

@@ -1,7 +1,8 @@
 // What bounds it: 2 operations for each weight and output pixel, and 4 bytes (float32) for each
 // input and each output. Measured in a core whose limit is 117 GFLOP/s, depthwise: 5x5 on maps of
-// 28x28, 77 GFLOP/s; 3x3, 47 GFLOP/s, with 10 GB/s; on maps of 7x7, 37 and 17 GFLOP/s, where
-// copying a plane with its border costs as much as its taps.
+// 28x28, 77 GFLOP/s; 3x3, 49 to 57 GFLOP/s, with 10 GB/s. Narrow maps, on which copying a plane
+// with its border costs as much as its taps, and strides are faster along groups (conv_groups.cpp),
+// where there are enough of them.
 //
 // Working memory of each thread: the copy of a strip, 128 KB or 12 rows; with stride 2 in the input
 // gradient twice that, and its results.
