@@ -435,11 +435,11 @@ def test_odd_sizes(dtype: Any, n: int) -> None:
         pair()
 
 
-@pytest.mark.parametrize("size", [8, 16, 33])
-def test_many_weights(size: int) -> None:
-    """So many that tasks would transform their own, for one block of tiles or for several."""
-    pair = Pair(nn.Conv2d(300, 296, 3, padding=1).eval())
-    pair.x = ag.rand(1, 300, size, size)
+@pytest.mark.parametrize(("channels", "size"), [(64, 14), (64, 30), (300, 16), (300, 33)])
+def test_many_weights(channels: int, size: int) -> None:
+    """Whether they are kept, or tasks transform their own."""
+    pair = Pair(nn.Conv2d(channels, channels - 4, 3, padding=1).eval())
+    pair.x = ag.rand(1, channels, size, size)
     pair()
     with ag.no_grad():
         pair.net.weight.mul_(0.5)
