@@ -483,3 +483,9 @@ def test_an_array_that_was_handed_out_before_it_became_a_parameter() -> None:
     before = pair()
     view += 0.01
     assert not np.array_equal(pair(), before)
+
+
+def test_an_array_asked_for_while_a_graph_is_built() -> None:
+    for ask in (np.array, np.asarray, lambda x: x.numpy(), np.from_dlpack):
+        with pytest.raises(ag.static.GraphError):
+            ag.compile(ask)(ag.ones(3))
