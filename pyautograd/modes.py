@@ -344,5 +344,5 @@ def version(array: Any) -> int:
 
 def lend(array: Any) -> None:
     """Notes that the array is handed out: from now on it may change, and nothing will tell."""
-    if _C.lend(array):
+    if isinstance(array, np.ndarray) and _C.lend(array):
         state.lent = object()

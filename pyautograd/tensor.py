@@ -129,25 +129,21 @@ class Tensor:
 
         Of a tensor that requires a gradient only if `force`, or while nothing is recorded.
         """
-        if self._node is not None:
-            self._check_off_tape(force)
-        array = self._array
-        if not isinstance(array, np.ndarray):
-            return array.__array__()
+        array = self._elements(force)
         if _C.lend(array):
             state.lent = object()
         return array
 
-    def _check_off_tape(self, force: bool = False) -> None:
+    def _elements(self, force: bool = False) -> np.ndarray[Any, Any]:
         if self._node is not None and not force and is_grad_enabled():
             raise RuntimeError(
                 "numpy: the tensor requires a gradient, which NumPy would not track; "
                 "use t.detach().numpy()"
             )
+        return self._array if isinstance(self._array, np.ndarray) else self._array.__array__()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        self._check_off_tape()
-        array = self._array
+        array = self._elements()
         if dtype is not None and array.dtype != dtype:
             if copy is False:
                 raise ValueError(f"__array__: {array.dtype} to {dtype} needs a copy")
@@ -162,12 +158,13 @@ class Tensor:
                 "track; use t.detach()"
             )
         array = self._array.copy() if copy else self._array
+        try:
+            capsule = array.__dlpack__(**options)
+        except TypeError:  # NumPy before 2.1 knows none of the newer options
+            capsule = array.__dlpack__(stream=options.get("stream"))
         if not copy:
             lend(array)
-        try:
-            return array.__dlpack__(**options)
-        except TypeError:  # NumPy before 2.1 knows none of the newer options
-            return array.__dlpack__(stream=options.get("stream"))
+        return capsule
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """The CPU, as DLPack numbers devices."""

@@ -435,11 +435,11 @@ def test_odd_sizes(dtype: Any, n: int) -> None:
         pair()
 
 
-@pytest.mark.parametrize("size", [8, 16, 33])
-def test_many_weights(size: int) -> None:
-    """So many that tasks would transform their own, for one block of tiles or for several."""
-    pair = Pair(nn.Conv2d(300, 296, 3, padding=1).eval())
-    pair.x = ag.rand(1, 300, size, size)
+@pytest.mark.parametrize(("channels", "size"), [(64, 14), (64, 30), (300, 16), (300, 33)])
+def test_many_weights(channels: int, size: int) -> None:
+    """Whether they are kept, or tasks transform their own."""
+    pair = Pair(nn.Conv2d(channels, channels - 4, 3, padding=1).eval())
+    pair.x = ag.rand(1, channels, size, size)
     pair()
     with ag.no_grad():
         pair.net.weight.mul_(0.5)
@@ -483,3 +483,9 @@ def test_an_array_that_was_handed_out_before_it_became_a_parameter() -> None:
     before = pair()
     view += 0.01
     assert not np.array_equal(pair(), before)
+
+
+def test_an_array_asked_for_while_a_graph_is_built() -> None:
+    for ask in (np.array, np.asarray, lambda x: x.numpy(), np.from_dlpack):
+        with pytest.raises(ag.static.GraphError):
+            ag.compile(ask)(ag.ones(3))

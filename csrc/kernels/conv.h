@@ -45,7 +45,8 @@ template <class T>
 void conv2d(const Conv2d& g, const T* x, const T* weights, const T* bias, T* y,
             const ReadyWeights<T>& ready = {});
 
-// The form that conv2d would make now, its elements, and the weights in it; not of kPlain.
+// The form that conv2d would make now, its elements (0 where to keep it does not pay), and the
+// weights in it.
 template <class T>
 WeightForm conv2d_weight_form(const Conv2d& g);
 template <class T>

@@ -26,7 +26,9 @@ constexpr int64_t kDepth = 128;  // channels added up in one go: in parts, round
 constexpr int64_t kFewTiles = 32, kManyWeights = 4096;
 constexpr int64_t kSharedWeightBytes = 12 << 20;
 constexpr int64_t kOwnWeightBytes = 400 << 10;  // transformed at a time, where tiles are one block
-constexpr int64_t kWeightGrain = 1024;          // pairs of channels transformed in one go
+// More transformed weights than this are made as fast as they are read from memory.
+constexpr int64_t kKeptWeightBytes = 1 << 20;
+constexpr int64_t kWeightGrain = 1024;  // pairs of channels transformed in one go
 constexpr int64_t kMinTasks = 4, kMaxTasks = 8;
 constexpr int64_t kMinTiles = 32, kMinOutputs = 16;  // of a task
 
@@ -53,8 +55,8 @@ class Plan {
   bool own_weights() const { return own_weights_; }
   int64_t weight_bytes() const { return places_bytes(p_.groups * p_.outputs * p_.channels); }
   void transform_all_weights(float* u) const;
-  // False if there is no memory. u: all weights transformed; null: the task does its own.
-  bool run(int64_t task, const float* u) const;
+  // False if there is no memory.
+  bool run(int64_t task, const float* shared_weights) const;
 
  private:
   static int64_t places_bytes(int64_t place) {
@@ -77,7 +79,7 @@ class Plan {
   }
   void run_block(int64_t block, int64_t first_output, int64_t outputs, const float* u,
                  int64_t u_place, float* memory) const;
-  bool run_few_tiles(int64_t first_output, int64_t outputs, const float* all) const;
+  bool run_few_tiles(int64_t first_output, int64_t outputs) const;
   void run_epilogue(const TileBlock& tiles, int64_t first_output, int64_t outputs) const;
 
   const WinogradConv& p_;
@@ -118,40 +120,36 @@ void Plan::transform_all_weights(float* u) const {
   });
 }
 
-bool Plan::run(int64_t task, const float* u) const {
+bool Plan::run(int64_t task, const float* shared_weights) const {
   const int64_t first = task % output_tasks_ * task_outputs_;
   const int64_t outputs = std::min(task_outputs_, p_.outputs - first);
   const int64_t tile_task = task / output_tasks_ % tile_tasks_;
   const int64_t group = task / (output_tasks_ * tile_tasks_);
   const int64_t first_output = group * p_.outputs + first;
-  if (own_weights_ && blocks_ == 1) return run_few_tiles(first_output, outputs, u);
+  if (own_weights_ && blocks_ == 1) return run_few_tiles(first_output, outputs);
 
   const int64_t block_bytes = places_bytes(p_.channels * panel_tiles_) +
                               places_bytes(std::min(kHeight, outputs) * block_tiles_);
-  const int64_t own_bytes = u ? 0 : places_bytes(outputs * p_.channels);
+  const int64_t own_bytes = own_weights_ ? places_bytes(outputs * p_.channels) : 0;
   const Scratch scratch(block_bytes + own_bytes);
   float* const memory = scratch.as<float>();
   if (!memory) return false;
-  int64_t u_place = all_place();
-  if (u) {
-    u += first_output * p_.channels;
-  } else {
-    float* const own = memory + block_bytes / static_cast<int64_t>(sizeof(float));
-    u_place = outputs * p_.channels + kWinogradStagger;
-    transform_weights(first_output, first_output + outputs, 0, p_.channels, own, u_place);
-    u = own;
+  if (!own_weights_) {
+    run_block(tile_task, first_output, outputs, shared_weights + first_output * p_.channels,
+              all_place(), memory);
+    return true;
   }
-  // A task that has its own weights takes all blocks in turn.
-  const int64_t first_block = own_weights_ ? 0 : tile_task;
-  const int64_t last_block = own_weights_ ? blocks_ : tile_task + 1;
-  for (int64_t block = first_block; block < last_block; ++block)
+  float* const u = memory + block_bytes / static_cast<int64_t>(sizeof(float));
+  const int64_t u_place = outputs * p_.channels + kWinogradStagger;
+  transform_weights(first_output, first_output + outputs, 0, p_.channels, u, u_place);
+  for (int64_t block = 0; block < blocks_; ++block)
     run_block(block, first_output, outputs, u, u_place, memory);
   return true;
 }
 
 // All tiles in one block: a few channels at a time, so that their transformed weights, which are
-// used but once, stay in the cache. all: those of all outputs, or null.
-bool Plan::run_few_tiles(int64_t first_output, int64_t outputs, const float* all) const {
+// used but once, stay in the cache.
+bool Plan::run_few_tiles(int64_t first_output, int64_t outputs) const {
   const GemmLoops<float>& gemm = isa().gemm.f32;
   const WinogradLoops& loops = isa().winograd;
   TileRun runs[kWinogradTiles];
@@ -175,24 +173,23 @@ bool Plan::run_few_tiles(int64_t first_output, int64_t outputs, const float* all
   g.c_row = g.n;
   g.bias = nullptr;
   const int64_t v_place = divide_up(g.n, g.columns) * g.b_panel + kWinogradStagger;
-  const int64_t u_place = all ? all_place() : outputs * depth + kWinogradStagger;
+  const int64_t u_place = outputs * depth + kWinogradStagger;
   const int64_t products_place = outputs * g.n + kWinogradStagger;
-  const Scratch scratch(kPlaces * (v_place + products_place + (all ? 0 : u_place)) *
+  const Scratch scratch(kPlaces * (v_place + u_place + products_place) *
                         static_cast<int64_t>(sizeof(float)));
   float* const v = scratch.as<float>();
   if (!v) return false;
-  float* const products = v + kPlaces * v_place;
-  float* const own = products + kPlaces * products_place;
+  float* const u = v + kPlaces * v_place;
+  float* const products = u + kPlaces * u_place;
 
   const int64_t in_plane = p_.in[0] * p_.in[1], out_plane = p_.out[0] * p_.out[1];
   const float* x = p_.x + first_output / p_.outputs * p_.channels * in_plane;
   for (int64_t channel = 0; channel < p_.channels; channel += depth) {
     g.k = std::min(depth, p_.channels - channel);
-    g.a_row = all ? p_.channels : g.k;
+    g.a_row = g.k;
     g.a_panel = g.rows * g.a_row;
     g.start = channel ? GemmStart::kC : GemmStart::kZero;
-    const float* const u = all ? all + first_output * p_.channels + channel : own;
-    if (!all) transform_weights(first_output, first_output + outputs, channel, g.k, own, u_place);
+    transform_weights(first_output, first_output + outputs, channel, g.k, u, u_place);
     for (int64_t c = 0; c < g.k; ++c, x += in_plane)
       loops.input(tiles, x, p_.in[1], v + c * g.columns, v_place, g.columns, g.b_panel);
     for (int64_t e = 0; e < kPlaces; ++e) {
@@ -320,7 +317,9 @@ void winograd(const WinogradConv& p) {
 }
 
 int64_t winograd_weights_size(const WinogradConv& p) {
-  return Plan(p).weight_bytes() / static_cast<int64_t>(sizeof(float));
+  const Plan plan(p);
+  if (plan.own_weights() || plan.weight_bytes() > kKeptWeightBytes) return 0;
+  return plan.weight_bytes() / static_cast<int64_t>(sizeof(float));
 }
 void winograd_weights(const WinogradConv& p, float* transformed) {
   Plan(p).transform_all_weights(transformed);

@@ -32,8 +32,8 @@ bool winograd_wins(const WinogradConv& p);
 // KB a channel and 0.5 MB. Throws std::bad_alloc.
 void winograd(const WinogradConv& p);
 
-// The transformed weights, which serve any number of calls: so many elements. The results are the
-// same bits as without them.
+// The transformed weights, which serve any number of calls: so many elements, 0 where to keep them
+// does not pay. The results are the same bits as without them.
 int64_t winograd_weights_size(const WinogradConv& p);
 void winograd_weights(const WinogradConv& p, float* transformed);
 

@@ -196,15 +196,12 @@ class Plan:
             for step in self.optimizers:
                 step.prepare()
             is_ready = self.watch is None or self.watch.holds()
-            try:
-                if self._has_python or stamps is not None:
-                    made = self._run_parts(inputs, is_ready, stamps)
-                else:
-                    made = self._native.run(inputs, self._first if is_ready else 0)
-            except BaseException:
-                if not is_ready:
-                    self.watch.forget()
-                raise
+            if self._has_python or stamps is not None:
+                made = self._run_parts(inputs, is_ready, stamps)
+            else:
+                made = self._native.run(inputs, self._first if is_ready else 0)
+            if not is_ready:
+                self.watch.computed()
             for step in self.optimizers:
                 step.done()
         return made if self._in_order else [made[i] for i in self._results]

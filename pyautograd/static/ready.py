@@ -81,39 +81,43 @@ class Watch:
     >>> import pyautograd as ag
     >>> x = ag.zeros(2)
     >>> watch = Watch([x._array])
-    >>> watch.holds(), watch.holds()  # the first time nothing is computed yet
-    (False, True)
+    >>> watch.holds()  # nothing is computed yet
+    False
+    >>> watch.computed()
+    >>> watch.holds()
+    True
     >>> _ = x.add_(1.0)
-    >>> watch.holds(), watch.holds()
-    (False, True)
-    >>> _ = x.numpy()
-    >>> watch.holds(), watch.holds()
-    (False, False)
+    >>> watch.holds()
+    False
+    >>> _ = x.numpy()  # from now on it may change, and nothing will tell
+    >>> watch.computed()
+    >>> watch.holds()
+    False
     """
 
     def __init__(self, arrays: list[Any]) -> None:
         self._owners = {id(owner): owner for owner in map(modes.owner, arrays)}
-        self._clock = -1  # readings of the state when it was looked at
-        self._lent: Any = None
-        self._held = False  # whether something is computed from what was there then
         # Memory that NumPy does not own came from outside.
         self._private = all(owner.base is None for owner in self._owners.values())
+        self._held = False  # whether something is computed from what is there
+        self._clock = -1  # readings of the state when it was last looked at
+        self._lent: Any = None
 
     def holds(self) -> bool:
-        """Whether nothing has changed since the last call; if not, compute it now."""
+        """Whether what was computed is that of the memory as it is now."""
         if self._held and state.clock == self._clock and state.lent is self._lent:
             return True
         return self._private and self._look()
 
-    def forget(self) -> None:
-        """Called where it could not be computed."""
-        self._held = False
+    def computed(self) -> None:
+        """Called when it has been computed, after `holds` was asked."""
+        self._held = self._private
 
     def _look(self) -> bool:
         with modes.lock:  # changes are noted in more than one place
-            self._lent = state.lent
+            clock, lent = state.clock, state.lent
             self._private = not any(map(_C.is_lent, self._owners.values()))
-            held = self._held and not modes.any_modified_since(self._owners, self._clock)
-            self._clock = state.clock
-        self._held = self._private
-        return held and self._private
+            if not self._private or modes.any_modified_since(self._owners, self._clock):
+                self._held = False
+            self._clock, self._lent = clock, lent
+        return self._held
