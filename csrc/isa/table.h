@@ -44,6 +44,8 @@ struct ReduceLoops {
 
 // Most columns of one call of the loops that work down columns.
 constexpr int64_t kStrip = 256;
+// The same of extreme_columns with an index: wider, so that what is read of a row is long.
+constexpr int64_t kIndexedStrip = 512;
 
 // In the pairs: [0] softmax, [1] its logarithm. rows: contiguous rows of n values; columns: n rows
 // that lie `stride` apart, `width` <= kStrip columns of each.
@@ -204,6 +206,9 @@ struct MoveLoops {
   void (*transpose)(T* out, int64_t out_row, const T* x, int64_t x_row, int64_t m, int64_t n);
 };
 
+// Whether all of index[0..n) are in [0, size).
+using WithinLoop = bool (*)(const int64_t* index, int64_t n, int64_t size);
+
 // For benchmarks: what the arithmetic units do at most.
 template <class T>
 struct LimitLoops {
@@ -241,6 +246,7 @@ struct Table {
   FloatLoops<ConvLoops> conv;
   FloatLoops<ConvPlaneLoops> conv_plane;
   FloatLoops<MoveLoops> move;
+  WithinLoop within;
   FloatLoops<LimitLoops> limits;
   WinogradLoops winograd;
 };

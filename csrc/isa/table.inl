@@ -85,6 +85,7 @@ const Table PAG_TABLE = {
     {PAG_CONV_LOOPS(float), PAG_CONV_LOOPS(double)},
     {PAG_CONV_PLANE_LOOPS(float), PAG_CONV_PLANE_LOOPS(double)},
     {{transpose<float>}, {transpose<double>}},
+    all_within,
     {{fma_loop<float>, 2 * kFmaChains * kLanes<float>},
      {fma_loop<double>, 2 * kFmaChains * kLanes<double>}},
     PAG_WINOGRAD_LOOPS,

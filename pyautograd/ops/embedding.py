@@ -18,10 +18,10 @@ __all__ = [
 
 
 def _rows(weight: Any, index: Any, padding: int) -> Any:
-    if index.size and not (index.min() >= 0 and index.max() < len(weight)):
+    if index.size and index.view(np.uint64).max() >= len(weight):  # negative ones are large
         bad = index.min() if index.min() < 0 else index.max()
         raise IndexError(f"embedding: row {bad} of a table of {len(weight)} rows")
-    return weight.take(index, 0)
+    return _C.index_select(weight, 0, index)
 
 
 def _add_rows(g: Any, index: Any, count: int, padding: int) -> Any:

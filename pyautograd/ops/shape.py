@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautograd import _C
+from pyautograd import _C, tape
 from pyautograd.graph import SymbolicNumber
 from pyautograd.op import has_values, method, primitive
 from pyautograd.tape import SHAPE
@@ -310,48 +310,51 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
     They agree in all other dimensions; mixed dtypes are promoted.
     """
-    parts = [as_tensor(t) for t in tensors]
+    parts = [t if type(t) is Tensor else as_tensor(t) for t in tensors]
     if not parts:
         raise ValueError("cat: expected at least one tensor")
-    d = index_of_dim("cat", parts[0].ndim, dim)
-    first = parts[0].shape
+    first, dtype = parts[0].shape, parts[0].dtype
+    d = index_of_dim("cat", len(first), dim)
     if not first:
         raise ValueError("cat: 0-d tensors cannot be joined; use stack()")
+    sizes, mixed = [], False
     for i, part in enumerate(parts):
-        if (
-            len(part.shape) != len(first)
-            or part.shape[:d] + part.shape[d + 1 :] != first[:d] + first[d + 1 :]
+        shape = part.shape
+        if shape != first and (
+            len(shape) != len(first) or shape[:d] + shape[d + 1 :] != first[:d] + first[d + 1 :]
         ):
             raise ValueError(
-                f"cat: tensor {i} of shape {part.shape} does not fit to {first} except in "
-                f"dimension {d}"
+                f"cat: tensor {i} of shape {shape} does not fit to {first} except in dimension {d}"
             )
+        sizes.append(shape[d])
+        mixed = mixed or part.dtype != dtype
+    return _cat(_of_one_dtype(parts) if mixed else parts, d, tuple(sizes))
+
+
+def _of_one_dtype(parts: list[Tensor]) -> list[Tensor]:
     from pyautograd.op import result_dtype
 
     dtype = parts[0].dtype
     for part in parts[1:]:
-        dtype = (
-            dtype
-            if part.dtype == dtype
-            else result_dtype("add", np.empty(1, dtype), np.empty(1, part.dtype))
-        )
-    parts = [part.to(dtype) for part in parts]
-    return _cat(parts, d, tuple([part.shape[d] for part in parts]))
+        if part.dtype != dtype:
+            dtype = result_dtype("add", np.empty(1, dtype), np.empty(1, part.dtype))
+    return [part.to(dtype) for part in parts]
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors, all of one shape, side by side along a new dimension."""
-    parts = [as_tensor(t) for t in tensors]
+    parts = [t if type(t) is Tensor else as_tensor(t) for t in tensors]
     if not parts:
         raise ValueError("stack: expected at least one tensor")
+    shape = parts[0].shape
     for i, part in enumerate(parts):
-        if part.shape != parts[0].shape:
-            raise ValueError(
-                f"stack: tensor {i} has shape {part.shape}, the first {parts[0].shape}"
-            )
-    return cat(
-        [unsqueeze(part, dim) for part in parts], index_of_dim("stack", parts[0].ndim + 1, dim)
-    )
+        if part.shape != shape:
+            raise ValueError(f"stack: tensor {i} has shape {part.shape}, the first {shape}")
+    d = index_of_dim("stack", len(shape) + 1, dim)
+    if d == len(shape):
+        return cat([unsqueeze(part, d) for part in parts], d)
+    # one after the other along what will be the next dimension, they lie the same
+    return reshape(cat(parts, d), (*shape[:d], len(parts), *shape[d:]))
 
 
 def _cut(op: str, input: Tensor, dim: int) -> int:
@@ -379,9 +382,10 @@ def split(
             raise ValueError(
                 f"split: sections {sections} do not add up to {n}, the size of dimension {d}"
             )
-    pieces, start = [], 0
+    pieces, start, before = [], 0, (slice(None),) * d
     for section in sections:
-        pieces.append(tensor[(slice(None),) * d + (slice(start, start + section),)])
+        key = (*before, slice(start, start + section), ...)
+        pieces.append(tape.tensors.slice(tensor, key))
         start += section
     return tuple(pieces)
 
@@ -486,6 +490,6 @@ method()(pad)
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """Reversed along the given dimensions."""
     chosen = dims_of("flip", input.ndim, _sizes(dims))
-    return input[
-        tuple([slice(None, None, -1) if d in chosen else slice(None) for d in range(input.ndim)])
-    ]
+    back, whole = slice(None, None, -1), slice(None)
+    key = tuple([back if d in chosen else whole for d in range(input.ndim)])
+    return tape.tensors.slice(input, (*key, ...))
