@@ -35,4 +35,22 @@ void transpose(T* out, int64_t out_row, const T* x, int64_t x_row, int64_t m, in
     }
 }
 
+// A number outside has its own sign bit set or that of its distance to the last inside.
+bool all_within(const int64_t* index, int64_t n, int64_t size) {
+  const VecL last = VecL{} + (size - 1);
+  VecL signs[4] = {};
+  constexpr int L = kLanes<int64_t>;
+  int64_t i = 0;
+  for (; i + 4 * L <= n; i += 4 * L)
+    for (int u = 0; u < 4; ++u) {
+      const VecL at = vload(index + i + u * L);
+      signs[u] |= at | (last - at);
+    }
+  int64_t sign = 0;
+  for (; i < n; ++i) sign |= index[i] | (size - 1 - index[i]);
+  const VecL all = (signs[0] | signs[1]) | (signs[2] | signs[3]);
+  for (int j = 0; j < L; ++j) sign |= all[j];
+  return sign >= 0;
+}
+
 }  // namespace

@@ -81,8 +81,8 @@ int64_t find_contiguous(const T* x, int64_t n, T value) {
   return i;
 }
 
-// Down n rows: value[j], and where index is given the first row that holds it, for j < width, at
-// most kStrip. Four rows pass through registers at once, so that value is read a quarter as often.
+// Down n rows: value[j], and where index is given the first row that holds it, for j < width. Eight
+// rows pass through registers at once, so that value is read an eighth as often.
 template <class T, bool Largest, bool Indexed>
 PAG_INLINE void extreme_rows(T* value, Lane<T>* index, const T* x, int64_t n, int64_t stride,
                              int64_t width) {
@@ -99,7 +99,7 @@ PAG_INLINE void extreme_rows(T* value, Lane<T>* index, const T* x, int64_t n, in
     vstore_lanes(value + j, vload_lanes(x + j, lanes), lanes);
     if constexpr (Indexed) vstore_lanes(index + j, Vec<Lane<T>>{}, lanes);
   });
-  constexpr int kRows = 4;
+  constexpr int kRows = 8;
   for (int64_t r = 1; r < n; r += kRows) {
     const T* row = x + r * stride;
     const bool full = r + kRows <= n;
@@ -127,7 +127,7 @@ void extreme_columns(T* value, int64_t* index, const T* x, int64_t n, int64_t st
     extreme_rows<T, Largest, false>(value, nullptr, x, n, stride, width);
     return;
   }
-  alignas(64) Lane<T> first[pag::kStrip];
+  alignas(64) Lane<T> first[pag::kIndexedStrip];
   extreme_rows<T, Largest, true>(value, first, x, n, stride, width);
   for (int64_t j = 0; j < width; ++j) index[j] = first[j];
 }

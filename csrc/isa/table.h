@@ -48,6 +48,8 @@ struct ReduceLoops {
 
 // Most columns of one call of the loops that work down columns.
 constexpr int64_t kStrip = 256;
+// The same of extreme_columns with an index: wider, so that what is read of a row is long.
+constexpr int64_t kIndexedStrip = 512;
 
 // In the pairs: [0] softmax, [1] its logarithm. rows: contiguous rows of n values; columns: n rows
 // that lie `stride` apart, `width` <= kStrip columns of each.
@@ -260,6 +262,9 @@ struct ResampleLoops {
   void (*rows)(T* out, const T* const* rows, const T* weights, int64_t n, int64_t width);
 };
 
+// Whether all of index[0..n) are in [0, size).
+using WithinLoop = bool (*)(const int64_t* index, int64_t n, int64_t size);
+
 // For benchmarks: what the arithmetic units do at most.
 template <class T>
 struct LimitLoops {
@@ -299,6 +304,7 @@ struct Table {
   FloatLoops<MoveLoops> move;
   FloatLoops<ResampleLoops> resample;
   FloatLoops<GridLoops> grid;
+  WithinLoop within;
   FloatLoops<LimitLoops> limits;
   WinogradLoops winograd;
 };

@@ -108,6 +108,7 @@ const Table PAG_TABLE = {
    grid_add_block<T>, grid_dot_line<T>,  grid_dot_block<T>}
     {GRID(float), GRID(double)},
 #undef GRID
+    all_within,
     {{fma_loop<float>, 2 * kFmaChains * kLanes<float>},
      {fma_loop<double>, 2 * kFmaChains * kLanes<double>}},
     PAG_WINOGRAD_LOOPS,

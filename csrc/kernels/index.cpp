@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "isa/table.h"
 #include "kernels/parallel.h"
 
 namespace pag {
@@ -130,21 +131,8 @@ std::string out_of_bounds(int64_t position, int64_t dim, int64_t size) {
 }  // namespace
 
 int64_t find_out_of_range(const int64_t* index, int64_t n, int64_t size) {
-  constexpr int64_t kBlock = 256;
-  for (int64_t start = 0; start < n; start += kBlock) {
-    const int64_t end = std::min(n, start + kBlock);
-    // Signs of both are clear inside: vectors of any instruction set can tell.
-    const auto beyond = [=](int64_t i) {
-      return static_cast<uint64_t>(i) |
-             (static_cast<uint64_t>(size) - 1 - static_cast<uint64_t>(i));
-    };
-    uint64_t signs = 0;
-    for (int64_t i = start; i < end; ++i) signs |= beyond(index[i]);
-    if (!(signs >> 63)) continue;
-    for (int64_t i = start;; ++i)
-      if (beyond(index[i]) >> 63) return i;
-  }
-  return -1;
+  if (isa().within(index, n, size)) return -1;
+  return std::find_if(index, index + n, [=](int64_t i) { return i < 0 || i >= size; }) - index;
 }
 
 void check_range(const char* op, const int64_t* index, int64_t n, int64_t dim, int64_t size) {

@@ -7,65 +7,79 @@
 #include <vector>
 
 #include "isa/table.h"
+#include "kernels/numeric.h"
 #include "kernels/parallel.h"
 
 namespace pag {
+namespace {
+
+constexpr int64_t kWideStrip = 4096;
+
+// How (outer, n, inner) is cut up: into strips of columns, whose results so far stay in L1, and
+// those into pieces of rows, so that there is work for some threads.
+struct Cut {
+  Cut(int64_t n, int64_t inner)
+      : width(std::min(inner, balanced(inner, kWideStrip, 16))),
+        strips(divide_up(inner, width)),
+        length(std::min(n, sum_piece(width))),
+        pieces(divide_up(n, length)) {}
+  int64_t width, strips;
+  int64_t length, pieces;
+};
+
+// Calls body(from, at, rows, columns) for each piece of each strip: its first element in the array,
+// and where its results are among those of all pieces (outer, pieces, inner).
+template <class Body>
+void each_piece(const Cut& cut, int64_t outer, int64_t n, int64_t inner, Body&& body) {
+  const int64_t grain = std::max<int64_t>(1, kGrain / (cut.length * cut.width));
+  parallel_for(outer * cut.pieces * cut.strips, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t column = item % cut.strips * cut.width, row = item / cut.strips;
+      const int64_t first = row % cut.pieces * cut.length;
+      body((row / cut.pieces * n + first) * inner + column, row * inner + column,
+           std::min(n - first, cut.length), std::min(cut.width, inner - column));
+    }
+  });
+}
+
+}  // namespace
 
 template <class T>
 void sum(const T* x, int64_t outer, int64_t n, int64_t inner, double* out) {
   for (int64_t i = 0; i < outer * inner; ++i) out[i] = 0;
   if (outer * inner == 0 || n == 0) return;
   const ReduceLoops<T>& loops = isa().reduce.of<T>();
-
-  // A long reduction is cut into pieces of fixed length whose sums are added in order.
-  const int64_t length = sum_piece(inner);
-  const int64_t pieces = (n + length - 1) / length;
+  const Cut cut(n, inner);
   std::vector<double> partial;
-  if (pieces > 1) partial.assign(static_cast<size_t>(outer * pieces * inner), 0.0);
-  double* to = pieces > 1 ? partial.data() : out;
-  const int64_t work = (pieces > 1 ? length : n) * inner;
-  parallel_for(outer * pieces, work < kGrain ? kGrain / work : 1, [&](int64_t begin, int64_t end) {
-    for (int64_t item = begin; item < end; ++item) {
-      const int64_t first = item % pieces * length;
-      const int64_t count = n - first < length ? n - first : length;
-      const T* from = x + (item / pieces * n + first) * inner;
-      if (inner == 1)
-        to[item] = loops.sum(from, count);
-      else
-        loops.sum_rows(to + item * inner, from, count, inner, inner);
-    }
+  if (cut.pieces > 1) partial.assign(static_cast<size_t>(outer * cut.pieces * inner), 0.0);
+  double* to = cut.pieces > 1 ? partial.data() : out;
+  each_piece(cut, outer, n, inner, [&](int64_t from, int64_t at, int64_t count, int64_t width) {
+    if (inner == 1)
+      to[at] = loops.sum(x + from, count);
+    else
+      loops.sum_rows(to + at, x + from, count, inner, width);
   });
-  if (pieces > 1)
-    for (int64_t o = 0; o < outer; ++o)
-      for (int64_t p = 0; p < pieces; ++p)
-        for (int64_t j = 0; j < inner; ++j) out[o * inner + j] += to[(o * pieces + p) * inner + j];
+  for (int64_t o = 0; cut.pieces > 1 && o < outer; ++o)  // in order
+    for (int64_t p = 0; p < cut.pieces; ++p)
+      for (int64_t j = 0; j < inner; ++j)
+        out[o * inner + j] += to[(o * cut.pieces + p) * inner + j];
 }
 
 template <class T>
 void extreme(bool largest, const T* x, int64_t outer, int64_t n, int64_t inner, T* out) {
   if (outer * inner == 0) return;
   const ReduceLoops<T>& loops = isa().reduce.of<T>();
-  // Long reductions are cut into pieces, columns into strips.
-  const int64_t width = std::min(inner, kStrip), strips = (inner + kStrip - 1) / kStrip;
-  const int64_t length = (2 * kGrain + width - 1) / width, pieces = (n + length - 1) / length;
+  const Cut cut(n, inner);
   std::vector<T> partial;
-  if (pieces > 1) partial.resize(static_cast<size_t>(outer * pieces * inner));
-  T* to = pieces > 1 ? partial.data() : out;
-  const int64_t work = std::min(n, length) * width;
-  parallel_for(outer * pieces * strips, std::max<int64_t>(1, kGrain / work),
-               [&](int64_t begin, int64_t end) {
-                 for (int64_t item = begin; item < end; ++item) {
-                   const int64_t column = item % strips * kStrip, row = item / strips;
-                   const int64_t first = row % pieces * length, count = std::min(n - first, length);
-                   const T* from = x + (row / pieces * n + first) * inner + column;
-                   if (inner == 1)
-                     to[row] = loops.extreme[largest](from, count);
-                   else
-                     loops.extreme_columns[largest](to + row * inner + column, nullptr, from, count,
-                                                    inner, std::min(kStrip, inner - column));
-                 }
-               });
-  if (pieces > 1) extreme(largest, to, outer, pieces, inner, out);
+  if (cut.pieces > 1) partial.resize(static_cast<size_t>(outer * cut.pieces * inner));
+  T* to = cut.pieces > 1 ? partial.data() : out;
+  each_piece(cut, outer, n, inner, [&](int64_t from, int64_t at, int64_t count, int64_t width) {
+    if (inner == 1)
+      to[at] = loops.extreme[largest](x + from, count);
+    else
+      loops.extreme_columns[largest](to + at, nullptr, x + from, count, inner, width);
+  });
+  if (cut.pieces > 1) extreme(largest, to, outer, cut.pieces, inner, out);
 }
 
 template <class T>
@@ -83,17 +97,17 @@ void extreme_with_index(bool largest, const T* x, int64_t outer, int64_t n, int6
     });
     return;
   }
-  const int64_t strips = (inner + kStrip - 1) / kStrip;
-  parallel_for(outer * strips, std::max<int64_t>(1, kGrain / (n * std::min(inner, kStrip))),
-               [&](int64_t begin, int64_t end) {
-                 for (int64_t item = begin; item < end; ++item) {
-                   const int64_t column = item % strips * kStrip, row = item / strips;
-                   const int64_t at = row * inner + column;
-                   loops.extreme_columns[largest](out + at, index + at,
-                                                  x + row * n * inner + column, n, inner,
-                                                  std::min(kStrip, inner - column));
-                 }
-               });
+  const int64_t width = std::min(inner, balanced(inner, kIndexedStrip, 16));
+  const int64_t strips = divide_up(inner, width);
+  parallel_for(
+      outer * strips, std::max<int64_t>(1, kGrain / (n * width)), [&](int64_t begin, int64_t end) {
+        for (int64_t item = begin; item < end; ++item) {
+          const int64_t column = item % strips * width, row = item / strips;
+          const int64_t at = row * inner + column;
+          loops.extreme_columns[largest](out + at, index + at, x + row * n * inner + column, n,
+                                         inner, std::min(width, inner - column));
+        }
+      });
 }
 
 std::vector<ReducePass> reduce_passes(const std::vector<int64_t>& shape,

@@ -1,6 +1,7 @@
 // Reductions over one run of neighbouring dimensions of a C-contiguous array, seen as
 // (outer, n, inner) -> (outer, inner).
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -24,7 +25,9 @@ void sum_produced(const Producer& x, int64_t outer, int64_t n, int64_t inner, do
 
 // Of a long reduction, so many rows of `inner` elements are summed on their own, and the sums of
 // these pieces added in order.
-constexpr int64_t sum_piece(int64_t inner) { return (2 * kGrain + inner - 1) / inner; }
+constexpr int64_t sum_piece(int64_t inner) {
+  return std::max<int64_t>(64, (2 * kGrain + inner - 1) / inner);
+}
 
 // The largest (or smallest) values; n > 0 where outer and inner are. NaN propagates.
 template <class T>

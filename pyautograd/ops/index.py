@@ -247,7 +247,13 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     d = index_of_dim("index_select", input.ndim, dim)
     if index.ndim != 1:
         raise ValueError(f"index_select: expected a 1-D index, got shape {index.shape}")
-    return getitem(input, (slice(None),) * d + (index,))
+    if index.dtype.kind not in "iu":
+        raise IndexError(f"index_select: expected an index of integers, got {index.dtype}")
+    try:
+        places = unsqueeze(index.to(np.int64), 0)
+        return _index(input, places, (slice(None),) * d + (PLACE,))
+    except IndexError as error:
+        raise IndexError(f"index_select: {error} (shape {input.shape})") from None
 
 
 @method()

@@ -10,7 +10,7 @@ import numpy as np
 
 from pyautograd.op import method
 from pyautograd.ops.elementwise import where
-from pyautograd.ops.shape import _sizes, cat, dims_of, index_of_dim, reshape
+from pyautograd.ops.shape import _sizes, cat, dims_of, index_of_dim, reshape, split
 from pyautograd.tensor import Tensor, wrap
 
 __all__ = [
@@ -95,8 +95,7 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: Any = None) -> Tensor
         n = input.shape[d]
         if n and shift % n:
             cut = n - shift % n
-            keys = [(*(slice(None),) * d, part) for part in (slice(cut, n), slice(0, cut))]
-            input = cat([input[key] for key in keys], d)
+            input = cat(split(input, [cut, n - cut], d)[::-1], d)
     return input
 
 

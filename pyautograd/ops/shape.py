@@ -376,6 +376,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     parts = [t if isinstance(t, Tensor) else as_tensor(t) for t in tensors]
     if not parts:
         raise ValueError("stack: expected at least one tensor")
+    shape = parts[0].shape
     for i, part in enumerate(parts):
         if part.shape != parts[0].shape:
             raise ValueError(
@@ -413,7 +414,7 @@ def split(
             raise ValueError(
                 f"split: sections {sections} do not add up to {n}, the size of dimension {d}"
             )
-    pieces, start = [], 0
+    pieces, start, before = [], 0, (slice(None),) * d
     for section in sections:
         pieces.append(cut(tensor, d, slice(start, start + section)))
         start += section
@@ -520,6 +521,6 @@ method()(pad)
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """Reversed along the given dimensions."""
     chosen = dims_of("flip", input.ndim, _sizes(dims))
-    return input[
-        tuple([slice(None, None, -1) if d in chosen else slice(None) for d in range(input.ndim)])
-    ]
+    back, whole = slice(None, None, -1), slice(None)
+    key = tuple([back if d in chosen else whole for d in range(input.ndim)])
+    return slice_view(input, (*key, ...))
