@@ -414,7 +414,7 @@ def split(
             raise ValueError(
                 f"split: sections {sections} do not add up to {n}, the size of dimension {d}"
             )
-    pieces, start, before = [], 0, (slice(None),) * d
+    pieces, start = [], 0
     for section in sections:
         pieces.append(cut(tensor, d, slice(start, start + section)))
         start += section
