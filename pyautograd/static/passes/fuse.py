@@ -8,6 +8,7 @@ import numpy as np
 
 from pyautograd import _C, modes
 from pyautograd.static.graph import Call, Graph, Value
+from pyautograd.static.passes.epilogue import TAKES_PROGRAM
 
 MOST_CALLS, MOST_INPUTS, MOST_CONSTANTS, MOST_OUTPUTS = 16, 12, 16, 6
 INSTRUCTION = 6  # integers of one: see `_program`
@@ -45,6 +46,9 @@ def fuse(graph: Graph) -> str:
         group = _Group({i: call})
         makers = [group_of[id(x.call)] for x in call.values() if id(x.call) in group_of]
         for other in dict.fromkeys(makers):
+            # Where two kernels could run a part each, each had better.
+            if rules.kernel_runs(other) and rules.kernel_runs(group):
+                continue
             together = other.with_all(group)
             if rules.allow(together):
                 group = together
@@ -122,6 +126,13 @@ class _Rules:
             and self._not_needed_before(group)
             and self._not_written_between(group)
             and len([c for c in group.calls if self._outside(c, group)]) <= MOST_OUTPUTS
+        )
+
+    def kernel_runs(self, group: _Group) -> bool:
+        """Whether a kernel makes an operand that nothing else reads, and so could run the group."""
+        return any(
+            x.call is not None and x.call.name in TAKES_PROGRAM and len(self.consumers[x]) == 1
+            for x in group.inputs
         )
 
     def _outside(self, call: Call, group: _Group) -> list[Call]:
