@@ -46,11 +46,10 @@ def fuse(graph: Graph) -> str:
         group = _Group({i: call})
         makers = [group_of[id(x.call)] for x in call.values() if id(x.call) in group_of]
         for other in dict.fromkeys(makers):
-            # Where two kernels could run a part each, each had better.
-            if rules.kernel_runs(other) and rules.kernel_runs(group):
-                continue
             together = other.with_all(group)
-            if rules.allow(together):
+            # Where two kernels could run a part each, each had better.
+            apart = rules.have_kernel(other) and rules.have_kernel(group)
+            if not apart and rules.allow(together):
                 group = together
         group_of.update({id(c): group for c in group.calls})
 
@@ -128,8 +127,8 @@ class _Rules:
             and len([c for c in group.calls if self._outside(c, group)]) <= MOST_OUTPUTS
         )
 
-    def kernel_runs(self, group: _Group) -> bool:
-        """Whether a kernel makes an operand that nothing else reads, and so could run the group."""
+    def have_kernel(self, group: _Group) -> bool:
+        """Whether a kernel that makes one of their inputs for them alone can run them."""
         return any(
             x.call is not None and x.call.name in TAKES_PROGRAM and len(self.consumers[x]) == 1
             for x in group.inputs
