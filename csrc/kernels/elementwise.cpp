@@ -164,7 +164,7 @@ void run_in_squares(const Loop& loop, Elementwise c, int dim, void* out) {
 void run_in_blocks(const Loop& loop, const Elementwise& c, void* out) {
   const int inner = c.ndim - 1, outer = inner - 1;
   const int64_t length = c.shape[inner], height = c.shape[outer];
-  const int64_t most = kBlock / length, down = (height + most - 1) / most;
+  const int64_t most = std::min(kBlock / length, height), down = (height + most - 1) / most;
   int64_t planes = 1;
   for (int d = 0; d < outer; ++d) planes *= c.shape[d];
   bool plain[kMaxOperands];
@@ -189,7 +189,7 @@ void run_in_blocks(const Loop& loop, const Elementwise& c, void* out) {
         if (plain[k] || (stride[outer] == 0 && from == laid_out[k])) continue;
         laid_out[k] = from;
         const int size = loop.itemsize[k];
-        const int64_t count = stride[outer] == 0 ? std::min(most, height) : rows;
+        const int64_t count = stride[outer] == 0 ? most : rows;
         char* const to = loop.convert[k] ? raw : block[k];
         for (int64_t r = 0; r < count; ++r)
           gather(to + r * length * size, from + r * stride[outer], stride[inner], length, size);
@@ -212,7 +212,8 @@ void run(const Loop& loop, const Elementwise& args, void* out) {
     return;
   }
   const int64_t length = c.shape[inner];
-  if (inner > 0 && 0 < length && 2 * length <= kBlock) return run_in_blocks(loop, c, out);
+  if (inner > 0 && length > 0 && 2 * length <= kBlock && c.shape[inner - 1] > 0)
+    return run_in_blocks(loop, c, out);
   int64_t rows = 1;
   for (int d = 0; d < inner; ++d) rows *= c.shape[d];
   if (rows == 0 || length == 0) return;
