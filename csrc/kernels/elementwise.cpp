@@ -1,11 +1,14 @@
 // Bound by memory where an op is simple: 4 bytes an element read for each operand and 4 written.
 // Sums and relu of 3e6 floats take no longer than a plain copy of the same bytes; tanh and exp,
 // some 15 operations an element, take about twice as long with one thread (benchmarks/kernels.py).
+// A row that is run by itself costs some 15 ns beside its elements, as much as 200 floats in the
+// cache: hence short rows are joined.
 #include "kernels/elementwise.h"
 
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/gather.h"
 #include "kernels/parallel.h"
 
 namespace pag {
@@ -23,28 +26,6 @@ struct Loop {
   int itemsize[kMaxOperands];
   ElementwiseLoop convert[kMaxOperands];  // to the dtype of the loop; null where it has that
 };
-
-template <class T>
-void gather(void* to_, const char* from, int64_t stride, int64_t n) {
-  T* to = static_cast<T*>(to_);
-  if (stride == 0) {
-    const T value = *reinterpret_cast<const T*>(from);
-    for (int64_t i = 0; i < n; ++i) to[i] = value;
-  } else if (stride == sizeof(T)) {
-    std::memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
-  } else {
-    for (int64_t i = 0; i < n; ++i) to[i] = *reinterpret_cast<const T*>(from + i * stride);
-  }
-}
-
-void gather(void* to, const char* from, int64_t stride, int64_t n, int itemsize) {
-  if (itemsize == 8)
-    gather<uint64_t>(to, from, stride, n);
-  else if (itemsize == 4)
-    gather<uint32_t>(to, from, stride, n);
-  else
-    gather<uint8_t>(to, from, stride, n);
-}
 
 // n elements from `from` on, as the loop takes them, in `tile`.
 void fetch(const Loop& loop, int k, char* tile, const char* from, int64_t stride, int64_t n) {

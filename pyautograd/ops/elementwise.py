@@ -360,7 +360,8 @@ def to(
 ) -> Tensor:
     """The same values in another dtype; `input` itself where it has that dtype, unless `copy`.
 
-    `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(other)`; the only device is "cpu".
+    `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(other)`; the only device is "cpu". Floats
+    become integers towards 0; NaN and what the integers do not hold become some integer.
     """
     if len(args) == 1 and device is None and not copy:  # mostly
         if args[0] is input.dtype:
