@@ -76,20 +76,6 @@ std::vector<T> with_threads(const std::string& what, int64_t size, Run&& run) {
   return one;
 }
 
-// Makes the elements of an array.
-template <class T>
-class Given : public Producer {
- public:
-  explicit Given(const T* x) : x_(x) {}
-  void make(int64_t first, int64_t n, void* to) const override {
-    std::memcpy(to, x_ + first, static_cast<size_t>(n) * sizeof(T));
-  }
-  int64_t cost() const override { return 7; }
-
- private:
-  const T* x_;
-};
-
 // ---- matrix products ----------------------------------------------------------------------------
 
 template <class T>
@@ -272,6 +258,20 @@ void test_elementwise() {
             [&](T* out) { elementwise(kOp_add, sizeof(T) == 4 ? kF32 : kF64, args, out); }),
         want, 2, 1);
 }
+
+// Makes the elements of an array.
+template <class T>
+class Given : public Producer {
+ public:
+  explicit Given(const T* x) : x_(x) {}
+  void make(int64_t first, int64_t n, void* to) const override {
+    std::memcpy(to, x_ + first, static_cast<size_t>(n) * sizeof(T));
+  }
+  int64_t cost() const override { return 7; }
+
+ private:
+  const T* x_;
+};
 
 template <class T>
 void test_reductions() {
