@@ -39,6 +39,15 @@ class Outside:
         for x in arguments:
             self._visit(x, type(x).__name__, None)
 
+    def leaves(self) -> Iterator[Tensor]:
+        """Tensors whose gradients the function may set."""
+        yield from self.tensors
+        for module in self.modules:
+            yield from module.parameters()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                yield from group["params"]
+
     def changed(self) -> Iterator[str]:
         """What has another value now."""
         for text, (now, before) in zip(self._texts, self._pairs(), strict=True):
@@ -90,7 +99,7 @@ class Outside:
             self.tensors.append(x)
         elif isinstance(x, Module):
             self.modules.append(x)
-        elif hasattr(x, "param_groups"):
+        elif isinstance(getattr(x, "param_groups", None), list):
             self.optimizers.append(x)
         elif isinstance(x, types.FunctionType):
             if within is None or x.__globals__ is within:
