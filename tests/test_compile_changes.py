@@ -328,20 +328,27 @@ def test_changes_are_noticed(program: Program) -> None:
     assert_compiles(program)
 
 
+data: Any = None  # a name that is also that of an attribute
+
+
 def test_what_the_function_does_not_read_may_change() -> None:
+    global data
+
     class Trainer:
         def __init__(self) -> None:
-            self.scale, self.calls = 2.0, 0
+            self.scale, self.calls, self.step = 2.0, 0, 0
+            self.optimizer = ag.optim.SGD([ag.ones(1, requires_grad=True)], lr=0.1)
 
         @ag.compile
-        def step(self, x: ag.Tensor) -> ag.Tensor:
-            return x * self.scale
+        def run(self, x: ag.Tensor) -> ag.Tensor:
+            self.optimizer.step()
+            return x.data * self.scale
 
     trainer = Trainer()
     for i in range(5):
-        trainer.calls = i
-        assert trainer.step(ag.ones(1)).item() == 2.0
-    assert sum(map(len, Trainer.step._programs.values())) == 1
+        trainer.calls = trainer.step = data = i
+        assert trainer.run(ag.ones(1)).item() == 2.0
+    assert sum(map(len, Trainer.run._programs.values())) == 1
 
 
 def test_the_note_names_what_has_changed() -> None:

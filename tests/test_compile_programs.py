@@ -251,18 +251,18 @@ def descent_by_hand(compile: Any) -> Any:
 
 @program
 def gradients_set_and_changed(compile: Any) -> Any:
-    model = nn.Linear(3, 2)
-    optimizer = adam(model)
+    weights = [ag.randn(3, 2).requires_grad_(), ag.zeros(2).requires_grad_()]
+    optimizer = ag.optim.Adam(weights)
 
     def step(x: ag.Tensor) -> None:
-        slopes = ag.autograd.grad(model(x).square().sum(), list(model.parameters()))
-        for p, slope in zip(model.parameters(), slopes, strict=True):
+        slopes = ag.autograd.grad((x @ weights[0] + weights[1]).square().sum(), weights)
+        for p, slope in zip(weights, slopes, strict=True):
             p.grad = slope * 0.5
             p.grad.mul_(0.5)
             p.grad += 0.01 * p.detach()
         optimizer.step()
 
-    return on(compile(step), *rows(3, 2, 3)), [model, optimizer]
+    return on(compile(step), *rows(3, 2, 3)), [weights, optimizer]
 
 
 @program

@@ -15,7 +15,7 @@ from pyautograd.tensor import Tensor
 class Found:
     """The state that a program was traced in, as far as it can change what would be traced.
 
-    Most changes move `state.layouts`, so that `reason` need not look at much at each call.
+    Most changes move `state.layouts`, so that `still` need not look at much at each call.
 
     modules: each with its attributes when the trace began.
     """

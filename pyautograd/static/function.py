@@ -153,9 +153,8 @@ class Compiled:
         else:
             try:
                 hash(x)
-                key.append(
-                    (kind, repr(x) if isinstance(x, (float, np.floating)) else x)
-                )  # -0.0, nan
+                # Floats as text: -0.0 is not 0.0, and one nan is another.
+                key.append((kind, repr(x) if isinstance(x, (float, np.floating)) else x))
             except TypeError:
                 key.append(_Same(x))
 
@@ -272,6 +271,7 @@ class CompiledModule:
 
 def compiled_module(module: Module, dynamic_batch: bool) -> Any:
     """A module of the same class and state whose calls run plans."""
+    module = compiled_of(module).function if isinstance(module, CompiledModule) else module
     kind = type(module)
     names = {"__slots__": ("_plans",), "__module__": kind.__module__}
     made: Any = object.__new__(type(kind.__name__, (CompiledModule, kind), names))

@@ -35,9 +35,18 @@ class Outside:
         self._containers: list[tuple[Any, str, Any]] = []  # dicts and lists, with a copy of each
         self._seen: set[int] = set()
         self._names = _Names()
-        self._visit(function, "", None)
+        self._visit(function, "", set(), None)
         for x in arguments:
-            self._visit(x, type(x).__name__, None)
+            self._visit(x, type(x).__name__, self._names.parameters, None)
+
+    def leaves(self) -> Iterator[Tensor]:
+        """Tensors whose gradients the function may set."""
+        yield from self.tensors
+        for module in self.modules:
+            yield from module.parameters()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                yield from group["params"]
 
     def changed(self) -> Iterator[str]:
         """What has another value now."""
@@ -81,8 +90,12 @@ class Outside:
 
     # ---- what there is ---------------------------------------------------------------------------
 
-    def _visit(self, x: Any, text: str, within: dict[str, Any] | None) -> None:
-        """Takes in a value; `within`: the globals of the function that names it."""
+    def _visit(self, x: Any, text: str, names: set[str], within: dict[str, Any] | None) -> None:
+        """Takes in a value.
+
+        names: how the code may call it, where it asks for attributes.
+        within: the globals of the function that names it.
+        """
         if id(x) in self._seen:
             return
         self._seen.add(id(x))
@@ -90,31 +103,32 @@ class Outside:
             self.tensors.append(x)
         elif isinstance(x, Module):
             self.modules.append(x)
-        elif hasattr(x, "param_groups"):
+        elif isinstance(getattr(x, "param_groups", None), list):
             self.optimizers.append(x)
         elif isinstance(x, types.FunctionType):
             if within is None or x.__globals__ is within:
                 self._visit_function(x)
         elif isinstance(x, types.MethodType):
-            self._visit(x.__func__, text, within)
-            self._visit(x.__self__, "self", within)
+            self._visit(x.__func__, text, names, within)
+            self._visit(x.__self__, "self", self._names.parameters, within)
         elif isinstance(x, functools.partial):
             for y in (x.func, *x.args, *x.keywords.values()):
-                self._visit(y, text, within)
+                self._visit(y, text, self._names.parameters, within)
         elif type(x) is list:
             self._containers.append((x, text, x.copy()))
         elif type(x) is dict:
             self._containers.append((x, text, x.copy()))
             for key in [key for key in x if key in self._names.strings]:
-                self._add(x, key, f"{text}[{key!r}]", within)
+                self._add(x, key, f"{text}[{key!r}]", key, within)
         elif hasattr(type(x), "__call__") and "__wrapped__" in getattr(x, "__dict__", ()):  # noqa: B004
-            self._visit(x.__wrapped__, text, within)  # compiled, or cached
+            self._visit(x.__wrapped__, text, names, within)  # compiled, or cached
         elif not isinstance(x, (type, types.ModuleType)) and not is_library(type(x)):
             attributes = getattr(x, "__dict__", None)
             if type(attributes) is dict:
                 self._containers.append((attributes, text, attributes.copy()))
-                for name in [name for name in attributes if name in self._names.names]:
-                    self._add(attributes, name, f"{text}.{name}", within)
+                asked = {name for owner, name in self._names.attributes if owner in names}
+                for name in [name for name in attributes if name in asked]:
+                    self._add(attributes, name, f"{text}.{name}", name, within)
 
     def _visit_function(self, function: Any) -> None:
         code = function.__code__
@@ -129,31 +143,50 @@ class Outside:
             if own and not isinstance(value, types.ModuleType):
                 self.cells.append((cell, value))
                 self._texts.insert(len(self.cells) - 1, name)
-            self._visit(value, name, None)
+            self._visit(value, name, {name}, None)
         if own:
             names = function.__globals__
-            for name in sorted(_Names(code).names & names.keys()):
+            for name in sorted(_Names(code).globals & names.keys()):
                 if not isinstance(names[name], types.ModuleType):
-                    self._add(names, name, name, names)
+                    self._add(names, name, name, name, names)
 
-    def _add(self, where: dict[str, Any], key: str, text: str, within: Any) -> None:
+    def _add(self, where: dict[str, Any], key: str, text: str, name: str, within: Any) -> None:
         value = where[key]
         self.named.append((where, key, value))
         self._texts.append(text)
-        self._visit(value, text, within)
+        self._visit(value, text, {name}, within)
 
 
 class _Names:
-    """The names and the strings in code, and in the functions that it makes."""
+    """What code, and the functions that it makes, ask for by name.
+
+    attributes: (what is asked, as a variable or an attribute is called; the attribute).
+    """
 
     def __init__(self, code: Any = None) -> None:
-        self.names: set[str] = set()
+        self.globals: set[str] = set()
+        self.attributes: set[tuple[str, str]] = set()
         self.strings: set[str] = set()
+        self.parameters: set[str] = set()
         if code is not None:
             self.add(code)
 
     def add(self, code: Any) -> None:
-        self.names.update(code.co_names)
+        import dis  # slow to load
+
+        self.parameters.update(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+        owner = ""
+        for instruction in dis.get_instructions(code):
+            kind, name = instruction.opname, instruction.argval
+            if kind in ("LOAD_ATTR", "LOAD_METHOD"):
+                self.attributes.add((owner, name))
+                owner = name
+            elif kind.startswith("LOAD_") and kind != "LOAD_CONST":
+                if kind in ("LOAD_GLOBAL", "LOAD_NAME"):
+                    self.globals.add(name)
+                owner = name[-1] if isinstance(name, tuple) else str(name)
+            elif kind not in ("COPY", "DUP_TOP", "EXTENDED_ARG"):  # as in self.n += 1
+                owner = ""
         for constant in code.co_consts:
             if isinstance(constant, str):
                 self.strings.add(constant)

@@ -49,9 +49,9 @@ class Planned:
     joint: Joint | None = None
     on_tape: tuple[int, ...] | list[int] = ()
     # Attributes of modules that a run sets, and to which of the plan's results.
-    assigned: list[tuple[Any, str, int]] = []  # noqa: RUF012
+    assigned: Sequence[tuple[Any, str, int]] = ()
     # Settings of groups that the function sets: optimiser, number, name and value.
-    settings: list[tuple[Any, int, str, Any]] = []  # noqa: RUF012
+    settings: Sequence[tuple[Any, int, str, Any]] = ()
 
     def _leave(self, leaves: list[Leaf], graph: Graph) -> None:
         """Notes the gradients that a run leaves, and the other arrays that it changes."""
@@ -113,8 +113,7 @@ class Program(Planned):
             self.sizes = Sizes(least=2)
             n = self.sizes.unknown(BATCH, batch, (2, 3, 7))
             shapes = [(n, *s[1:]) if s and s[0] == batch else s for s in shapes]
-        found = [p for module in outside.modules for p in module.parameters()]
-        tracer = Tracer((*known, *outside.tensors, *found), self.sizes)
+        tracer = Tracer((*known, *outside.leaves()), self.sizes)
         for module in outside.modules:
             tracer.entered(module)
         settings = watch_settings(outside.optimizers)
