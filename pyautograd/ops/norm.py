@@ -156,7 +156,7 @@ def _affine(
 ) -> Any:
     """(result, mean, var); weight and bias of any shape with one value a channel."""
     channels = view[1]
-    flat = [None if t is None else reshape(t, (channels,)) for t in (weight, bias)]
+    flat = [t if t is None or t.ndim == 1 else reshape(t, (channels,)) for t in (weight, bias)]
     if flat[0] is not None or flat[1] is None:
         return _normalize(input, *flat, view, groups, float(eps), centred)
     out, mean, var = _normalize(input, None, None, view, groups, float(eps), centred)
