@@ -14,6 +14,18 @@ struct Narrow {
 template <class T, class M>
 PAG_INLINE void store_mask(M* p, Vec<Lane<T>> tap, int lanes) {
   constexpr int L = kLanes<T>;
+#if PAG_VEC_BYTES == 32
+  if constexpr (sizeof(M) == 1 && L == 8) {
+    if (lanes == L) {  // the compiler would move byte by byte
+      const __m256i low_bytes = _mm256_set1_epi32(0x0c080400);
+      const __m256i halves = _mm256_shuffle_epi8((__m256i)tap, low_bytes);
+      _mm_storel_epi64(
+          reinterpret_cast<__m128i*>(p),
+          _mm_unpacklo_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
+      return;
+    }
+  }
+#endif
   const auto narrow = __builtin_convertvector(tap, typename Narrow<M, L>::type);
   if (lanes == L) {
     *reinterpret_cast<typename Narrow<M, L>::unaligned*>(p) = narrow;
