@@ -87,6 +87,12 @@ struct LineTaps {
       const auto inside = (tap.at >= 0) & (tap.at < vset(size));
       at[k] = vselect(inside, __builtin_convertvector(tap.at, Vec<Lane<T>>), Vec<Lane<T>>{} - 1);
     }
+    if (Mode == pag::kNearest || s.padding != pag::kZeros) return;
+    const auto lost = coordinates != coordinates;  // a place that is none gives no value either
+    for (int k = 0; k < kTaps; ++k) {
+      weight[k] = vselect(lost, coordinates, weight[k]);
+      at[k] = vselect(lost, Vec<Lane<T>>{}, at[k]);
+    }
   }
 
   // At t in [0, 1) after the first element, or for cubic weights the second. Keys, 1981, a = -0.75.
@@ -115,14 +121,18 @@ void grid_weights_as(const T* grid, const pag::GridGeometry& s, const PlaceTaps<
   const Vec<Lane<T>> none{}, width = none + static_cast<Lane<T>>(s.sizes[0]),
                              height = none + static_cast<Lane<T>>(s.sizes[1]);
   each_vector<T>(to.count, [&](int64_t p, int lanes) __attribute__((always_inline)) {
-    Vec<T> coordinates[3] = {};
-    if constexpr (Dims == 2)
-      load_pairs(grid + 2 * p, lanes, &coordinates[0], &coordinates[1]);
-    else
+    Vec<T> along_x, along_y, along_z{};
+    if constexpr (Dims == 2) {
+      load_pairs(grid + 2 * p, lanes, &along_x, &along_y);
+    } else {
+      T apart[3][kLanes<T>] = {};
       for (int i = 0; i < lanes; ++i)
-        for (int d = 0; d < 3; ++d) coordinates[d][i] = grid[3 * (p + i) + d];
-    const Line x(coordinates[0], s, 0), y(coordinates[1], s, 1);
-    const Line z = Dims == 3 ? Line(coordinates[2], s, 2) : y;
+        for (int d = 0; d < 3; ++d) apart[d][i] = grid[3 * (p + i) + d];
+      along_x = vload(apart[0]);
+      along_y = vload(apart[1]);
+      along_z = vload(apart[2]);
+    }
+    const Line x(along_x, s, 0), y(along_y, s, 1), z = Dims == 3 ? Line(along_z, s, 2) : y;
     int64_t at = p;
     for (int a = 0; a < kDeep; ++a)
       for (int b = 0; b < Line::kTaps; ++b) {
