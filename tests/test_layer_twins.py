@@ -210,6 +210,22 @@ def test_grid_sample(padding: str, corners: bool, rng: np.random.Generator) -> N
                 np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), atol=1e-10)
 
 
+def test_grid_sample_of_no_place() -> None:
+    """NaN as in PyTorch: no value with zeros around the image, else that of a corner."""
+    torch = pytest.importorskip("torch")
+    x = np.arange(1.0, 13.0).reshape(1, 1, 3, 4)
+    grid = np.array([[np.nan, np.nan], [0.1, np.nan], [0.2, 0.3]]).reshape(1, 1, 3, 2)
+    for mode in ("bilinear", "nearest"):
+        for padding in ("zeros", "border"):
+            results = [
+                library.nn.functional.grid_sample(
+                    library.tensor(x), library.tensor(grid), mode, padding, False
+                ).numpy()
+                for library in (ag, torch)
+            ]
+            np.testing.assert_allclose(*results, rtol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_interpolate(dtype: Any, rng: np.random.Generator) -> None:
     torch = pytest.importorskip("torch")

@@ -66,6 +66,14 @@ struct Shape {
   npy_intp of[5];
 };
 
+// Whether g is (N, C, ...) in the grid's sizes.
+void check_gradient(const char* op, const Array& g, const Array& grid, const GridShape& s) {
+  const Shape fits(s.images, s.channels, s.geometry.dims, grid.shape() + 1);
+  if (g.ndim() != fits.ndim || !std::equal(fits.of, fits.of + fits.ndim, g.shape()))
+    throw py::value_error(std::string(op) + ": a gradient " + shape_string(g) + " for a grid " +
+                          shape_string(grid));
+}
+
 void check_image(const char* op, const Array& x) {
   if (x.ndim() != 4 && x.ndim() != 5)
     throw py::value_error(std::string(op) + ": expected (N, C, H, W) or (N, C, D, H, W), got " +
@@ -109,10 +117,7 @@ Array grid_sample_input_grad_binding(const Array& gradient, const Array& grid_in
   const GridShape s =
       shape_of(grid_in, gradient.shape(0), gradient.shape(1), static_cast<int>(sizes.size()), hw,
                {mode, padding, corners, orders});
-  const Shape fits(s.images, s.channels, s.geometry.dims, grid_in.shape() + 1);
-  if (gradient.ndim() != fits.ndim || !std::equal(fits.of, fits.of + fits.ndim, gradient.shape()))
-    throw py::value_error("grid_sample_input_grad: a gradient " + shape_string(gradient) +
-                          " for a grid " + shape_string(grid_in));
+  check_gradient(op, gradient, grid_in, s);
   const Array g = contiguous(gradient), grid = contiguous(grid_in);
   const Shape shape(s.images, s.channels, s.geometry.dims, hw);
   Array out = new_array(g.typenum(), shape.ndim, shape.of);
@@ -134,10 +139,7 @@ Array grid_sample_grid_grad_binding(const Array& gradient, const Array& input, c
   check_image(op, input);
   const GridShape s = shape_of(grid_in, input.shape(0), input.shape(1), input.ndim() - 2,
                                input.shape() + 2, {mode, padding, corners, orders});
-  const Shape fits(s.images, s.channels, s.geometry.dims, grid_in.shape() + 1);
-  if (gradient.ndim() != fits.ndim || !std::equal(fits.of, fits.of + fits.ndim, gradient.shape()))
-    throw py::value_error("grid_sample_grid_grad: a gradient " + shape_string(gradient) +
-                          " for a grid " + shape_string(grid_in));
+  check_gradient(op, gradient, grid_in, s);
   const Array g = contiguous(gradient), x = contiguous(input), grid = contiguous(grid_in);
   Array out = new_array(g.typenum(), grid.ndim(), grid.shape());
   KernelScope scope(work_of(s));

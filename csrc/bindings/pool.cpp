@@ -206,6 +206,9 @@ struct WindowArrays {
             begin == 2 * i && end == 2 * i + 2 && windows.factor[i] == windows.factor[0];
       else if (begin == end)
         refuse("nothing to compare in window " + std::to_string(i));
+      else if (i && begin < windows.begin[i - 1])
+        refuse("windows that begin at " + std::to_string(windows.begin[i - 1]) + " and " +
+               std::to_string(begin) + " are out of order");
     }
   }
   Array keep[3];

@@ -62,39 +62,45 @@ PAG_INLINE Vec<T> cubic(Vec<T> t, int order, T c3, T c2, T c1, T c0) {
 }
 
 // The elements around places along one dimension (-1 for one outside), and their weights.
-template <class T>
+template <class T, pag::GridMode Mode>
 struct LineTaps {
-  Vec<T> weight[4];
-  Vec<Lane<T>> at[4];
+  static constexpr int kTaps = Mode == pag::kNearest ? 1 : Mode == pag::kBilinear ? 2 : 4;
+  Vec<T> weight[kTaps];
+  Vec<Lane<T>> at[kTaps];
 
   PAG_INLINE LineTaps(Vec<T> coordinates, const pag::GridGeometry& s, int d) {
     const T size = static_cast<T>(s.sizes[d]), half = static_cast<T>(0.5);
     const T scale = (s.corners ? size - 1 : size) * half;
     const Vec<T> from_start = (coordinates + vset(T{1})) * vset(scale);
     Places<T> p = {s.corners ? from_start : from_start - vset(half), vset(scale)};
-    const bool one_by_one = s.mode == pag::kBicubic && s.padding != pag::kZeros;
+    const bool one_by_one = Mode == pag::kBicubic && s.padding != pag::kZeros;
     if (one_by_one)
       clamp_places<T>(&p, static_cast<T>(-1e9), static_cast<T>(1e9));
     else
       pad_places<T>(&p, size, s);
-    const Vec<T> first = s.mode == pag::kNearest ? vround(p.at) : vfloor(p.at);
-    weigh(p.at - first, s.mode, s.orders[d]);
-    const int64_t line = s.line();
-    for (int64_t k = 0; k < line; ++k) {
+    const Vec<T> first = Mode == pag::kNearest ? vround(p.at) : vfloor(p.at);
+    weigh(p.at - first, s.orders[d]);
+    for (int k = 0; k < kTaps; ++k) {
       for (int order = 0; order < s.orders[d]; ++order) weight[k] *= p.slope;
-      Places<T> tap = {first + vset(static_cast<T>(s.mode == pag::kBicubic ? k - 1 : k)), {}};
+      Places<T> tap = {first + vset(static_cast<T>(Mode == pag::kBicubic ? k - 1 : k)), {}};
       if (one_by_one) pad_places<T>(&tap, size, s);
       const auto inside = (tap.at >= 0) & (tap.at < vset(size));
       at[k] = vselect(inside, __builtin_convertvector(tap.at, Vec<Lane<T>>), Vec<Lane<T>>{} - 1);
     }
+    if (Mode == pag::kNearest || s.padding != pag::kZeros) return;
+    const auto lost = coordinates != coordinates;  // a place that is none gives no value either
+    for (int k = 0; k < kTaps; ++k) {
+      weight[k] = vselect(lost, coordinates, weight[k]);
+      at[k] = vselect(lost, Vec<Lane<T>>{}, at[k]);
+    }
   }
 
   // At t in [0, 1) after the first element, or for cubic weights the second. Keys, 1981, a = -0.75.
-  PAG_INLINE void weigh(Vec<T> t, pag::GridMode mode, int order) {
+  PAG_INLINE void weigh(Vec<T> t, int order) {
     const Vec<T> one = vset(T{1}), none{};
-    if (mode == pag::kNearest) {
+    if constexpr (Mode == pag::kNearest) {
       weight[0] = order ? none : one;
-    } else if (mode == pag::kBilinear) {
+    } else if constexpr (Mode == pag::kBilinear) {
       weight[0] = order == 0 ? one - t : order == 1 ? -one : none;
       weight[1] = order == 0 ? t : order == 1 ? one : none;
     } else {
@@ -107,35 +113,49 @@ struct LineTaps {
   }
 };
 
-template <class T>
-void grid_weights(const T* grid, const pag::GridGeometry& s, const PlaceTaps<T>& to) {
-  constexpr int L = kLanes<T>;
-  const int64_t line = s.line(), deep = s.dims == 3 ? line : 1;
+template <class T, pag::GridMode Mode, int Dims>
+void grid_weights_as(const T* grid, const pag::GridGeometry& s, const PlaceTaps<T>& to) {
+  using Line = LineTaps<T, Mode>;
+  constexpr int kDeep = Dims == 3 ? Line::kTaps : 1;
+  static_assert(pag::kGridTile % kLanes<T> == 0, "vectors are stored whole");
+  const Vec<Lane<T>> none{}, width = none + static_cast<Lane<T>>(s.sizes[0]),
+                             height = none + static_cast<Lane<T>>(s.sizes[1]);
   each_vector<T>(to.count, [&](int64_t p, int lanes) __attribute__((always_inline)) {
-    Vec<T> coordinates[3] = {};
-    if (s.dims == 2)
-      load_pairs(grid + 2 * p, lanes, &coordinates[0], &coordinates[1]);
-    else
+    Vec<T> along_x, along_y, along_z{};
+    if constexpr (Dims == 2) {
+      load_pairs(grid + 2 * p, lanes, &along_x, &along_y);
+    } else {
+      T apart[3][kLanes<T>] = {};
       for (int i = 0; i < lanes; ++i)
-        for (int d = 0; d < 3; ++d) coordinates[d][i] = grid[3 * (p + i) + d];
-    const LineTaps<T> x(coordinates[0], s, 0), y(coordinates[1], s, 1);
-    const LineTaps<T> z = s.dims == 3 ? LineTaps<T>(coordinates[2], s, 2) : y;
-    const Vec<Lane<T>> width = Vec<Lane<T>>{} + static_cast<Lane<T>>(s.sizes[0]),
-                       height = Vec<Lane<T>>{} + static_cast<Lane<T>>(s.sizes[1]);
+        for (int d = 0; d < 3; ++d) apart[d][i] = grid[3 * (p + i) + d];
+      along_x = vload(apart[0]);
+      along_y = vload(apart[1]);
+      along_z = vload(apart[2]);
+    }
+    const Line x(along_x, s, 0), y(along_y, s, 1), z = Dims == 3 ? Line(along_z, s, 2) : y;
     int64_t at = p;
-    for (int64_t a = 0; a < deep; ++a)
-      for (int64_t b = 0; b < line; ++b) {
-        const Vec<T> outer = s.dims == 3 ? z.weight[a] * y.weight[b] : y.weight[b];
-        const Vec<Lane<T>> row = s.dims == 3 ? z.at[a] * height + y.at[b] : y.at[b];
-        const auto outside = s.dims == 3 ? (z.at[a] < 0) | (y.at[b] < 0) : y.at[b] < 0;
-        for (int64_t c = 0; c < line; ++c, at += pag::kGridTile) {
+    for (int a = 0; a < kDeep; ++a)
+      for (int b = 0; b < Line::kTaps; ++b) {
+        const Vec<T> outer = Dims == 3 ? z.weight[a] * y.weight[b] : y.weight[b];
+        const Vec<Lane<T>> row = (Dims == 3 ? z.at[a] * height + y.at[b] : y.at[b]) * width;
+        // All bits are set in what is outside.
+        const Vec<Lane<T>> outside = Dims == 3 ? (z.at[a] | y.at[b]) >> 31 : y.at[b] >> 31;
+        for (int c = 0; c < Line::kTaps; ++c, at += pag::kGridTile) {
           vstore(to.weights + at, outer * x.weight[c]);
-          vstore(to.index + at,
-                 vselect(outside | (x.at[c] < 0), Vec<Lane<T>>{} - 1, row * width + x.at[c]));
+          vstore(to.index + at, (row + x.at[c]) | outside | (x.at[c] >> 31));
         }
       }
   });
-  static_assert(pag::kGridTile % L == 0, "vectors are stored whole");
+}
+
+template <class T>
+void grid_weights(const T* grid, const pag::GridGeometry& s, const PlaceTaps<T>& to) {
+  if (s.mode == pag::kBicubic) return grid_weights_as<T, pag::kBicubic, 2>(grid, s, to);
+  if (s.mode == pag::kNearest)
+    return s.dims == 2 ? grid_weights_as<T, pag::kNearest, 2>(grid, s, to)
+                       : grid_weights_as<T, pag::kNearest, 3>(grid, s, to);
+  return s.dims == 2 ? grid_weights_as<T, pag::kBilinear, 2>(grid, s, to)
+                     : grid_weights_as<T, pag::kBilinear, 3>(grid, s, to);
 }
 
 // ---- one channel --------------------------------------------------------------------------------

@@ -77,15 +77,15 @@ PAG_INLINE void norm_grad(T* out, const T* g, const T* x, int64_t n, T mean, T s
 // Mean and variance of a row: two passes, of which the second finds it in the cache.
 template <class T>
 PAG_INLINE void row_statistics(const T* x, int64_t n, bool centred, T* mean, T* var) {
-  const double count = static_cast<double>(n);
+  const double share = 1 / static_cast<double>(n);
   double rounding = 0;
   *mean = 0;
   if (centred) {
     const double exact = blocked_sum<T>(n,
                                         [=](int64_t i, int lanes) __attribute__((always_inline)) {
                                           return vload_lanes(x + i, lanes);
-                                        }) /
-                         count;
+                                        }) *
+                         share;
     *mean = static_cast<T>(exact);
     rounding = exact - static_cast<double>(*mean);
   }
@@ -95,7 +95,7 @@ PAG_INLINE void row_statistics(const T* x, int64_t n, bool centred, T* mean, T* 
         const Vec<T> d = vload_lanes(x + i, lanes) - m;
         return vkeep_lanes<T>(d * d, lanes, Vec<T>{});
       });
-  const double variance = squares / count - rounding * rounding;
+  const double variance = squares * share - rounding * rounding;
   *var = static_cast<T>(variance < 0 ? 0 : variance);
 }
 

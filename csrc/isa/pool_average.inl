@@ -105,12 +105,14 @@ PAG_INLINE void spread_irregular(T* row, int64_t width, const T* g, const T* fac
     int64_t c = w.begin[j];
     for (; fresh < c; ++fresh) row[fresh] = 0;
     for (; c < end && c < fresh; ++c) row[c] += v;
-    if (end - c > kShortWindow)
-      each_vector<T>(end - c, [=](int64_t k, int lanes) __attribute__((always_inline)) {
-        vstore_lanes(row + c + k, vset(v), lanes);
-      });
-    else
-      for (int64_t k = c; k < end; ++k) row[k] = v;
+    // The last vector ends where the window does: from a masked store, the next window could not
+    // read at once.
+    if (end - c >= kLanes<T>) {
+      for (; c + kLanes<T> < end; c += kLanes<T>) vstore(row + c, vset(v));
+      vstore(row + end - kLanes<T>, vset(v));
+    } else {
+      for (; c < end; ++c) row[c] = v;
+    }
     if (fresh < end) fresh = end;
   }
   for (; fresh < width; ++fresh) row[fresh] = 0;
@@ -159,11 +161,17 @@ void average_plane_grad(T* out, const T* g, int64_t height, int64_t width,
                         const pag::PoolWindows& rows, const pag::PoolWindows& columns,
                         const pag::AverageRoom<T>& room) {
   const T* const spread = columns.stride ? room.row - columns.first : room.row;
+  const bool irregular = !columns.stride && !columns.pairs;
   int64_t fresh = 0;  // rows from here on hold nothing yet
   for (int64_t i = 0; i < rows.count; ++i, g += columns.count) {
     if (i == 0 || rows.factor[i] != rows.factor[i - 1])
       scaled_factors(room.factors, rows.factor[i], columns);
     const T* const factors = room.factors;
+    for (; fresh < rows.begin[i]; ++fresh) fill(out + fresh * width, 0, width, T{0});
+    if (irregular && rows.begin[i] == fresh && rows.end[i] == fresh + 1) {
+      spread_irregular(out + fresh++ * width, width, g, factors, columns);
+      continue;
+    }
     if (columns.stride) {
       spread_regular(room.row, width - columns.first, g, factors, room.scaled, columns);
     } else if (columns.pairs) {
@@ -175,7 +183,6 @@ void average_plane_grad(T* out, const T* g, int64_t height, int64_t width,
     } else {
       spread_irregular(room.row, width, g, factors, columns);
     }
-    for (; fresh < rows.begin[i]; ++fresh) fill(out + fresh * width, 0, width, T{0});
     for (int64_t r = rows.begin[i]; r < rows.end[i]; ++r) {
       T* row = out + r * width;
       if (r < fresh)

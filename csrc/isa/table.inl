@@ -13,6 +13,7 @@
 #include "isa/optim.inl"
 #include "isa/pool_average.inl"
 #include "isa/pool_max.inl"
+#include "isa/pool_windows.inl"
 #include "isa/reduce.inl"
 #include "isa/resample.inl"
 #include "isa/softmax.inl"

@@ -1,5 +1,6 @@
 // Bound by memory: 4 bytes read for each input and 4 written for each output, and an addition for
-// each. They reach the speed of a plain copy (benchmarks/kernels.py).
+// each. They reach the speed of a plain copy (benchmarks/kernels.py); of one that stays in the
+// cache, whole planes 80% and 3 x 3 windows 25%.
 #include "kernels/denormals.h"
 #include "kernels/pool.h"
 #include "kernels/pool_planes.h"

@@ -1,5 +1,7 @@
 // Bound by memory: 4 bytes read for each input, and 4 written for each output. Each row is
-// resampled along its columns once, or once for each output row where these are fewer.
+// resampled along its columns once, or once for each output row where these are fewer. Of a copy
+// that stays in the cache, two taps a dimension reach 15-20%, four 10%: the rest is arithmetic and
+// the picking of lanes.
 #include "kernels/resample.h"
 
 #include <algorithm>
@@ -66,13 +68,15 @@ class Planes {
         out_width_(columns ? columns->count : width),
         stride_(round_up(out_width_, kMostLanes)),
         room_(round_up(width + along_.slack(), kMostLanes)),
-        taps_(rows ? rows->taps : 1) {}
+        taps_(rows ? rows->taps : 1) {
+    while (ring_ < taps_) ring_ *= 2;
+  }
 
   // Rows along their columns first where that makes fewer of them; else sums of rows first.
   bool columns_first() const { return resampled_ && out_height_ >= height_; }
 
   int64_t scratch_bytes() const {
-    const int64_t values = room_ + (columns_first() ? taps_ * stride_ : 0) + taps_;
+    const int64_t values = room_ + (columns_first() ? ring_ * stride_ : 0) + taps_;
     return values * static_cast<int64_t>(sizeof(T)) + taps_ * static_cast<int64_t>(sizeof(T*));
   }
 
@@ -93,11 +97,11 @@ class Planes {
       const int64_t first = rows_->begin[i], last = std::min(first + taps_, height_);
       if (columns_first())
         for (ready = std::max(ready, first); ready < last; ++ready)
-          along(ring + ready % taps_ * stride_, from + ready * width_, buffer);
+          along(ring + (ready & (ring_ - 1)) * stride_, from + ready * width_, buffer);
       int64_t n = 0;
       for (int64_t r = first; r < last; ++r) {
         weights[n] = static_cast<T>(rows_->weight[i * taps_ + r - first]);
-        pointers[n] = columns_first() ? ring + r % taps_ * stride_ : from + r * width_;
+        pointers[n] = columns_first() ? ring + (r & (ring_ - 1)) * stride_ : from + r * width_;
         n += weights[n] != 0;
       }
       if (!resampled_ || columns_first()) {
@@ -135,6 +139,7 @@ class Planes {
   bool resampled_;
   T* out_;
   int64_t out_height_, out_width_, stride_, room_, taps_;
+  int64_t ring_ = 1;  // rows that are kept: a power of two
 };
 
 }  // namespace

@@ -64,7 +64,7 @@ class Axis(NamedTuple):
         return at * self.step if self.corners else (at + 0.5) * self.step - 0.5
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def table(axis: Axis, mode: str, antialias: bool = False) -> Table:
     """For one dimension, by the name of an `interpolate` mode."""
     if mode.startswith("nearest"):
