@@ -216,7 +216,7 @@ template <class T>
 bool fills_lanes(const Conv2d& g) {
   const int64_t lanes = isa().gemm.of<T>().lanes;
   const int64_t of_row = lanes * static_cast<int64_t>(sizeof(T)) * (g.c * g.w + g.o * g.ow);
-  const bool small = of_row <= kMaxRowBytes && 2 * g.padding[1] <= g.w + 8 &&
+  const bool small = of_row <= kMaxRowBytes && g.kh <= kExactTaps && 2 * g.padding[1] <= g.w + 8 &&
                      (g.kw - 1) * g.dilation[1] <= g.w + 8 && (g.kh - 1) * g.dilation[0] <= g.h + 8;
   return small && g.c * g.o <= kFewWeights && 10 * g.groups >= 7 * round_up(g.groups, lanes);
 }

@@ -26,6 +26,7 @@ namespace {
 
 constexpr int64_t kCopyBytes = 256 << 10;  // of a task's copied rows
 constexpr int64_t kMinRows = 4;            // of a task
+constexpr int64_t kFewOutputs = 2;         // which correlate_planes serves
 constexpr double kChunkOperations = 1e6;
 constexpr double kMaxTasks = 8;  // rows are divided to have as many
 
@@ -69,8 +70,8 @@ Images<T>::Images(const ConvPass<T>& p)
       cols_(Dimension::cols(p)),
       images_(lanes_, g_.groups * channels_ * rows_.in * cols_.in, channels_, rows_.in * cols_.in,
               cols_.in) {
-  operations_ = 2.0 * static_cast<double>(g_.n * g_.groups * channels_ * outputs_) *
-                rows_.mean_taps() * cols_.mean_taps() * static_cast<double>(rows_.out * cols_.out);
+  operations_ = 2.0 * p.depth() * static_cast<double>(g_.n * g_.groups * outputs_) *
+                static_cast<double>(p.output_pixels());
   const double wanted = std::clamp(operations_ / kChunkOperations, 1.0, kMaxTasks);
   const int64_t others = g_.groups * divide_up(g_.n, lanes_);
   const int64_t row_bytes = images_.row() * channels_ * static_cast<int64_t>(sizeof(T));
@@ -177,16 +178,17 @@ void Images<T>::run() const {
 template <class T>
 double images_cost(const ConvPass<T>& p) {
   const auto count = [](int64_t n) { return static_cast<double>(n); };
-  const Dimension rows = Dimension::rows(p), cols = Dimension::cols(p);
+  const Conv2d& g = p.g;
   const int64_t lanes = isa().gemm.of<T>().lanes;
-  const int64_t row_bytes = p.channels() * cols.in * lanes * static_cast<int64_t>(sizeof(T));
-  if (p.outputs() <= 2 || row_bytes * std::min(rows.in, 2 * p.g.kh) > kCopyBytes)
+  const int64_t rows = p.gradient ? g.oh : g.h, columns = p.gradient ? g.ow : g.w;  // of the source
+  const int64_t row_bytes = p.channels() * columns * lanes * static_cast<int64_t>(sizeof(T));
+  if (p.outputs() <= kFewOutputs || std::max(g.kh, g.kw) > kExactTaps ||
+      row_bytes * std::min(rows, 2 * g.kh) > kCopyBytes)
     return std::numeric_limits<double>::infinity();
-  const double empty = count(round_up(p.g.n, lanes)) / count(p.g.n);
-  const double pixels = count(rows.in * cols.in) / count(rows.out * cols.out);  // of the source
-  const double met = count(p.channels()) * rows.mean_taps() * cols.mean_taps();
-  return empty * (1.1 * met * count(p.outputs()) / count(lanes) +
-                  0.7 * (count(p.channels()) * pixels + count(p.outputs())));
+  const double empty = count(round_up(g.n, lanes)) / count(g.n);
+  const double read = count(p.channels() * p.source_pixels()) / count(p.output_pixels());
+  return empty *
+         (1.1 * p.depth() * count(p.outputs()) / count(lanes) + 0.7 * (read + count(p.outputs())));
 }
 
 template <class T>

@@ -283,14 +283,12 @@ template <class T>
 double outputs_cost(const ConvPass<T>& p) {
   const Conv2d& g = p.g;
   const auto count = [](int64_t n) { return static_cast<double>(n); };
-  const Dimension rows = Dimension::rows(p), cols = Dimension::cols(p);
-  const double channels = count(p.channels()), outputs = count(p.outputs());
-  const double met = channels * rows.mean_taps() * cols.mean_taps();
-  const double weights = channels * outputs * count(g.kh) * count(g.kw);
-  const double pixels =
-      std::min(count(g.n) * count(rows.out) * count(cols.out), count(kTaskPixels));
+  const double outputs = count(p.outputs());
+  const double weights = count(p.channels()) * outputs * count(g.kh) * count(g.kw);
+  const double pixels = std::min(count(g.n) * count(p.output_pixels()), count(kTaskPixels));
   const int64_t vectors = divide_up(p.outputs(), isa().gemm.of<T>().lanes);
-  return met * (vectors == 1 ? 1.15 : count(vectors)) + 0.5 * outputs + 0.5 * weights / pixels;
+  return p.depth() * (vectors == 1 ? 1.15 : count(vectors)) + 0.5 * outputs +
+         0.5 * weights / pixels;
 }
 
 template <class T>

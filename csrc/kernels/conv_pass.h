@@ -6,8 +6,13 @@
 #include <vector>
 
 #include "kernels/conv.h"
+#include "kernels/numeric.h"
 
 namespace pag {
+
+// In dimensions of larger kernels taps outside of the source are not left out: there would be too
+// many kinds of outputs.
+constexpr int64_t kExactTaps = 8;
 
 // out[n, g, m, y, x] = bias[g, m] + sum over channels and taps of weight * source. In the gradient
 // the channels are conv2d's outputs, and m its channels.
@@ -22,6 +27,27 @@ struct ConvPass {
 
   int64_t channels() const { return gradient ? g.o : g.c; }
   int64_t outputs() const { return gradient ? g.c : g.o; }
+  int64_t source_pixels() const { return gradient ? g.oh * g.ow : g.h * g.w; }
+  int64_t output_pixels() const { return gradient ? g.h * g.w : g.oh * g.ow; }
+  // Weights that a pixel of an output meets within the source, on average.
+  double depth() const {
+    double met = static_cast<double>(channels()) / static_cast<double>(output_pixels());
+    const int64_t in[] = {g.h, g.w}, out[] = {g.oh, g.ow}, kernel[] = {g.kh, g.kw};
+    for (int d = 0; d < 2; ++d) {
+      int64_t pairs = 0;  // of outputs of conv2d and taps
+      for (int64_t t = 0; t < kernel[d]; ++t) {
+        const int64_t from = t * g.dilation[d] - g.padding[d];  // what output 0 meets
+        const int64_t first = std::max<int64_t>(0, divide_up(-from, g.stride[d]));
+        const int64_t last = std::min(out[d] - 1, divide_down(in[d] - 1 - from, g.stride[d]));
+        if (kernel[d] > kExactTaps)
+          pairs += out[d];
+        else
+          pairs += std::max<int64_t>(0, last - first + 1);
+      }
+      met *= static_cast<double>(pairs);
+    }
+    return met;
+  }
 };
 
 // A tap, and the source position from which it reads output 0 of its phase.
@@ -53,7 +79,11 @@ struct EqualTaps {
 struct Dimension {
   Dimension(bool gradient, int64_t in_, int64_t out_, int64_t kernel, int64_t stride,
             int64_t dilation, int64_t padding)
-      : in(in_), out(out_), step(gradient ? stride : 1), source_step(gradient ? 1 : stride) {
+      : in(in_),
+        out(out_),
+        step(gradient ? stride : 1),
+        source_step(gradient ? 1 : stride),
+        exact(kernel <= kExactTaps) {
     for (int64_t start = 0; start < std::min(step, out); ++start) {
       OutputPhase phase{start, {}};
       const int64_t last = (out - 1 - start) / step * source_step;  // as far as the source moves
@@ -94,7 +124,7 @@ struct Dimension {
             g.padding[1]};
   }
 
-  // The taps that an output meets within the source.
+  // The taps that an output meets; within the source, if these are `exact`.
   TapRange met(int64_t output) const {
     const int64_t source = output / step * source_step;
     TapRange range{static_cast<size_t>(output % step), 0, 0};
@@ -103,6 +133,7 @@ struct Dimension {
       return source + taps[i].from < 0 || source + taps[i].from >= in;
     };
     range.last = taps.size();
+    if (!exact) return range;
     while (range.first < range.last && outside(range.first)) ++range.first;
     while (range.first < range.last && outside(range.last - 1)) --range.last;
     return range;
@@ -120,16 +151,6 @@ struct Dimension {
     }
     return all;
   }
-  // Taps that an output meets within the source, on average.
-  double mean_taps() const {
-    size_t all = 0;
-    for (int64_t i = 0; i < out; ++i) {
-      const TapRange range = met(i);
-      all += range.last - range.first;
-    }
-    return static_cast<double>(all) / static_cast<double>(out);
-  }
-
   // Outputs of a phase among the first `rows`, and the length of the source that those read.
   int64_t count(const OutputPhase& p, int64_t rows) const {
     return rows > p.start ? (rows - 1 - p.start) / step + 1 : 0;
@@ -137,6 +158,7 @@ struct Dimension {
   int64_t extent(int64_t rows) const { return (rows - 1) / step * source_step + high - low + 1; }
 
   int64_t in, out, step, source_step;
+  bool exact;
   int64_t low = 1, high = 0;  // of the positions that output 0 of a phase reads
   std::vector<OutputPhase> phases;
 };
