@@ -151,6 +151,23 @@ struct Dimension {
     }
     return all;
   }
+  // What outputs from `output` on, and those before `end`, read of the source: [top, bottom).
+  int64_t top(int64_t output) const {
+    return std::clamp<int64_t>(output / step * source_step + low, 0, in);
+  }
+  int64_t bottom(int64_t end) const {
+    return std::clamp<int64_t>((end - 1) / step * source_step + high + 1, 0, in);
+  }
+  // The length of tasks, of which there should be `wanted`, but more where they would read more
+  // than `source` positions and fewer where they would be shorter than a few.
+  int64_t task_length(int64_t source, int64_t wanted) const {
+    const int64_t fitting = std::max(step, std::max<int64_t>(1, source) * step / source_step);
+    const int64_t most = divide_up(out, 4 * step);
+    return divide_up(out, std::max(divide_up(out, fitting), std::min(wanted, most)));
+  }
+  // Most positions that a task reads.
+  int64_t task_source(int64_t length) const { return std::min(in, extent(length + step - 1)); }
+
   // Outputs of a phase among the first `rows`, and the length of the source that those read.
   int64_t count(const OutputPhase& p, int64_t rows) const {
     return rows > p.start ? (rows - 1 - p.start) / step + 1 : 0;
