@@ -85,6 +85,7 @@ std::vector<typename Images<T>::Part> Images<T>::parts_of(int64_t row) const {
   for (const EqualTaps& r : rows_.by_taps(row, std::min(rows_.out, row + task_rows_)))
     for (const EqualTaps& c : columns) {
       Part part;
+      part.pixels.reserve(r.places.size() * c.places.size());
       for (const int64_t y : r.places)
         for (const int64_t x : c.places)
           part.pixels.push_back(
@@ -93,6 +94,7 @@ std::vector<typename Images<T>::Part> Images<T>::parts_of(int64_t row) const {
                (y * cols_.out + x) * lanes_});
       const std::vector<TapAt>& down = rows_.phases[r.met.phase].taps;
       const std::vector<TapAt>& across = cols_.phases[c.met.phase].taps;
+      part.terms.reserve(r.met.count() * c.met.count());
       for (size_t v = r.met.first; v < r.met.last; ++v)
         for (size_t h = c.met.first; h < c.met.last; ++h)
           part.terms.push_back({down[v].from * images_.row() + across[h].from * lanes_,

@@ -148,6 +148,7 @@ std::vector<typename Outputs<T>::Part> Outputs<T>::parts_of(const Task& t) const
                                    (i * t.rows + y) * cols_.out + x});
       const std::vector<TapAt>& down = rows_.phases[r.met.phase].taps;
       const std::vector<TapAt>& across = cols_.phases[c.met.phase].taps;
+      part.terms.reserve(static_cast<size_t>(pass_channels_) * r.met.count() * c.met.count());
       for (int64_t k = 0; k < pass_channels_; ++k)
         for (size_t v = r.met.first; v < r.met.last; ++v)
           for (size_t h = c.met.first; h < c.met.last; ++h)
@@ -163,9 +164,11 @@ std::vector<typename Outputs<T>::Part> Outputs<T>::parts_of(const Task& t) const
 template <class T>
 void Outputs<T>::make_parts() {
   std::vector<std::vector<TapRange>> known;
+  which_parts_.reserve(static_cast<size_t>(row_tasks_));
   for (int64_t i = 0; i < row_tasks_; ++i) {
     const Task t = task(i * output_tasks_);
     std::vector<TapRange> met;
+    met.reserve(static_cast<size_t>(t.rows));
     for (int64_t y = 0; y < t.rows; ++y) met.push_back(rows_.met(t.row + y));
     const auto found = std::find(known.begin(), known.end(), met);
     which_parts_.push_back(static_cast<size_t>(found - known.begin()));

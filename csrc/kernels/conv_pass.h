@@ -3,6 +3,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "kernels/conv.h"
@@ -65,6 +66,7 @@ struct OutputPhase {
 // The taps [first, last) of a phase.
 struct TapRange {
   size_t phase, first, last;
+  size_t count() const { return last - first; }
   bool operator==(const TapRange& o) const {
     return phase == o.phase && first == o.first && last == o.last;
   }
@@ -86,6 +88,7 @@ struct Dimension {
         exact(kernel <= kExactTaps) {
     for (int64_t start = 0; start < std::min(step, out); ++start) {
       OutputPhase phase{start, {}};
+      phase.taps.reserve(static_cast<size_t>(kernel));
       const int64_t last = (out - 1 - start) / step * source_step;  // as far as the source moves
       for (int64_t t = 0; t < kernel; ++t) {
         const int64_t offset = gradient ? start + padding - t * dilation : t * dilation - padding;
@@ -97,7 +100,7 @@ struct Dimension {
         low = std::min(low, from);
         high = std::max(high, from);
       }
-      phases.push_back(phase);
+      phases.push_back(std::move(phase));
     }
     if (low > high) low = high = 0;
   }
