@@ -31,7 +31,6 @@ constexpr int64_t kCopyBytes = 256 << 10;   // of their channels' images
 constexpr int64_t kTaskPixels = 512;        // whose packed weights are used again,
 constexpr int64_t kTaskElements = 1 << 17;  // and times outputs
 constexpr int64_t kMinPixels = 128;
-constexpr int64_t kMinPanels = 2;  // of a task's outputs, or copies would count
 constexpr double kChunkOperations = 1e6;
 constexpr int64_t kTasks = 8;
 
@@ -88,8 +87,7 @@ Outputs<T>::Outputs(const ConvPass<T>& p)
   // Outputs are divided first: that repeats the copies of images, but no packing.
   panel_ = static_cast<int>(balanced(outputs_, gemm.tile_columns, gemm.lanes));
   const int64_t pixel_tasks = divide_up(g_.n * g_.groups * pixels, kTaskPixels);
-  const int64_t parts =
-      std::min(divide_up(wanted, pixel_tasks), divide_up(outputs_, kMinPanels * panel_));
+  const int64_t parts = std::min(divide_up(wanted, pixel_tasks), divide_up(outputs_, panel_));
   task_outputs_ = round_up(divide_up(outputs_, parts), panel_);
   output_tasks_ = divide_up(outputs_, task_outputs_);
 
