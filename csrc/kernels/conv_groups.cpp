@@ -57,7 +57,6 @@ class Groups {
   Dimension rows_, cols_;
   double operations_;
   int64_t task_rows_, row_tasks_;
-  int64_t source_rows_;  // that a task copies at most
   LaneImages images_;
   std::vector<RowKind> kinds_;
   std::vector<size_t> kind_of_;  // a row
@@ -81,15 +80,10 @@ Groups<T>::Groups(const ConvPass<T>& p)
   const double wanted = std::clamp(operations_ / kChunkOperations, 1.0, kMaxTasks);
   const int64_t others = g_.n * divide_up(g_.groups, lanes_);
   const int64_t row_bytes = images_.row() * channels_ * static_cast<int64_t>(sizeof(T));
-  const int64_t rows = std::max<int64_t>(1, kCopyBytes / row_bytes);  // of the source
-  const int64_t fitting = std::max(rows_.step, rows * rows_.step / rows_.source_step);
-  const int64_t parts = std::max(divide_up(rows_.out, fitting),
-                                 std::min(divide_up(static_cast<int64_t>(wanted), others),
-                                          divide_up(rows_.out, 4 * rows_.step)));
-  task_rows_ = divide_up(rows_.out, parts);
+  task_rows_ =
+      rows_.task_length(kCopyBytes / row_bytes, divide_up(static_cast<int64_t>(wanted), others));
   row_tasks_ = divide_up(rows_.out, task_rows_);
-  source_rows_ = std::min(rows_.in, rows_.extent(task_rows_ + rows_.step - 1));
-  images_.set_rows(source_rows_);
+  images_.set_rows(rows_.task_source(task_rows_));
   add_rows();
 }
 
@@ -122,10 +116,7 @@ void Groups<T>::run_task(int64_t first_group, int64_t image, int64_t row, const 
                          const T* bias, T* copy, T* results) const {
   const int lanes = static_cast<int>(std::min(lanes_, g_.groups - first_group));
   const int64_t rows = std::min(task_rows_, rows_.out - row), end = row + rows;
-  const int64_t top =
-      std::clamp<int64_t>(row / rows_.step * rows_.source_step + rows_.low, 0, rows_.in);
-  const int64_t bottom = std::clamp<int64_t>(
-      (end - 1) / rows_.step * rows_.source_step + rows_.high + 1, top, rows_.in);
+  const int64_t top = rows_.top(row), bottom = rows_.bottom(end);
   images_.copy(lanes, bottom - top,
                p_.x + ((image * g_.groups + first_group) * channels_ * rows_.in + top) * cols_.in,
                0, copy);
@@ -216,7 +207,7 @@ template <class T>
 bool fills_lanes(const Conv2d& g) {
   const int64_t lanes = isa().gemm.of<T>().lanes;
   const int64_t of_row = lanes * static_cast<int64_t>(sizeof(T)) * (g.c * g.w + g.o * g.ow);
-  const bool small = of_row <= kMaxRowBytes && 2 * g.padding[1] <= g.w + 8 &&
+  const bool small = of_row <= kMaxRowBytes && g.kh <= kExactTaps && 2 * g.padding[1] <= g.w + 8 &&
                      (g.kw - 1) * g.dilation[1] <= g.w + 8 && (g.kh - 1) * g.dilation[0] <= g.h + 8;
   return small && g.c * g.o <= kFewWeights && 10 * g.groups >= 7 * round_up(g.groups, lanes);
 }

@@ -25,7 +25,7 @@ namespace pag {
 namespace {
 
 constexpr int64_t kCopyBytes = 256 << 10;  // of a task's copied rows
-constexpr int64_t kMinRows = 4;            // of a task
+constexpr int64_t kFewOutputs = 2;         // which correlate_planes serves
 constexpr double kChunkOperations = 1e6;
 constexpr double kMaxTasks = 8;  // rows are divided to have as many
 
@@ -43,9 +43,6 @@ class Images {
     std::vector<GatherTerm> terms;
   };
   std::vector<Part> parts_of(int64_t row) const;
-  int64_t top(int64_t row) const {  // of the source of the rows from `row` on
-    return std::clamp<int64_t>(row / rows_.step * rows_.source_step + rows_.low, 0, rows_.in);
-  }
   bool run_task(int64_t task) const;
 
   const ConvPass<T>& p_;
@@ -69,19 +66,15 @@ Images<T>::Images(const ConvPass<T>& p)
       cols_(Dimension::cols(p)),
       images_(lanes_, g_.groups * channels_ * rows_.in * cols_.in, channels_, rows_.in * cols_.in,
               cols_.in) {
-  operations_ = 2.0 * static_cast<double>(g_.n * g_.groups * channels_ * outputs_) *
-                rows_.mean_taps() * cols_.mean_taps() * static_cast<double>(rows_.out * cols_.out);
+  operations_ = 2.0 * p.depth() * static_cast<double>(g_.n * g_.groups * outputs_) *
+                static_cast<double>(p.output_pixels());
   const double wanted = std::clamp(operations_ / kChunkOperations, 1.0, kMaxTasks);
   const int64_t others = g_.groups * divide_up(g_.n, lanes_);
   const int64_t row_bytes = images_.row() * channels_ * static_cast<int64_t>(sizeof(T));
-  const int64_t rows = std::max<int64_t>(1, kCopyBytes / row_bytes);  // of the source
-  const int64_t fitting = std::max(rows_.step, rows * rows_.step / rows_.source_step);
-  const int64_t parts = std::max(divide_up(rows_.out, fitting),
-                                 std::min(divide_up(static_cast<int64_t>(wanted), others),
-                                          divide_up(rows_.out, kMinRows * rows_.step)));
-  task_rows_ = divide_up(rows_.out, parts);
+  task_rows_ =
+      rows_.task_length(kCopyBytes / row_bytes, divide_up(static_cast<int64_t>(wanted), others));
   row_tasks_ = divide_up(rows_.out, task_rows_);
-  images_.set_rows(std::min(rows_.in, rows_.extent(task_rows_ + rows_.step - 1)));
+  images_.set_rows(rows_.task_source(task_rows_));
   for (int64_t i = 0; i < row_tasks_; ++i) parts_.push_back(parts_of(i * task_rows_));
 }
 
@@ -92,14 +85,16 @@ std::vector<typename Images<T>::Part> Images<T>::parts_of(int64_t row) const {
   for (const EqualTaps& r : rows_.by_taps(row, std::min(rows_.out, row + task_rows_)))
     for (const EqualTaps& c : columns) {
       Part part;
+      part.pixels.reserve(r.places.size() * c.places.size());
       for (const int64_t y : r.places)
         for (const int64_t x : c.places)
           part.pixels.push_back(
-              {((row + y) / rows_.step * rows_.source_step - top(row)) * images_.row() +
+              {((row + y) / rows_.step * rows_.source_step - rows_.top(row)) * images_.row() +
                    x / cols_.step * cols_.source_step * lanes_,
                (y * cols_.out + x) * lanes_});
       const std::vector<TapAt>& down = rows_.phases[r.met.phase].taps;
       const std::vector<TapAt>& across = cols_.phases[c.met.phase].taps;
+      part.terms.reserve(r.met.count() * c.met.count());
       for (size_t v = r.met.first; v < r.met.last; ++v)
         for (size_t h = c.met.first; h < c.met.last; ++h)
           part.terms.push_back({down[v].from * images_.row() + across[h].from * lanes_,
@@ -121,11 +116,10 @@ bool Images<T>::run_task(int64_t task) const {
   T* const copy = scratch.as<T>();
   if (!copy) return false;
   T* const results = copy + images_.elements();
-  const int64_t bottom = std::clamp<int64_t>(
-      (end - 1) / rows_.step * rows_.source_step + rows_.high + 1, top(row), rows_.in);
+  const int64_t top = rows_.top(row), bottom = rows_.bottom(end);
   const int64_t first = image * g_.groups + group;
-  images_.copy(lanes, bottom - top(row),
-               p_.x + (first * channels_ * rows_.in + top(row)) * cols_.in, 0, copy);
+  images_.copy(lanes, bottom - top, p_.x + (first * channels_ * rows_.in + top) * cols_.in, 0,
+               copy);
 
   const int64_t taps = g_.kh * g_.kw;
   ImageProducts<T> product;
@@ -177,16 +171,17 @@ void Images<T>::run() const {
 template <class T>
 double images_cost(const ConvPass<T>& p) {
   const auto count = [](int64_t n) { return static_cast<double>(n); };
-  const Dimension rows = Dimension::rows(p), cols = Dimension::cols(p);
+  const Conv2d& g = p.g;
   const int64_t lanes = isa().gemm.of<T>().lanes;
-  const int64_t row_bytes = p.channels() * cols.in * lanes * static_cast<int64_t>(sizeof(T));
-  if (p.outputs() <= 2 || row_bytes * std::min(rows.in, 2 * p.g.kh) > kCopyBytes)
+  const int64_t rows = p.gradient ? g.oh : g.h, columns = p.gradient ? g.ow : g.w;  // of the source
+  const int64_t row_bytes = p.channels() * columns * lanes * static_cast<int64_t>(sizeof(T));
+  if (p.outputs() <= kFewOutputs || std::max(g.kh, g.kw) > kExactTaps ||
+      row_bytes * std::min(rows, 2 * g.kh) > kCopyBytes)
     return std::numeric_limits<double>::infinity();
-  const double empty = count(round_up(p.g.n, lanes)) / count(p.g.n);
-  const double pixels = count(rows.in * cols.in) / count(rows.out * cols.out);  // of the source
-  const double met = count(p.channels()) * rows.mean_taps() * cols.mean_taps();
-  return empty * (1.1 * met * count(p.outputs()) / count(lanes) +
-                  0.7 * (count(p.channels()) * pixels + count(p.outputs())));
+  const double empty = count(round_up(g.n, lanes)) / count(g.n);
+  const double read = count(p.channels() * p.source_pixels()) / count(p.output_pixels());
+  return empty *
+         (1.1 * p.depth() * count(p.outputs()) / count(lanes) + 0.7 * (read + count(p.outputs())));
 }
 
 template <class T>

@@ -31,7 +31,6 @@ constexpr int64_t kCopyBytes = 256 << 10;   // of their channels' images
 constexpr int64_t kTaskPixels = 512;        // whose packed weights are used again,
 constexpr int64_t kTaskElements = 1 << 17;  // and times outputs
 constexpr int64_t kMinPixels = 128;
-constexpr int64_t kMinPanels = 2;  // of a task's outputs, or copies would count
 constexpr int64_t kLeastPixels = 32;  // where outputs make too few tasks
 constexpr int64_t kTasks = 8;
 
@@ -94,8 +93,7 @@ Outputs<T>::Outputs(const ConvPass<T>& p)
   // Outputs are divided first: that repeats the copies of images, but no packing.
   panel_ = static_cast<int>(balanced(outputs_, gemm.tile_columns, gemm.lanes));
   const int64_t pixel_tasks = divide_up(g_.n * g_.groups * pixels, kTaskPixels);
-  const int64_t parts =
-      std::min(divide_up(wanted, pixel_tasks), divide_up(outputs_, kMinPanels * panel_));
+  const int64_t parts = std::min(divide_up(wanted, pixel_tasks), divide_up(outputs_, panel_));
   task_outputs_ = round_up(divide_up(outputs_, parts), panel_);
   output_tasks_ = divide_up(outputs_, task_outputs_);
 
@@ -154,6 +152,7 @@ std::vector<typename Outputs<T>::Part> Outputs<T>::parts_of(const Task& t) const
                                    (i * t.rows + y) * cols_.out + x});
       const std::vector<TapAt>& down = rows_.phases[r.met.phase].taps;
       const std::vector<TapAt>& across = cols_.phases[c.met.phase].taps;
+      part.terms.reserve(static_cast<size_t>(pass_channels_) * r.met.count() * c.met.count());
       for (int64_t k = 0; k < pass_channels_; ++k)
         for (size_t v = r.met.first; v < r.met.last; ++v)
           for (size_t h = c.met.first; h < c.met.last; ++h)
@@ -169,9 +168,11 @@ std::vector<typename Outputs<T>::Part> Outputs<T>::parts_of(const Task& t) const
 template <class T>
 void Outputs<T>::make_parts() {
   std::vector<std::vector<TapRange>> known;
+  which_parts_.reserve(static_cast<size_t>(row_tasks_));
   for (int64_t i = 0; i < row_tasks_; ++i) {
     const Task t = task(i * output_tasks_);
     std::vector<TapRange> met;
+    met.reserve(static_cast<size_t>(t.rows));
     for (int64_t y = 0; y < t.rows; ++y) met.push_back(rows_.met(t.row + y));
     const auto found = std::find(known.begin(), known.end(), met);
     which_parts_.push_back(static_cast<size_t>(found - known.begin()));
@@ -304,14 +305,12 @@ template <class T>
 double outputs_cost(const ConvPass<T>& p) {
   const Conv2d& g = p.g;
   const auto count = [](int64_t n) { return static_cast<double>(n); };
-  const Dimension rows = Dimension::rows(p), cols = Dimension::cols(p);
-  const double channels = count(p.channels()), outputs = count(p.outputs());
-  const double met = channels * rows.mean_taps() * cols.mean_taps();
-  const double weights = channels * outputs * count(g.kh) * count(g.kw);
-  const double pixels =
-      std::min(count(g.n) * count(rows.out) * count(cols.out), count(kTaskPixels));
+  const double outputs = count(p.outputs());
+  const double weights = count(p.channels()) * outputs * count(g.kh) * count(g.kw);
+  const double pixels = std::min(count(g.n) * count(p.output_pixels()), count(kTaskPixels));
   const int64_t vectors = divide_up(p.outputs(), isa().gemm.of<T>().lanes);
-  return met * (vectors == 1 ? 1.15 : count(vectors)) + 0.5 * outputs + 0.5 * weights / pixels;
+  return p.depth() * (vectors == 1 ? 1.15 : count(vectors)) + 0.5 * outputs +
+         0.5 * weights / pixels;
 }
 
 template <class T>
