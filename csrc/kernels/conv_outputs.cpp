@@ -138,8 +138,10 @@ typename Outputs<T>::Task Outputs<T>::task(int64_t number) const {
 template <class T>
 std::vector<typename Outputs<T>::Part> Outputs<T>::parts_of(const Task& t) const {
   std::vector<Part> all;
-  const std::vector<EqualTaps> columns = cols_.by_taps(0, cols_.out);
-  for (const EqualTaps& r : rows_.by_taps(t.row, t.row + t.rows))
+  // Few pixels stay together: loops over one or two at the border would take longer than zeros.
+  const bool few = t.images * t.rows * cols_.out < kMinPixels;
+  const std::vector<EqualTaps> columns = cols_.by_taps(0, cols_.out, few);
+  for (const EqualTaps& r : rows_.by_taps(t.row, t.row + t.rows, few))
     for (const EqualTaps& c : columns) {
       Part part;
       part.pixels.reserve(static_cast<size_t>(t.images) * r.places.size() * c.places.size());

@@ -143,11 +143,13 @@ struct Dimension {
     return range;
   }
 
-  // Outputs [begin, end) by what they meet; places count from `begin`.
-  std::vector<EqualTaps> by_taps(int64_t begin, int64_t end) const {
+  // Outputs [begin, end) by what they meet, within the source or, if `beyond`, also zeros beside
+  // it; places count from `begin`.
+  std::vector<EqualTaps> by_taps(int64_t begin, int64_t end, bool beyond = false) const {
     std::vector<EqualTaps> all;
     for (int64_t i = begin; i < end; ++i) {
-      const TapRange range = met(i);
+      const size_t phase = static_cast<size_t>(i % step);
+      const TapRange range = beyond ? TapRange{phase, 0, phases[phase].taps.size()} : met(i);
       const auto found =
           std::find_if(all.begin(), all.end(), [&](const EqualTaps& e) { return e.met == range; });
       EqualTaps& equal = found == all.end() ? all.emplace_back(EqualTaps{range, {}}) : *found;
