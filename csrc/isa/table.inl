@@ -37,12 +37,12 @@ const Table PAG_TABLE = {
     },
     {{affine_row<float>}, {affine_row<double>}},
     {select_bytes, select_loop<float>, select_loop<double>},
-#define REDUCE(T)                                                                                \
-  {                                                                                              \
-    sum_contiguous<T>, sum_rows<T>, {extreme_contiguous<T, false>, extreme_contiguous<T, true>}, \
-        find_contiguous<T>, {                                                                    \
-      extreme_columns<T, false>, extreme_columns<T, true>                                        \
-    }                                                                                            \
+#define REDUCE(T)                                                                                  \
+  {                                                                                                \
+    sum_each<T>, sum_rows<T>, {extreme_each<T, false>, extreme_each<T, true>}, find_contiguous<T>, \
+    {                                                                                              \
+      extreme_columns<T, false>, extreme_columns<T, true>                                          \
+    }                                                                                              \
   }
     {REDUCE(float), REDUCE(double)},
 #undef REDUCE
@@ -86,6 +86,7 @@ const Table PAG_TABLE = {
     {PAG_CONV_PLANE_LOOPS(float), PAG_CONV_PLANE_LOOPS(double)},
     {{transpose<float>}, {transpose<double>}},
     all_within,
+    copy_bytes,
     {{fma_loop<float>, 2 * kFmaChains * kLanes<float>},
      {fma_loop<double>, 2 * kFmaChains * kLanes<double>}},
     PAG_WINOGRAD_LOOPS,

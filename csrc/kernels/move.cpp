@@ -3,7 +3,6 @@
 #include "kernels/move.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/parallel.h"
 
@@ -46,8 +45,7 @@ void transpose_block(const Block& b) {
 void copy_block(const Block& b, int itemsize) {
   if (b.to_column == itemsize && b.from_column == itemsize) {
     for (int64_t i = 0; i < b.rows; ++i)
-      std::memcpy(b.to + i * b.to_row, b.from + i * b.from_row,
-                  static_cast<size_t>(b.columns * itemsize));
+      isa().copy(b.to + i * b.to_row, b.from + i * b.from_row, b.columns * itemsize);
   } else if (itemsize == 8) {
     copy_elements<uint64_t>(b);
   } else if (itemsize == 4) {
