@@ -48,9 +48,10 @@ PAG_INLINE VecF scale_by_pow2(VecF p, VecF n) {
 #endif
 }
 
+// What is added changes no result, but makes denormal numbers normal.
 PAG_INLINE VecF vexp(VecF x) {
   VecF n;
-  const VecF r = reduce_by_ln2(vclamp(x, vset(-110.0f), vset(90.0f)), &n);
+  const VecF r = reduce_by_ln2(vclamp(x, vset(-110.0f), vset(90.0f)) + vset(0x1p-60f), &n);
   return scale_by_pow2(expm1_reduced(r) + vset(1.0f), n);
 }
 
