@@ -133,16 +133,15 @@ PAG_INLINE VecF vlog1p(VecF x) {
 
 // tanh x = e / (e + 2) with e = expm1(2|x|); of a tiny x it is x, without arithmetic on it.
 PAG_INLINE VecF vtanh(VecF x) {
-  const VecF magnitude = vabs(x);
-  const auto tiny = magnitude < vset(0x1p-30f);
-  const VecF clamped = vclamp(vselect(tiny, VecF{}, magnitude), VecF{}, vset(9.1f));
+  const VecF magnitude = vabs(x), tiny = vset(0x1p-30f);
+  const VecF clamped = vclamp(magnitude, tiny, vset(9.1f));
   VecF n;
   const VecF p = expm1_reduced(reduce_by_ln2(clamped + clamped, &n));
   const VecF scale = vpow2(__builtin_convertvector(n, VecI));
   const VecF e = vfma(scale, p, scale - vset(1.0f));
   const VecF y = e / (e + vset(2.0f));
   const VecF with_sign = (VecF)((VecI)y | ((VecI)x & (VecI{} + INT32_MIN)));
-  return vselect(tiny | (x != x), x, with_sign);
+  return vselect(magnitude >= tiny, with_sign, x);
 }
 
 // By exp(-|x|), which never overflows: 1/(1+e) for x >= 0 and e/(1+e) below.
