@@ -35,6 +35,26 @@ void transpose(T* out, int64_t out_row, const T* x, int64_t x_row, int64_t m, in
     }
 }
 
+// The C library's memcpy takes up to half as long again on some processors (AMD's, with rows of any
+// length and from any cache).
+void copy_bytes(void* to_, const void* from_, int64_t n) {
+  typedef uint8_t Bytes __attribute__((vector_size(PAG_VEC_BYTES), aligned(1), may_alias));
+  constexpr int64_t kBlock = 4 * PAG_VEC_BYTES;
+  char* to = static_cast<char*>(to_);
+  const char* from = static_cast<const char*>(from_);
+  if (n < kBlock) {
+    __builtin_memcpy(to, from, static_cast<size_t>(n));
+    return;
+  }
+  const auto block = [=](int64_t at) __attribute__((always_inline)) {
+    Bytes v[4];
+    for (int u = 0; u < 4; ++u) v[u] = reinterpret_cast<const Bytes*>(from + at)[u];
+    for (int u = 0; u < 4; ++u) reinterpret_cast<Bytes*>(to + at)[u] = v[u];
+  };
+  for (int64_t at = 0; at + kBlock <= n; at += kBlock) block(at);
+  block(n - kBlock);
+}
+
 // A number outside has its own sign bit set or that of its distance to the last inside.
 bool all_within(const int64_t* index, int64_t n, int64_t size) {
   const VecL last = VecL{} + (size - 1);

@@ -4,10 +4,15 @@
 namespace {
 
 template <class T>
-double sum_contiguous(const T* x, int64_t n) {
+PAG_INLINE double sum_contiguous(const T* x, int64_t n) {
   return blocked_sum<T>(n, [=](int64_t i, int lanes) __attribute__((always_inline)) {
     return vload_lanes(x + i, lanes);
   });
+}
+
+template <class T>
+void sum_each(double* out, const T* x, int64_t rows, int64_t n) {
+  for (int64_t r = 0; r < rows; ++r) out[r] = sum_contiguous(x + r * n, n);
 }
 
 // Rows are added in blocks in T before they reach the double accumulator.
@@ -41,7 +46,7 @@ PAG_INLINE auto beats(V a, V b) {
 
 // n > 0. NaN if any value is.
 template <class T, bool Largest>
-T extreme_contiguous(const T* x, int64_t n) {
+PAG_INLINE T extreme_contiguous(const T* x, int64_t n) {
   constexpr int L = kLanes<T>;
   const T worst = static_cast<T>(Largest ? -__builtin_inff() : __builtin_inff());
   Vec<T> best[4] = {vset(worst), vset(worst), vset(worst), vset(worst)};
@@ -58,9 +63,17 @@ T extreme_contiguous(const T* x, int64_t n) {
     take(1, vkeep_lanes<T>(vload(x + i, rest), rest, vset(worst)));
   if (vany(nan)) return static_cast<T>(__builtin_nanf(""));
   for (int u = 1; u < 4; ++u) best[0] = vselect(beats<Largest>(best[u], best[0]), best[u], best[0]);
-  T result = best[0][0];
-  for (int j = 1; j < L; ++j) result = beats<Largest>(best[0][j], result) ? best[0][j] : result;
-  return result;
+  T lane[L];
+  vstore(lane, best[0]);
+  for (int half = L / 2; half > 0; half /= 2)
+    for (int j = 0; j < half; ++j)
+      lane[j] = beats<Largest>(lane[j + half], lane[j]) ? lane[j + half] : lane[j];
+  return lane[0];
+}
+
+template <class T, bool Largest>
+void extreme_each(T* out, const T* x, int64_t rows, int64_t n) {
+  for (int64_t r = 0; r < rows; ++r) out[r] = extreme_contiguous<T, Largest>(x + r * n, n);
 }
 
 // The first position of `value`, which is there; the first NaN where value is NaN.

@@ -32,13 +32,13 @@ using ElementwiseLoop = void (*)(void* out, const void* const* in, int64_t n);
 
 template <class T>
 struct ReduceLoops {
-  // Sum of n contiguous values, in blocks (error grows with log n, not n).
-  double (*sum)(const T* x, int64_t n);
+  // Sums of rows of n contiguous values, in blocks (error grows with log n, not n).
+  void (*sum)(double* out, const T* x, int64_t rows, int64_t n);
   // out[j] += sum over r of x[r * stride + j] for j < n, rows in order.
   void (*sum_rows)(double* out, const T* x, int64_t rows, int64_t stride, int64_t n);
 
-  // In the pairs: [0] the smallest, [1] the largest. n > 0; NaN wins.
-  T (*extreme[2])(const T* x, int64_t n);
+  // In the pairs: [0] the smallest, [1] the largest. Of rows of n > 0 contiguous values; NaN wins.
+  void (*extreme[2])(T* out, const T* x, int64_t rows, int64_t n);
   // First position of a value that is among x.
   int64_t (*find)(const T* x, int64_t n, T value);
   // Down n rows that lie `stride` apart; index (may be null) is the first row with the value.
@@ -264,6 +264,8 @@ struct ResampleLoops {
 
 // Whether all of index[0..n) are in [0, size).
 using WithinLoop = bool (*)(const int64_t* index, int64_t n, int64_t size);
+// n bytes, from and to places that do not overlap.
+using CopyLoop = void (*)(void* to, const void* from, int64_t n);
 
 // For benchmarks: what the arithmetic units do at most.
 template <class T>
@@ -305,6 +307,7 @@ struct Table {
   FloatLoops<ResampleLoops> resample;
   FloatLoops<GridLoops> grid;
   WithinLoop within;
+  CopyLoop copy;
   FloatLoops<LimitLoops> limits;
   WinogradLoops winograd;
 };

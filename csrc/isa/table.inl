@@ -48,12 +48,12 @@ const Table PAG_TABLE = {
 #undef TERNARY
     },
     {{affine_row<float>}, {affine_row<double>}},
-#define REDUCE(T)                                                                                \
-  {                                                                                              \
-    sum_contiguous<T>, sum_rows<T>, {extreme_contiguous<T, false>, extreme_contiguous<T, true>}, \
-        find_contiguous<T>, {                                                                    \
-      extreme_columns<T, false>, extreme_columns<T, true>                                        \
-    }                                                                                            \
+#define REDUCE(T)                                                                                  \
+  {                                                                                                \
+    sum_each<T>, sum_rows<T>, {extreme_each<T, false>, extreme_each<T, true>}, find_contiguous<T>, \
+    {                                                                                              \
+      extreme_columns<T, false>, extreme_columns<T, true>                                          \
+    }                                                                                              \
   }
     {REDUCE(float), REDUCE(double)},
 #undef REDUCE
@@ -110,6 +110,7 @@ const Table PAG_TABLE = {
     {GRID(float), GRID(double)},
 #undef GRID
     all_within,
+    copy_bytes,
     {{fma_loop<float>, 2 * kFmaChains * kLanes<float>},
      {fma_loop<double>, 2 * kFmaChains * kLanes<double>}},
     PAG_WINOGRAD_LOOPS,

@@ -48,9 +48,10 @@ PAG_INLINE VecF scale_by_pow2(VecF p, VecF n) {
 #endif
 }
 
+// What is added changes no result, but makes denormal numbers normal.
 PAG_INLINE VecF vexp(VecF x) {
   VecF n;
-  const VecF r = reduce_by_ln2(vclamp(x, vset(-110.0f), vset(90.0f)), &n);
+  const VecF r = reduce_by_ln2(vclamp(x, vset(-110.0f), vset(90.0f)) + vset(0x1p-60f), &n);
   return scale_by_pow2(expm1_reduced(r) + vset(1.0f), n);
 }
 
@@ -75,12 +76,14 @@ struct LogParts {
   VecF f, e;
 };
 PAG_INLINE LogParts log_parts(VecF x) {
+  // Behind the point of 1, the bits of a denormal number x make x 2^126.
   const auto denormal = x < vset(1.17549435e-38f);
-  const VecF scaled = vselect(denormal, x * vset(8388608.0f), x);
+  const VecF one = vset(1.0f);
+  const VecF scaled = vselect(denormal, (VecF)((VecI)x | (VecI)one) - one, x);
   const VecI offset = (VecI)scaled - 0x3f3504f3;  // bits of sqrt(1/2)
-  const VecI exponent = (offset >> 23) - vselect(denormal, VecI{} + 23, VecI{});
+  const VecI exponent = (offset >> 23) - vselect(denormal, VecI{} + 126, VecI{});
   const VecF m = (VecF)((offset & 0x007fffff) + 0x3f3504f3);
-  return {m - vset(1.0f), __builtin_convertvector(exponent, VecF)};
+  return {m - one, __builtin_convertvector(exponent, VecF)};
 }
 // log(1 + f) + low: with s = f/(2+f), log(1+f) = f - f^2/2 + s (f^2/2 + R),
 // R = s^2 (2/3 + 2/5 s^2 + ...) (the series of 2 atanh s).
@@ -128,16 +131,17 @@ PAG_INLINE VecF vlog1p(VecF x) {
   return vselect(x == 0, x, y);
 }
 
-// tanh x = e / (e + 2) with e = expm1(2|x|).
+// tanh x = e / (e + 2) with e = expm1(2|x|); of a tiny x it is x, without arithmetic on it.
 PAG_INLINE VecF vtanh(VecF x) {
-  const VecF clamped = vclamp(vabs(x), VecF{}, vset(9.1f));
+  const VecF magnitude = vabs(x), tiny = vset(0x1p-30f);
+  const VecF clamped = vclamp(magnitude, tiny, vset(9.1f));
   VecF n;
   const VecF p = expm1_reduced(reduce_by_ln2(clamped + clamped, &n));
   const VecF scale = vpow2(__builtin_convertvector(n, VecI));
   const VecF e = vfma(scale, p, scale - vset(1.0f));
   const VecF y = e / (e + vset(2.0f));
   const VecF with_sign = (VecF)((VecI)y | ((VecI)x & (VecI{} + INT32_MIN)));
-  return vselect(x != x, x, with_sign);
+  return vselect(magnitude >= tiny, with_sign, x);
 }
 
 // By exp(-|x|), which never overflows: 1/(1+e) for x >= 0 and e/(1+e) below.

@@ -96,8 +96,9 @@ PAG_INLINE VecD scale_by_pow2(VecD p, VecD n, VecL bits) {
   return vselect(n < vset(-1022.0), (VecD)denormal, normal);
 }
 
+// What is added changes no result, but makes denormal numbers normal.
 PAG_INLINE VecD vexp(VecD x) {
-  const ByLn2 y = reduce_by_ln2(vclamp(x, vset(-746.0), vset(709.8)));
+  const ByLn2 y = reduce_by_ln2(vclamp(x, vset(-746.0), vset(709.8)) + vset(0x1p-100));
   return scale_by_pow2(vset(1.0) + (y.r + expm1_rest(y.r)), y.n, y.bits);
 }
 

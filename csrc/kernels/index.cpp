@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "isa/table.h"
+#include "kernels/move.h"
 #include "kernels/parallel.h"
 
 namespace pag {
@@ -106,6 +107,8 @@ void index_select(const T* x, int64_t outer, int64_t n, int64_t inner, const int
   if (outer * count * inner == 0) return;
   const int64_t pieces = (count * inner + kGrain - 1) / kGrain;  // of one outer slice
   const int64_t length = (count + pieces - 1) / pieces;
+  const int64_t bytes = inner * static_cast<int64_t>(sizeof(T));
+  const CopyLoop copy = copy_loop(bytes);
   parallel_for(outer * pieces, std::max<int64_t>(1, kGrain / (length * inner)),
                [&](int64_t begin, int64_t end) {
                  for (int64_t item = begin; item < end; ++item) {
@@ -117,8 +120,7 @@ void index_select(const T* x, int64_t outer, int64_t n, int64_t inner, const int
                      for (int64_t i = first; i < last; ++i) *to++ = from[rows[i]];
                    else
                      for (int64_t i = first; i < last; ++i, to += inner)
-                       std::memcpy(to, from + rows[i] * inner,
-                                   static_cast<size_t>(inner) * sizeof(T));
+                       copy(to, from + rows[i] * inner, bytes);
                  }
                });
 }

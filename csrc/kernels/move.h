@@ -6,6 +6,9 @@
 
 namespace pag {
 
+// What copies n bytes fastest, between places that do not overlap.
+CopyLoop copy_loop(int64_t n);
+
 // Operand 0 = operand 1, elements of `itemsize` bytes (1, 4 or 8). The two do not overlap. Reading
 // one element after the other where writing goes along another dimension is done in squares.
 void copy_strided(int itemsize, const Elementwise& args);

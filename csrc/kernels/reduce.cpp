@@ -50,12 +50,18 @@ void sum(const T* x, int64_t outer, int64_t n, int64_t inner, double* out) {
   if (outer * inner == 0 || n == 0) return;
   const ReduceLoops<T>& loops = isa().reduce.of<T>();
   const Cut cut(n, inner);
+  if (inner == 1 && cut.pieces == 1) {
+    parallel_for(outer, std::max<int64_t>(1, kGrain / n), [&](int64_t begin, int64_t end) {
+      loops.sum(out + begin, x + begin * n, end - begin, n);
+    });
+    return;
+  }
   std::vector<double> partial;
   if (cut.pieces > 1) partial.assign(static_cast<size_t>(outer * cut.pieces * inner), 0.0);
   double* to = cut.pieces > 1 ? partial.data() : out;
   each_piece(cut, outer, n, inner, [&](int64_t from, int64_t at, int64_t count, int64_t width) {
     if (inner == 1)
-      to[at] = loops.sum(x + from, count);
+      loops.sum(to + at, x + from, 1, count);
     else
       loops.sum_rows(to + at, x + from, count, inner, width);
   });
@@ -70,12 +76,18 @@ void extreme(bool largest, const T* x, int64_t outer, int64_t n, int64_t inner, 
   if (outer * inner == 0) return;
   const ReduceLoops<T>& loops = isa().reduce.of<T>();
   const Cut cut(n, inner);
+  if (inner == 1 && cut.pieces == 1) {
+    parallel_for(outer, std::max<int64_t>(1, kGrain / n), [&](int64_t begin, int64_t end) {
+      loops.extreme[largest](out + begin, x + begin * n, end - begin, n);
+    });
+    return;
+  }
   std::vector<T> partial;
   if (cut.pieces > 1) partial.resize(static_cast<size_t>(outer * cut.pieces * inner));
   T* to = cut.pieces > 1 ? partial.data() : out;
   each_piece(cut, outer, n, inner, [&](int64_t from, int64_t at, int64_t count, int64_t width) {
     if (inner == 1)
-      to[at] = loops.extreme[largest](x + from, count);
+      loops.extreme[largest](to + at, x + from, 1, count);
     else
       loops.extreme_columns[largest](to + at, nullptr, x + from, count, inner, width);
   });

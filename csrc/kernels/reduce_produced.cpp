@@ -27,8 +27,7 @@ void sum_short_lines(const Producer& x, int64_t outer, int64_t n, double* out) {
                  for (int64_t line = begin; line < end; line += most) {
                    const int64_t lines = std::min(most, end - line);
                    x.make(line * n, lines * n, tile);
-                   for (int64_t i = 0; i < lines; ++i)
-                     out[line + i] = isa().reduce.of<T>().sum(tile + i * n, n);
+                   isa().reduce.of<T>().sum(out + line, tile, lines, n);
                  }
                });
 }
@@ -48,8 +47,8 @@ void sum_long_lines(const Producer& x, int64_t outer, int64_t n, double* out) {
                    const int64_t count = std::min(most, n - first);
                    x.make(line * n + first, count, tile);
                    for (int64_t i = 0; i < count; i += kSumBlock)
-                     sums[static_cast<size_t>(item++)] =
-                         isa().reduce.of<T>().sum(tile + i, std::min(kSumBlock, count - i));
+                     isa().reduce.of<T>().sum(&sums[static_cast<size_t>(item++)], tile + i, 1,
+                                              std::min(kSumBlock, count - i));
                  }
                });
   constexpr int64_t kPiece = sum_piece(1) / kSumBlock;  // blocks
