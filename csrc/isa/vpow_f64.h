@@ -44,8 +44,12 @@ PAG_INLINE VecD vpow(VecD a, VecD b) {
   const VecD low = vfma(bounded - b_first, log2.high, bounded * log2.low);
   VecL bits;
   const VecD n = round_small(vclamp(high + low, vset(-1076.0), vset(1024.0)), &bits);
-  const VecD r = vclamp((high - n) + low, -one, one) * vset(0.6931471805599453);
-  VecD y = scale_by_pow2(one + (r + expm1_rest(r)), n, bits);
+  const Pair part = split(vclamp(high - n, -one, one), vclamp(low, -one, one));
+  const Pair r = add_smaller(
+      part.high * vset(0.6931471675634384),
+      vfma(part.high, vset(1.2996506893889889e-08), part.low * vset(0.6931471805599453)));
+  const Pair sum = add_smaller(one, r.high);
+  VecD y = scale_by_pow2(sum.high + (sum.low + (r.low + expm1_rest(r.high))), n, bits);
 
   const auto whole = vround(b) == b, odd = whole & (vround(vset(0.5) * b) != vset(0.5) * b);
   const auto edge = (a == 0) | (magnitude == infinity);
@@ -53,7 +57,7 @@ PAG_INLINE VecD vpow(VecD a, VecD b) {
   y = vselect((a < 0) & ~(edge | whole), vset(__builtin_nan("")), y);
   y = (VecD)((VecL)y | ((VecL)a & (VecL)odd & kSignBit));
   y = vselect((a == a) & (b == b), y, a + b);
-  y = vselect(b == vset(2.0), a * a, y);  // rounded once
+  y = vselect(b == vset(2.0), a * a, vselect(b == one, a, y));  // as products are
   return vselect((b == 0) | (a == one), one, y);
 }
 
