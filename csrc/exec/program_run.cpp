@@ -139,8 +139,8 @@ void run_span(Runner& runner, const Program& p, Slots slots, int64_t begin, int6
     for (int k = 0; k < p.outputs; ++k) {
       const int64_t size = p.registers[static_cast<size_t>(p.first_output() + k)].itemsize();
       const bool elsewhere = handed && handed->result == k;
-      out[k] = elsewhere ? handed->to + (begin - handed->first) * size
-                         : p.out[k](slots) + begin * size;
+      out[k] =
+          elsewhere ? handed->to + (begin - handed->first) * size : p.out[k](slots) + begin * size;
     }
     if (rows > 1)
       runner.short_rows(in, out, rows);
