@@ -91,7 +91,7 @@ PRECISE: dict[str, tuple[Callable[..., Any], float]] = {
     "sigmoid": (precise_sigmoid, 2.5),
     "softplus": (lambda x: mp.log1p(mp.exp(-abs(x))) + max(x, 0), 2.5),
     "sqrt": (mp.sqrt, 0.5),
-    "pow": (mp.power, 1.0),
+    "pow": (mp.power, 2.0),  # 3: two products, each rounded
 }
 
 # Products whose small factor is a denormal number: errors count from here on.

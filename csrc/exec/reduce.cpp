@@ -263,18 +263,16 @@ NormShape norm_shape(const Call& call) {
   return {call.ints[0], call.ints[1], call.ints[2], call.ints[3], call.ints[4] != 0};
 }
 
-}  // namespace
-
-// in: x, weight and bias or missing; numbers: eps; out: y, mean, var
-Step normalize_step(const Call& call) {
+// mean and var are results, unless they are known.
+Step normalize_call(const Call& call, NormShape shape, const Operand& mean_at,
+                    const Operand& var_at) {
   const Tail tail(call);
   if (!call.plain() || !tail.valid()) return {};
-  NormShape shape = norm_shape(call);
   const double eps = call.numbers[0];
   return with_float_output(call, [&](auto t) -> Step {
     using T = decltype(t);
     const Pointer<T> x(call.in[0]), weight(call.in[1]), bias(call.in[2]), y(call.out[0]),
-        mean(call.out[1]), var(call.out[2]);
+        mean(mean_at), var(var_at);
     return [=](Slots slots) mutable {
       const Tail::Run epilogue(tail, slots);
       shape.epilogue = epilogue.get();
@@ -285,25 +283,18 @@ Step normalize_step(const Call& call) {
   });
 }
 
+}  // namespace
+
+// in: x, weight and bias or missing; numbers: eps; out: y, mean, var
+Step normalize_step(const Call& call) {
+  return normalize_call(call, norm_shape(call), call.out[1], call.out[2]);
+}
+
 // in: x, weight and bias or missing, mean, var; ints: outer, channels, inner, centred
 Step normalize_as_step(const Call& call) {
-  const Tail tail(call);
-  if (!call.plain() || !tail.valid()) return {};
   NormShape shape = {call.ints[0], call.ints[1], call.ints[2], 0, call.ints[3] != 0};
   shape.known = true;
-  const double eps = call.numbers[0];
-  return with_float_output(call, [&](auto t) -> Step {
-    using T = decltype(t);
-    const Pointer<T> x(call.in[0]), weight(call.in[1]), bias(call.in[2]), mean(call.in[3]),
-        var(call.in[4]), y(call.out[0]);
-    return [=](Slots slots) mutable {
-      const Tail::Run epilogue(tail, slots);
-      shape.epilogue = epilogue.get();
-      if (!normalize<T>(shape, eps, x(slots), weight(slots), bias(slots), y(slots), mean(slots),
-                        var(slots)))
-        throw std::bad_alloc();
-    };
-  });
+  return normalize_call(call, shape, call.in[3], call.in[4]);
 }
 
 // in: g, x, weight or missing, mean, var; out: the gradient of x and, with a weight, those of
