@@ -218,6 +218,19 @@ OTHERS: dict[str, Row | Callable[..., Row]] = {
         r"\operatorname{mean}_{\text{window}} <a>",
         r"\frac{<g>}{\text{window size}}\ \text{to each of the window}",
     ),
+    "max_pool2d_windows": (
+        r"\max_{\text{window}} <a>",
+        r"<g>\ \text{at each window's largest, else } 0",
+    ),
+    "resample2d": (
+        r"W <a> V<T>",
+        r"W<T> <g>\, V",
+    ),
+    "grid_sample": (
+        r"<a>\ \text{read at } <b>",
+        r"<g>\ \text{added at } <b>",
+        r"<g> \odot \text{the slopes of } <a> \text{ at } <b>",
+    ),
     # normalisations and losses
     "softmax": (
         r"\frac{e^{<a>}}{\sum e^{<a>}}",
