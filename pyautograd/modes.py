@@ -37,17 +37,22 @@ class _State:
 
 state = _State()
 lock = threading.RLock()
-_thread = threading.local()
+class _Thread(threading.local):
+    enabled = True
+    inference = False
+
+
+_thread = _Thread()
 
 
 def is_grad_enabled() -> bool:
     """Whether ops on tensors that require a gradient are recorded in this thread."""
-    return not state.grad_off or getattr(_thread, "enabled", True)
+    return not state.grad_off or _thread.enabled
 
 
 def switch_grad(enabled: bool) -> None:
-    enabled = enabled and not is_inference_mode_enabled()
-    if enabled != getattr(_thread, "enabled", True):
+    enabled = enabled and not _thread.inference
+    if enabled is not _thread.enabled:
         with lock:
             state.grad_off += -1 if enabled else 1
         _thread.enabled = enabled
@@ -64,7 +69,7 @@ class GradMode:
         self._before: list[bool] = []
 
     def __enter__(self) -> None:
-        self._before.append(is_grad_enabled())
+        self._before.append(_thread.enabled)
         switch_grad(self._enabled)
 
     def __exit__(self, *exc: object) -> None:
@@ -178,7 +183,7 @@ class inference_mode(GradMode):
 
 def is_inference_mode_enabled() -> bool:
     """Whether this thread is in `inference_mode`."""
-    return getattr(_thread, "inference", False)
+    return _thread.inference
 
 
 # ---- building static graphs ----------------------------------------------------------------------
