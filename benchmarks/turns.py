@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-# Idle threads of the side before keep a core busy for that long (OpenBLAS: 2^26 ticks).
-SETTLE = 0.04  # seconds
+# Idle threads of the side before keep a core busy for that long (those of OpenBLAS).
+SETTLE = 0.1  # seconds
 Work = Callable[[], Any]
 Row = Callable[[], Work]  # sets up fresh data and returns what is timed
 
@@ -77,6 +77,7 @@ class _Worker:
     def __init__(self, side: str, threads: int, python: str) -> None:
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         env = {**os.environ, **dict.fromkeys(names, str(threads))}
+        self.threads = threads
         # Some machines pin OpenBLAS to an old kernel, which would flatter us.
         for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
             env.pop(name, None)
@@ -88,7 +89,8 @@ class _Worker:
     def time(self, row: str) -> float:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        time.sleep(SETTLE)
+        if self.threads > 1:
+            time.sleep(SETTLE)
         self.process.stdin.write(row + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
