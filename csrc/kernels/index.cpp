@@ -108,7 +108,7 @@ void index_select(const T* x, int64_t outer, int64_t n, int64_t inner, const int
   const int64_t pieces = (count * inner + kGrain - 1) / kGrain;  // of one outer slice
   const int64_t length = (count + pieces - 1) / pieces;
   const int64_t bytes = inner * static_cast<int64_t>(sizeof(T));
-  const CopyLoop copy = copy_loop(bytes);
+  const CopyLoop copy = copy_loop(bytes, outer * count * bytes);
   parallel_for(outer * pieces, std::max<int64_t>(1, kGrain / (length * inner)),
                [&](int64_t begin, int64_t end) {
                  for (int64_t item = begin; item < end; ++item) {
