@@ -37,6 +37,8 @@ class _State:
 
 state = _State()
 lock = threading.RLock()
+
+
 class _Thread(threading.local):
     enabled = True
     inference = False

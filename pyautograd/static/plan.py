@@ -45,10 +45,10 @@ class OptimizerStep:
     def prepare(self) -> None:
         """Before a run: sees to it that the step has the settings and the state of now."""
         optimizer = self.optimizer
-        groups = [[*group.values()] for group in optimizer.param_groups]
         current = optimizer.state is self._state and optimizer.stepped_by is self._token
-        if groups == self._groups and current:
+        if current and optimizer.param_groups == self._groups:
             return  # else the numbers of steps that it was bound with are not those of now
+        groups = [{**group, "params": [*group["params"]]} for group in optimizer.param_groups]
         self._groups = None
         work = list(map(optimizer._prepare, optimizer.param_groups, self._chosen))
         try:

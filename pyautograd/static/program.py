@@ -245,9 +245,13 @@ class Variant:
         program = self.program
         for optimizer, i, name, value in program.settings:
             optimizer.param_groups[i][name] = value
-        before = [tensor.grad for tensor, _, _ in program.left]
-        for tensor, grad, _ in program.left:
-            tensor.grad = grad
+        # After the first run the gradients are there already, unless somebody has cleared them.
+        before = [
+            (tensor, tensor.grad) for tensor, grad, _ in program.left if tensor.grad is not grad
+        ]
+        if before:
+            for tensor, grad, _ in program.left:
+                tensor.grad = grad
         try:
             if self.joint is None:
                 tensors = [wrap(y) for y in self.plan.run(arrays)]
@@ -257,7 +261,7 @@ class Variant:
                 with enable_grad():  # as the function has done inside
                     tensors = PlannedFunction.apply(self, arrays, *self.joint.leaves(inputs))
         except BaseException:
-            for (tensor, _, _), grad in zip(program.left, before, strict=True):
+            for tensor, grad in before:
                 tensor.grad = grad
             if program.written is not None:
                 program.written.mark()
