@@ -22,53 +22,19 @@ NormShape checked_shape(const char* op, const Array& x, const View& view, int64_
   return {outer, channels, inner, groups, centred};
 }
 
-// (x - mean) / sqrt(var + eps) * weight + bias, mean and var (biased), one for each channel or,
-// with groups, for each (outer, group).
-py::tuple normalize_array(const Array& input, const py::object& weight_in,
-                          const py::object& bias_in, const View& view, int64_t groups, double eps,
-                          bool centred) {
-  const char* op = "normalize";
-  const bool single = check_float(op, {&input});
-  const NormShape shape = checked_shape(op, input, view, groups, centred);
-  const Array x = contiguous(input),
-              weight = optional_vector(op, "the weight", weight_in, x, shape.channels),
+// y; mean and var are filled, unless they are known.
+Array run_normalize(const char* op, const NormShape& shape, const Array& x,
+                    const py::object& weight_in, const py::object& bias_in, const Array& mean,
+                    const Array& var, double eps) {
+  const Array weight = optional_vector(op, "the weight", weight_in, x, shape.channels),
               bias = optional_vector(op, "the bias", bias_in, x, shape.channels);
-  if (bias.ptr() && !weight.ptr()) throw py::value_error("normalize: a bias without a weight");
-  const Array y = new_array(x.typenum(), x.ndim(), x.shape());
-  const Array mean = new_array(x.typenum(), {shape.statistics()});
-  const Array var = new_array(x.typenum(), {shape.statistics()});
-  bool done;
-  {
-    KernelScope scope(x.size());
-    done = with_float(single, [&](auto t) {
-      using T = decltype(t);
-      return normalize(shape, eps, x.data<const T>(), weight.data_or_null<const T>(),
-                       bias.data_or_null<const T>(), y.data<T>(), mean.data<T>(), var.data<T>());
-    });
-  }
-  if (!done) throw std::bad_alloc();
-  return py::make_tuple(y, mean, var);
-}
-
-// The first result of that again, from the second and the third, which are taken by channel.
-Array normalize_as_array(const Array& input, const py::object& weight_in, const py::object& bias_in,
-                         const Array& mean_in, const Array& var_in, const View& view, double eps,
-                         bool centred) {
-  const char* op = "normalize_as";
-  const bool single = check_float(op, {&input, &mean_in, &var_in});
-  NormShape shape = checked_shape(op, input, view, 0, centred);
-  shape.known = true;
-  const Array x = contiguous(input),
-              weight = optional_vector(op, "the weight", weight_in, x, shape.channels),
-              bias = optional_vector(op, "the bias", bias_in, x, shape.channels),
-              mean = optional_vector(op, "the mean", mean_in, x, shape.channels),
-              var = optional_vector(op, "the variance", var_in, x, shape.channels);
-  if (bias.ptr() && !weight.ptr()) throw py::value_error("normalize_as: a bias without a weight");
+  if (bias.ptr() && !weight.ptr())
+    throw py::value_error(std::string(op) + ": a bias without a weight");
   const Array y = new_array(x.typenum(), x.ndim(), x.shape());
   bool done;
   {
     KernelScope scope(x.size());
-    done = with_float(single, [&](auto t) {
+    done = with_float(x.typenum() == NPY_FLOAT, [&](auto t) {
       using T = decltype(t);
       return normalize(shape, eps, x.data<const T>(), weight.data_or_null<const T>(),
                        bias.data_or_null<const T>(), y.data<T>(), mean.data<T>(), var.data<T>());
@@ -76,6 +42,33 @@ Array normalize_as_array(const Array& input, const py::object& weight_in, const 
   }
   if (!done) throw std::bad_alloc();
   return y;
+}
+
+// (x - mean) / sqrt(var + eps) * weight + bias, mean and var (biased), one for each channel or,
+// with groups, for each (outer, group).
+py::tuple normalize_array(const Array& input, const py::object& weight, const py::object& bias,
+                          const View& view, int64_t groups, double eps, bool centred) {
+  const char* op = "normalize";
+  check_float(op, {&input});
+  const NormShape shape = checked_shape(op, input, view, groups, centred);
+  const Array x = contiguous(input), mean = new_array(x.typenum(), {shape.statistics()}),
+              var = new_array(x.typenum(), {shape.statistics()});
+  const Array y = run_normalize(op, shape, x, weight, bias, mean, var, eps);
+  return py::make_tuple(y, mean, var);
+}
+
+// The first result of that again, from the second and the third, which are taken by channel.
+Array normalize_as_array(const Array& input, const py::object& weight, const py::object& bias,
+                         const Array& mean_in, const Array& var_in, const View& view, double eps,
+                         bool centred) {
+  const char* op = "normalize_as";
+  check_float(op, {&input, &mean_in, &var_in});
+  NormShape shape = checked_shape(op, input, view, 0, centred);
+  shape.known = true;
+  const Array x = contiguous(input),
+              mean = optional_vector(op, "the mean", mean_in, x, shape.channels),
+              var = optional_vector(op, "the variance", var_in, x, shape.channels);
+  return run_normalize(op, shape, x, weight, bias, mean, var, eps);
 }
 
 // The gradient of x; with a weight, a flat array of it and those of weight and bias.
