@@ -27,8 +27,7 @@ namespace {
 
 constexpr int64_t kCopyBytes = 96 << 10;     // of a task's copied rows
 constexpr int64_t kMaxRowBytes = 256 << 10;  // of what a row reads and writes
-constexpr double kChunkOperations = 1e6;
-constexpr double kMaxTasks = 16;  // rows are divided to have as many
+constexpr double kMaxTasks = 16;             // rows are divided to have as many
 constexpr int64_t kFewOutputs = 2, kNarrow = 16;
 constexpr int64_t kFewWeights = 64;  // of a tap, in a group
 
@@ -192,10 +191,8 @@ bool Groups<T>::run_tasks(int64_t begin, int64_t end) const {
 template <class T>
 void Groups<T>::run() const {
   const int64_t tasks = divide_up(g_.groups, lanes_) * g_.n * row_tasks_;
-  const int64_t grain = std::clamp<int64_t>(
-      static_cast<int64_t>(static_cast<double>(tasks) * kChunkOperations / operations_), 1, tasks);
   std::atomic<bool> no_memory{false};
-  parallel_for(tasks, grain, [&](int64_t begin, int64_t end) {
+  parallel_for(tasks, chunk_grain(tasks, operations_), [&](int64_t begin, int64_t end) {
     if (!run_tasks(begin, end)) no_memory = true;
   });
   if (no_memory) throw std::bad_alloc();

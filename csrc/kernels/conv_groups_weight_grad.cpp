@@ -23,7 +23,6 @@ namespace pag {
 namespace {
 
 constexpr int64_t kCopyBytes = 64 << 10;  // of the rows that are copied at a time
-constexpr double kChunkOperations = 1e6;
 constexpr int64_t kMaxTasks = 16;
 
 template <class T>
@@ -54,8 +53,8 @@ GroupsWeightGrad<T>::GroupsWeightGrad(const Conv2d& g, const T* dy, const T* x)
       x_(x),
       lanes_(isa().gemm.of<T>().lanes),
       weights_(g.o * g.c * g.kh * g.kw),
-      rows_(false, g.h, g.oh, g.kh, g.stride[0], g.dilation[0], g.padding[0]),
-      cols_(false, g.w, g.ow, g.kw, g.stride[1], g.dilation[1], g.padding[1]),
+      rows_(g, false, 0),
+      cols_(g, false, 1),
       images_(lanes_, g.c * g.h * g.w, g.c, g.h * g.w, g.w, g.padding[1],
               std::max<int64_t>(0, (g.ow - 1) * g.stride[1] + (g.kw - 1) * g.dilation[1] + 1 -
                                        g.padding[1] - g.w)),
@@ -134,9 +133,7 @@ void GroupsWeightGrad<T>::run(T* dw) const {
   const Scratch scratch(blocks * tasks * size * static_cast<int64_t>(sizeof(T)));
   T* const sums = scratch.as<T>();
   if (!sums) throw std::bad_alloc();
-  const int64_t grain = std::clamp<int64_t>(
-      static_cast<int64_t>(static_cast<double>(blocks * tasks) * kChunkOperations / operations_), 1,
-      blocks * tasks);
+  const int64_t grain = chunk_grain(blocks * tasks, operations_);
   std::atomic<bool> no_memory{false};
   parallel_for(blocks * tasks, grain, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {

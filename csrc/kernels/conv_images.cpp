@@ -26,8 +26,7 @@ namespace {
 
 constexpr int64_t kCopyBytes = 256 << 10;  // of a task's copied rows
 constexpr int64_t kFewOutputs = 2;         // which correlate_planes serves
-constexpr double kChunkOperations = 1e6;
-constexpr double kMaxTasks = 8;  // rows are divided to have as many
+constexpr double kMaxTasks = 8;            // rows are divided to have as many
 
 // A task is a range of rows of the images of one vector, of one group.
 template <class T>
@@ -152,12 +151,8 @@ bool Images<T>::run_task(int64_t task) const {
 template <class T>
 void Images<T>::run() const {
   const int64_t tasks = divide_up(g_.n, lanes_) * g_.groups * row_tasks_;
-  const int64_t grain =
-      std::clamp<int64_t>(static_cast<int64_t>(static_cast<double>(tasks) * kChunkOperations /
-                                               std::max(1.0, operations_)),
-                          1, tasks);
   std::atomic<bool> no_memory{false};
-  parallel_for(tasks, grain, [&](int64_t begin, int64_t end) {
+  parallel_for(tasks, chunk_grain(tasks, operations_), [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task)
       if (!run_task(task)) no_memory = true;
   });

@@ -105,27 +105,17 @@ struct Dimension {
     }
     if (low > high) low = high = 0;
   }
+  Dimension(const Conv2d& g, bool gradient, int d)
+      : Dimension(gradient, gradient ? (d ? g.ow : g.oh) : (d ? g.w : g.h),
+                  gradient ? (d ? g.w : g.h) : (d ? g.ow : g.oh), d ? g.kw : g.kh, g.stride[d],
+                  g.dilation[d], g.padding[d]) {}
   template <class T>
   static Dimension rows(const ConvPass<T>& p) {
-    const Conv2d& g = p.g;
-    return {p.gradient,
-            p.gradient ? g.oh : g.h,
-            p.gradient ? g.h : g.oh,
-            g.kh,
-            g.stride[0],
-            g.dilation[0],
-            g.padding[0]};
+    return {p.g, p.gradient, 0};
   }
   template <class T>
   static Dimension cols(const ConvPass<T>& p) {
-    const Conv2d& g = p.g;
-    return {p.gradient,
-            p.gradient ? g.ow : g.w,
-            p.gradient ? g.w : g.ow,
-            g.kw,
-            g.stride[1],
-            g.dilation[1],
-            g.padding[1]};
+    return {p.g, p.gradient, 1};
   }
 
   // The taps that an output meets; within the source, if these are `exact`.

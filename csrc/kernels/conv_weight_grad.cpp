@@ -36,7 +36,6 @@ constexpr int64_t kMinWeights = 96;  // of one output in a chunk of channels
 constexpr int64_t kCopyBytes = 1 << 20;
 constexpr int64_t kMinRows = 4;         // of an image in a copy
 constexpr int64_t kSumBytes = 4 << 20;  // for the sums of all image chunks
-constexpr double kChunkOperations = 1e6;
 constexpr int64_t kMaxChunks = 16;
 
 template <class T>
@@ -134,9 +133,7 @@ void WeightGrad<T>::run(T* dw) {
   std::atomic<bool> no_memory{false};
   const int64_t tasks = chunks * g_.groups * channel_chunks_;
   const double work = 2.0 * static_cast<double>(weights) * static_cast<double>(g_.n * out_pixels_);
-  const int64_t grain = std::clamp<int64_t>(
-      static_cast<int64_t>(static_cast<double>(tasks) * kChunkOperations / work), 1, tasks);
-  parallel_for(tasks, grain, [&](int64_t begin, int64_t end) {
+  parallel_for(tasks, chunk_grain(tasks, work), [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task)
       if (!run_task(task, sums)) no_memory = true;
   });

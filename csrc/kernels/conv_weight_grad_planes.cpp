@@ -25,7 +25,6 @@ namespace {
 
 constexpr int64_t kCopyBytes = 64 << 10;  // of a strip's copied inputs
 constexpr int64_t kMinRows = 12;          // of a strip
-constexpr double kChunkOperations = 1e6;
 constexpr int64_t kMaxTasks = 16;
 constexpr int64_t kFewTaps = 32, kFewOutputs = 8;  // of a group
 
@@ -135,9 +134,7 @@ void PlanesWeightGrad<T>::run(T* dw) const {
   T* const sums = scratch.as<T>();
   if (!sums) throw std::bad_alloc();
   std::atomic<bool> no_memory{false};
-  const int64_t grain = std::clamp<int64_t>(
-      static_cast<int64_t>(static_cast<double>(g_.groups * tasks) * kChunkOperations / work_), 1,
-      g_.groups * tasks);
+  const int64_t grain = chunk_grain(g_.groups * tasks, work_);
   parallel_for(g_.groups * tasks, grain, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t first = task % tasks * per_task;

@@ -24,8 +24,7 @@ namespace {
 
 constexpr int64_t kCopyBytes = 128 << 10;  // of a task's copied inputs
 constexpr int64_t kMinRows = 12;           // of a strip
-constexpr double kChunkOperations = 1e6;
-constexpr double kMaxStripTasks = 16;  // strips are cut to have as many tasks in all
+constexpr double kMaxStripTasks = 16;      // strips are cut to have as many tasks in all
 constexpr int64_t kFewOutputs = 2;
 
 // What the strips of one part share. A strip is a range of rows of the outputs of one image and

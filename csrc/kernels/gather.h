@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/numeric.h"
+
 namespace pag {
 
 // stride is in bytes, 0 for a value that repeats.
@@ -21,12 +23,7 @@ void gather(void* to_, const char* from, int64_t stride, int64_t n) {
 
 // Of elements of 1, 4 or 8 bytes.
 inline void gather(void* to, const char* from, int64_t stride, int64_t n, int itemsize) {
-  if (itemsize == 8)
-    gather<uint64_t>(to, from, stride, n);
-  else if (itemsize == 4)
-    gather<uint32_t>(to, from, stride, n);
-  else
-    gather<uint8_t>(to, from, stride, n);
+  with_size(itemsize, [&](auto t) { gather<decltype(t)>(to, from, stride, n); });
 }
 
 }  // namespace pag

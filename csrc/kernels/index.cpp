@@ -8,6 +8,7 @@
 
 #include "isa/table.h"
 #include "kernels/move.h"
+#include "kernels/numeric.h"
 #include "kernels/parallel.h"
 
 namespace pag {
@@ -166,12 +167,10 @@ const int64_t* Rows::of(const int64_t* index, std::vector<int64_t>* own) const {
 
 void gather(int itemsize, const void* x, const int64_t* index, const GatherShape& shape,
             void* out) {
-  if (itemsize == 8)
-    gather(static_cast<const uint64_t*>(x), index, shape, static_cast<uint64_t*>(out));
-  else if (itemsize == 4)
-    gather(static_cast<const uint32_t*>(x), index, shape, static_cast<uint32_t*>(out));
-  else
-    gather(static_cast<const uint8_t*>(x), index, shape, static_cast<uint8_t*>(out));
+  with_size(itemsize, [&](auto t) {
+    using T = decltype(t);
+    gather(static_cast<const T*>(x), index, shape, static_cast<T*>(out));
+  });
 }
 
 template <class T>
@@ -182,25 +181,18 @@ void scatter_add(const T* g, const int64_t* index, const GatherShape& s, T* out)
 
 void scatter(int itemsize, const void* values, const int64_t* index, const GatherShape& shape,
              void* out) {
-  if (itemsize == 8)
-    scatter(static_cast<const uint64_t*>(values), index, shape, static_cast<uint64_t*>(out));
-  else if (itemsize == 4)
-    scatter(static_cast<const uint32_t*>(values), index, shape, static_cast<uint32_t*>(out));
-  else
-    scatter(static_cast<const uint8_t*>(values), index, shape, static_cast<uint8_t*>(out));
+  with_size(itemsize, [&](auto t) {
+    using T = decltype(t);
+    scatter(static_cast<const T*>(values), index, shape, static_cast<T*>(out));
+  });
 }
 
 void index_select(int itemsize, const void* x, int64_t outer, int64_t n, int64_t inner,
                   const int64_t* rows, int64_t count, void* out) {
-  if (itemsize == 8)
-    index_select(static_cast<const uint64_t*>(x), outer, n, inner, rows, count,
-                 static_cast<uint64_t*>(out));
-  else if (itemsize == 4)
-    index_select(static_cast<const uint32_t*>(x), outer, n, inner, rows, count,
-                 static_cast<uint32_t*>(out));
-  else
-    index_select(static_cast<const uint8_t*>(x), outer, n, inner, rows, count,
-                 static_cast<uint8_t*>(out));
+  with_size(itemsize, [&](auto t) {
+    using T = decltype(t);
+    index_select(static_cast<const T*>(x), outer, n, inner, rows, count, static_cast<T*>(out));
+  });
 }
 
 template <class T>

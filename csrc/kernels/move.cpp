@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/numeric.h"
 #include "kernels/parallel.h"
 
 namespace pag {
@@ -48,12 +49,8 @@ void copy_block(const Block& b, int itemsize, int64_t all) {
     const int64_t bytes = b.columns * itemsize;
     const CopyLoop copy = copy_loop(bytes, all);
     for (int64_t i = 0; i < b.rows; ++i) copy(b.to + i * b.to_row, b.from + i * b.from_row, bytes);
-  } else if (itemsize == 8) {
-    copy_elements<uint64_t>(b);
-  } else if (itemsize == 4) {
-    copy_elements<uint32_t>(b);
   } else {
-    copy_elements<uint8_t>(b);
+    with_size(itemsize, [&](auto t) { copy_elements<decltype(t)>(b); });
   }
 }
 

@@ -16,10 +16,30 @@ inline int64_t balanced(int64_t n, int64_t most, int64_t unit) {
   return std::max(unit, round_up(divide_up(n, divide_up(n, most)), unit));
 }
 
-// The number of chunks that so many operations are worth: 1e6 each, 10 us of a core. Up to four are
-// made of a quarter of that already: within a network the team is awake.
+constexpr double kChunkOperations = 1e6;  // that a chunk of work is worth, 10 us of a core
+
+// How many of `tasks`, which take so many operations in all, make a chunk.
+inline int64_t chunk_grain(int64_t tasks, double operations) {
+  const double grain = static_cast<double>(tasks) * kChunkOperations / std::max(1.0, operations);
+  return std::clamp<int64_t>(static_cast<int64_t>(grain), 1, tasks);
+}
+
+// The number of chunks that so many operations are worth. Up to four are made of a quarter of a
+// chunk's already: within a network the team is awake.
 inline double worthwhile_chunks(double operations) {
-  return std::max({1.0, operations / 1e6, std::min(operations / 2.5e5, 4.0)});
+  const double chunks = operations / kChunkOperations;
+  return std::max({1.0, chunks, std::min(4 * chunks, 4.0)});
+}
+
+// run(t) with an integer of that many bytes, 1, 4 or 8: for what only moves elements.
+template <class Run>
+void with_size(int itemsize, Run&& run) {
+  if (itemsize == 8)
+    run(uint64_t{});
+  else if (itemsize == 4)
+    run(uint32_t{});
+  else
+    run(uint8_t{});
 }
 
 // Whether an array of these sizes is empty; their product may not fit a number.

@@ -29,7 +29,6 @@ constexpr int64_t kPassFloats = 128 << 10;  // of the transformed tiles of one p
 constexpr int64_t kMostTiles = 128;         // of one pass
 constexpr int64_t kChunkTiles = 32;         // fewer are not worth a chunk
 constexpr int64_t kSumBytes = 4 << 20;      // of the gradients of all chunks
-constexpr double kChunkOperations = 1e6;
 constexpr int64_t kMaxTasks = 16;
 
 // What the transforms of a vector of inputs or outputs of a tile, and of one of weights, cost, in
@@ -149,10 +148,8 @@ void WeightGrad::run(float* dw) const {
   float* const others = scratch.as<float>();
   if (!others) throw std::bad_alloc();
   const int64_t of_chunk = p_.groups * output_blocks_ * channel_blocks_, tasks = of_chunk * chunks_;
-  const int64_t grain = std::clamp<int64_t>(
-      static_cast<int64_t>(static_cast<double>(tasks) * kChunkOperations / operations_), 1, tasks);
   std::atomic<bool> no_memory{false};
-  parallel_for(tasks, grain, [&](int64_t begin, int64_t end) {
+  parallel_for(tasks, chunk_grain(tasks, operations_), [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t chunk = task / of_chunk;
       if (!run_task(task, chunk ? others + (chunk - 1) * weights : dw)) no_memory = true;
