@@ -130,8 +130,7 @@ class Tensor:
         Of a tensor that requires a gradient only if `force`, or while nothing is recorded.
         """
         array = self._elements(force)
-        if _C.lend(array):
-            state.lent = object()
+        lend(array)
         return array
 
     def _elements(self, force: bool = False) -> np.ndarray[Any, Any]:

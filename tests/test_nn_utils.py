@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from programs import step_of
 
 import pyautograd as ag
 from pyautograd import nn
@@ -79,16 +80,6 @@ def test_normed_weights_in_a_compiled_step(change: Any) -> None:
     models = [change(nn.Linear(4, 3)) for _ in range(2)]
     models[1].load_state_dict(models[0].state_dict())
     optimizers = [ag.optim.SGD(m.parameters(), lr=0.1) for m in models]
-
-    def step_of(model: Any, optimizer: Any) -> Any:
-        def step(x: ag.Tensor) -> ag.Tensor:
-            optimizer.zero_grad()
-            loss = model(x).square().mean()
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        return step
 
     eager, compiled = map(step_of, models, optimizers)
     compiled = ag.compile(compiled)

@@ -378,11 +378,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         raise ValueError("stack: expected at least one tensor")
     shape = parts[0].shape
     for i, part in enumerate(parts):
-        if part.shape != parts[0].shape:
-            raise ValueError(
-                f"stack: tensor {i} has shape {part.shape}, the first {parts[0].shape}"
-            )
-    shape = parts[0].shape
+        if part.shape != shape:
+            raise ValueError(f"stack: tensor {i} has shape {part.shape}, the first {shape}")
     d = index_of_dim("stack", len(shape) + 1, dim)
     if d == len(shape):
         return cat([unsqueeze(part, d) for part in parts], d)
