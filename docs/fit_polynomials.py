@@ -9,6 +9,7 @@ the largest on that interval, in units of 2^-53.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import mpmath as mp
@@ -69,13 +70,25 @@ POLYNOMIALS = {
 }
 
 
+def interpolate(f: Function, low: mp.mpf, high: mp.mpf, n: int) -> list[mp.mpf]:
+    """The coefficients, highest power first, of what meets f at the Chebyshev nodes."""
+    angles = [mp.pi * (k + mp.mpf("0.5")) / n for k in range(n)]
+    nodes = [(low + high + (high - low) * mp.cos(angle)) / 2 for angle in angles]
+    powers = mp.matrix([[x**p for p in reversed(range(n))] for x in nodes])
+    return list(mp.lu_solve(powers, mp.matrix([f(x) for x in nodes])))
+
+
+def value(coefficients: list[mp.mpf], x: mp.mpf) -> mp.mpf:
+    return functools.reduce(lambda total, c: total * x + c, coefficients)
+
+
 def fit(name: str) -> tuple[list[float], float]:
     """The coefficients, and the largest error before they were rounded."""
     f, low, high, n = POLYNOMIALS[name]
     with mp.workdps(120):  # the functions subtract what is nearly equal
-        coefficients = mp.chebyfit(f, [low, high], n)
+        coefficients = interpolate(f, low, high, n)
         points = [low + (high - low) * (i + mp.mpf("0.37")) / 500 for i in range(500)]
-        error = max(abs(mp.polyval(coefficients, x) - f(x)) for x in points)
+        error = max(abs(value(coefficients, x) - f(x)) for x in points)
     return [float(c) for c in coefficients], float(error)
 
 
